@@ -1,0 +1,51 @@
+"""Shared fixtures, and the rule that GPU tests are skipped where there is no GPU."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    marked = [item for item in items if item.get_closest_marker("gpu")]
+    if not marked:
+        return
+    import torch
+
+    if not torch.cuda.is_available():
+        for item in marked:
+            item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+@pytest.fixture
+def smooth() -> Callable[..., np.ndarray]:
+    """`smooth(index, width, height)`: a coloured wave that moves with the index, as (h, w, 3) uint8."""
+
+    def picture(index: int = 0, width: int = 64, height: int = 48) -> np.ndarray:
+        y, x = np.mgrid[0:height, 0:width]
+        waves = [
+            np.sin(x / width * 3 + index / 8),
+            np.cos(y / height * 3 - index / 9),
+            np.sin((x + y) / (width + height)),
+        ]
+        return np.stack([127.5 + 100 * wave for wave in waves], axis=-1).astype(np.uint8)
+
+    return picture
+
+
+@pytest.fixture(scope="session")
+def storybook():
+    """The embedded model in float32 on the CPU."""
+    from laser_cli.engine.models import load_model
+
+    return load_model("storybook", "cpu", "float32")
+
+
+@pytest.fixture(scope="session")
+def red_ball() -> np.ndarray:
+    """A drawn picture of the storybook world, (128, 128, 3) uint8; its caption is `RED_BALL`."""
+    from laser_cli.stages.invert import to_array
+    from laser_cli.storybook.draw import draw
+    from laser_cli.storybook.scenes import Scene
+
+    return to_array(draw([Scene()])[0])
