@@ -1,0 +1,23 @@
+"""Writes trained models as the folder that ships: the standard layout, safetensors in half precision."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from diffusers import StableDiffusionPipeline
+
+
+def install(pipeline: Path, to: Path) -> None:
+    """Replaces the models in ``to``; its model card stays."""
+    pipe = StableDiffusionPipeline.from_pretrained(pipeline, safety_checker=None, requires_safety_checker=False)
+    for part in ("unet", "vae", "text_encoder", "tokenizer", "scheduler"):
+        shutil.rmtree(to / part, ignore_errors=True)
+    pipe.to(torch.float16).save_pretrained(to)
+    # Half precision is how the weights are stored; who loads them without a word gets all parts in float32.
+    config = to / "text_encoder" / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
+    for name in ("vocab.json", "merges.txt"):  # CLIP's own two files, for readers that know no other
+        shutil.copy(pipeline.parent / "tokenizer" / name, to / "tokenizer" / name)

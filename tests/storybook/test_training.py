@@ -1,0 +1,66 @@
+"""Training in miniature: it learns, stops, goes on, and what it leaves behind is a standard pipeline."""
+
+import json
+
+import pytest
+import torch
+from diffusers import AutoencoderKL, StableDiffusionPipeline
+
+from laser_cli.storybook.draw import draw
+from laser_cli.storybook.scenes import Scene
+from laser_cli.storybook.train import unet, vae
+from laser_cli.storybook.train.common import Clock, course
+from laser_cli.storybook.train.install import install
+from laser_cli.storybook.train.muon import orthogonalise
+from laser_cli.storybook.train.tokens import build
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (8, 40), (40, 8)])
+def test_orthogonalised_matrices_have_singular_values_near_one(shape):
+    out = orthogonalise(torch.randn(shape, generator=torch.Generator().manual_seed(0)))
+    values = torch.linalg.svdvals(out)
+    assert out.shape == shape and values.min() > 0.3 and values.max() < 1.3
+
+
+def test_the_learning_rate_rises_then_falls_to_nothing():
+    assert course(0.0) == 0 and course(0.01) == 1 and course(1.0) == pytest.approx(0)
+    assert Clock(steps=10, minutes=None).progress(5) == 0.5
+
+
+def test_any_text_tokenises(tmp_path):
+    tokenizer = build(tmp_path, captions=200)
+    for text in ("a red ball", "naïve café", "雪の夜", "🎉 <b>", "x" * 500):
+        ids = tokenizer(text).input_ids
+        assert ids[0] == tokenizer.bos_token_id and ids[-1] == tokenizer.eos_token_id
+        assert tokenizer.eos_token_id not in ids[1:-1]
+    assert tokenizer.decode(tokenizer("雪 a red ball", add_special_tokens=False).input_ids).strip() == "雪 a red ball"
+
+
+@torch.no_grad()
+def test_normalising_a_vae_changes_its_latents_but_not_its_pictures():
+    torch.manual_seed(0)
+    model = AutoencoderKL(**vae.CONFIG).eval()
+    pictures = draw([Scene(hour=h) for h in range(0, 24, 3)], 64) * 2 - 1
+    before = model.decode(model.encode(pictures).latent_dist.mean).sample
+    vae.normalise(model, pictures)
+    z = model.encode(pictures).latent_dist.mean
+    assert torch.allclose(z.mean((0, 2, 3)), torch.zeros(z.shape[1]), atol=1e-3)
+    assert torch.allclose(z.std((0, 2, 3)), torch.ones(z.shape[1]), atol=1e-2)
+    assert torch.allclose(model.decode(z).sample, before, atol=1e-3)
+
+
+@pytest.mark.slow
+def test_training_goes_on_where_it_stopped_and_installs_a_standard_pipeline(tmp_path):
+    small = {"batch": 8, "crop": 32, "size": 64}
+    vae.train(tmp_path, steps=2, **small)
+    vae.train(tmp_path, steps=4, **small)
+    steps = [json.loads(line) for line in (tmp_path / "vae.log").read_text().splitlines()]
+    assert [s["step"] for s in steps] == [2, 4]
+    build(tmp_path / "tokenizer", captions=200)
+    for steps in (2, 3):
+        folder = unet.train(tmp_path, steps=steps, batch=4, size=64, pool=64)
+    assert torch.load(tmp_path / "unet.pt", weights_only=False)["step"] == 3
+    install(folder, tmp_path / "weights")
+    pipe = StableDiffusionPipeline.from_pretrained(tmp_path / "weights", safety_checker=None)
+    picture = pipe("a red ball", num_inference_steps=1, height=64, width=64, output_type="pt").images
+    assert picture.shape == (1, 3, 64, 64) and torch.isfinite(picture).all()
