@@ -1,0 +1,256 @@
+"""Loading and placing models in the standard diffusers layout: the embedded storybook, a folder or a hub id."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from laser_cli.engine.schedule import Level, NoisePredictor, Schedule, to_eps
+from laser_cli.errors import NotFoundError, UsageError
+
+STORYBOOK = "storybook"
+WEIGHTS = Path(__file__).resolve().parent.parent / "storybook" / "weights"
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+NEEDED = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+
+
+@dataclass
+class Model:
+    """A text-to-image model in parts; ``rows`` counts the U-Net evaluations made through ``eps``."""
+
+    name: str
+    revision: str
+    unet: Any
+    vae: Any
+    text_encoder: Any
+    tokenizer: Any
+    schedule: Schedule
+    device: torch.device
+    dtype: torch.dtype
+    offload: bool = False
+    rows: int = field(default=0)
+
+    @property
+    def scale(self) -> int:
+        """Pixels a latent stands for, on a side."""
+        return 2 ** (len(self.vae.config.block_out_channels) - 1)
+
+    @property
+    def multiple(self) -> int:
+        """Picture sides are multiples of this: the U-Net halves the latents at every level but the last."""
+        return self.scale * 2 ** (len(self.unet.config.block_out_channels) - 1)
+
+    @property
+    def size(self) -> int:
+        """The side of the pictures the model was trained on."""
+        return int(self.unet.config.sample_size) * self.scale
+
+    @property
+    def eps(self) -> NoisePredictor:
+        """The U-Net as a noise predictor in float32."""
+
+        def predict(x: Tensor, level: Level, states: Tensor) -> Tensor:
+            self.rows += len(x)
+            out = self.unet(x.to(self.dtype), level.timestep, encoder_hidden_states=states.to(self.dtype)).sample
+            return to_eps(out.float(), x, level.alpha, self.schedule.prediction)
+
+        return predict
+
+    @torch.no_grad()
+    def encode_prompts(self, prompts: Sequence[str]) -> Tensor:
+        """Text states [n, l, d], float32; what goes past the tokenizer's length is cut (see ``cut_off``)."""
+        length = self.tokenizer.model_max_length
+        ids = self.tokenizer(
+            list(prompts), padding="max_length", max_length=length, truncation=True, return_tensors="pt"
+        ).input_ids
+        with self._resident(self.text_encoder):
+            return self.text_encoder(ids.to(self.device))[0].float()
+
+    @property
+    def embedded(self) -> bool:
+        """Whether this is the storybook model that ships with the package."""
+        return self.name == STORYBOOK
+
+    def strange_words(self, prompts: Sequence[str]) -> list[str]:
+        """Words that the tokenizer must spell: to a model whose tokenizer was learned on its captions, unknown ones."""
+        words = dict.fromkeys(word for prompt in prompts for word in re.findall(r"[^\W\d_]+", prompt.lower()))
+        return [word for word in words if len(self.tokenizer(word, add_special_tokens=False).input_ids) > 1]
+
+    def cut_off(self, prompt: str) -> str:
+        """The end of a prompt that does not fit, or ""."""
+        ids = self.tokenizer(prompt, add_special_tokens=False).input_ids
+        return self.tokenizer.decode(ids[self.tokenizer.model_max_length - 2 :]).strip()
+
+    @torch.no_grad()
+    def encode_picture(self, picture: Tensor) -> Tensor:
+        """[n, 3, h, w] in 0..1 to latents, float32: the posterior's mean, scaled."""
+        with self._resident(self.vae):
+            z = self.vae.encode((picture * 2 - 1).to(self.device, self.vae.dtype)).latent_dist.mean.float()
+        return (z - (getattr(self.vae.config, "shift_factor", None) or 0.0)) * self.vae.config.scaling_factor
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> Tensor:
+        """Latents to pictures [n, 3, h, w] in 0..1, float32, one at a time so that the batch changes nothing."""
+        z = latents / self.vae.config.scaling_factor + (getattr(self.vae.config, "shift_factor", None) or 0.0)
+        with self._resident(self.vae):
+            pictures = [self.vae.decode(one.to(self.device, self.vae.dtype)).sample.float() for one in z.split(1)]
+        return (torch.cat(pictures) / 2 + 0.5).clamp(0, 1)
+
+    @contextmanager
+    def _resident(self, part: Any) -> Iterator[None]:
+        """With offload, a part visits the device only while it works."""
+        if self.offload:
+            part.to(self.device)
+        try:
+            yield
+        finally:
+            if self.offload:
+                part.to("cpu")
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """auto: cuda, else mps, else cpu; asking for a device that is not there is an error."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(d for d, ok in there.items() if ok))
+    kind = name.split(":")[0]
+    if kind not in there:
+        raise UsageError(f"unknown device {name!r}", hint="--device auto, cuda, mps or cpu")
+    if not there[kind]:
+        raise UsageError(
+            f"the device {name!r} is not available",
+            why=f"this torch ({torch.__version__}) finds none",
+            hint="--device auto, or install a torch build for it",
+        )
+    return torch.device(name)
+
+
+def choose_dtype(name: str, device: torch.device) -> torch.dtype:
+    """auto: float16 on cuda and mps; on the CPU bfloat16 where it has matrix units for it, else float32."""
+    if name in DTYPES:
+        return DTYPES[name]
+    if name != "auto":
+        raise UsageError(f"unknown dtype {name!r}", hint="--dtype auto, float32, bfloat16 or float16")
+    if device.type != "cpu":
+        return torch.float16
+    return torch.bfloat16 if _fast_bfloat16() else torch.float32
+
+
+def _fast_bfloat16() -> bool:
+    probes = (getattr(torch.cpu, f"_is_{unit}_supported", None) for unit in ("avx512_bf16", "amx_tile"))
+    return any(probe() for probe in probes if probe)
+
+
+def load_model(name: str = STORYBOOK, device: str = "auto", dtype: str = "auto", offload: bool = False) -> Model:
+    """A model by name; NotFoundError if it is not there or lacks a part, UsageError for a device that is not there."""
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextModel, CLIPTokenizer
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    place = choose_device(device)
+    kind = choose_dtype(dtype, place)
+    folder, revision = find_model(name)
+    missing = [part for part in NEEDED if not (folder / part).is_dir()]
+    if missing:
+        raise NotFoundError(
+            f"{name} is not a complete model",
+            why=f"{folder.name} has no {', '.join(missing)}",
+            hint="a folder or hub id in the standard diffusers layout (SD 1.x, 2.x)",
+        )
+    try:
+        parts = {
+            "unet": UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=kind, local_files_only=True),
+            # The VAE is small, and half precision shows in its pictures: float32 unless the card holds it all.
+            "vae": AutoencoderKL.from_pretrained(
+                folder / "vae", torch_dtype=kind if place.type == "cuda" else torch.float32, local_files_only=True
+            ),
+            "text_encoder": CLIPTextModel.from_pretrained(
+                folder / "text_encoder", dtype=torch.float32, local_files_only=True
+            ),
+        }
+        tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+        schedule = Schedule.from_config(json.loads((folder / "scheduler" / "scheduler_config.json").read_text()))
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        if "out of memory" in str(error):
+            raise
+        raise NotFoundError(
+            f"cannot load the model {name}",
+            why=str(error).splitlines()[0],
+            hint="a folder or hub id in the standard diffusers layout (SD 1.x, 2.x), complete and undamaged",
+        ) from error
+    for key, part in parts.items():
+        part.requires_grad_(False).eval().to("cpu" if offload and key != "unet" else place)
+    vae = parts["vae"]
+    vae.enable_slicing()
+    model = Model(name, revision, parts["unet"], vae, parts["text_encoder"], tokenizer, schedule, place, kind, offload)
+    if model.size > 512:
+        vae.enable_tiling()
+    return model
+
+
+def find_model(name: str) -> tuple[Path, str]:
+    """The folder of a model and its revision: storybook's own, a local folder, else the hub (its cache first)."""
+    if name == STORYBOOK:
+        if not (WEIGHTS / "unet").is_dir():
+            raise NotFoundError(
+                "the embedded storybook model is missing",
+                why="this installation has no weights",
+                hint="install laser-cli again, or pass --model",
+            )
+        return WEIGHTS, _weights_key(WEIGHTS)
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder, _weights_key(folder)
+    looks_local = name.startswith((".", "/", "~")) or name.count("/") != 1
+    if looks_local:
+        raise NotFoundError(
+            f"there is no model {name}",
+            why="no such folder",
+            hint="--model storybook, a folder, or a hub id such as owner/name",
+        )
+    return _from_hub(name)
+
+
+def _weights_key(folder: Path) -> str:
+    """Tells a local model's weights from others' without reading them all: sizes, beginnings and ends of its files."""
+    digest = hashlib.sha256()
+    for file in sorted((folder / "unet").glob("*.safetensors")):
+        size = file.stat().st_size
+        with file.open("rb") as data:
+            digest.update(size.to_bytes(8, "big") + data.read(2**20))
+            data.seek(max(0, size - 2**20))
+            digest.update(data.read())
+    return digest.hexdigest()[:16]
+
+
+def _from_hub(name: str) -> tuple[Path, str]:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    wanted = [f"{part}/*{end}" for part in NEEDED for end in (".json", ".txt", ".safetensors")]
+    unwanted = ["*.fp16.safetensors", "*.non_ema.safetensors"]
+    try:
+        try:
+            folder = Path(
+                snapshot_download(name, allow_patterns=wanted, ignore_patterns=unwanted, local_files_only=True)
+            )
+        except LocalEntryNotFoundError:
+            folder = Path(snapshot_download(name, allow_patterns=wanted, ignore_patterns=unwanted))
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        raise NotFoundError(
+            f"cannot get the model {name}",
+            why=str(error).splitlines()[0],
+            hint="check the name and the network, or pass a local folder to --model",
+        ) from error
+    return folder, folder.name
