@@ -1,0 +1,262 @@
+"""Plan files: YAML or JSON that people edit by hand, so every error names the line and the key."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import ValidationError
+
+from laser_cli.errors import BadInputError
+from laser_cli.plan.schema import Plan, Planner, Segment
+
+Format = Literal["yaml", "json"]
+Location = tuple[str | int, ...]
+
+MAX_BYTES = 4_000_000
+SHOWN_ERRORS = 8
+HEADER = """\
+# A laser plan. `source` describes the picture that is there; each segment then leads to its own `prompt`.
+#   control   texture (colour, light, weather) | motion (place, size, pose) | hybrid (another subject) | hold (nothing)
+#   strength  0..1: how firmly the control holds on to the picture
+#   frames    pictures in the segment, first and last included; neighbours share the one between them
+#   easing    linear | ease | ease-in | ease-out
+"""
+_KEYS = {
+    "plan": tuple(Plan.model_fields),
+    "segment": tuple(Segment.model_fields),
+    "planner": tuple(Planner.model_fields),
+}
+
+
+def read_plan(path: str | Path) -> Plan:
+    """The plan in a file, or on stdin for `-`; BadInputError for anything that is not one."""
+    if str(path) == "-":
+        return parse_plan(sys.stdin.read(), "stdin")
+    path = Path(path)
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise BadInputError(f"{path} is not a plan", why="it is larger than 4 MB")
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise BadInputError(f"cannot read the plan {path}", why=error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise BadInputError(f"{path} is not a plan", why="it is not UTF-8 text") from error
+    return parse_plan(text, str(path))
+
+
+def parse_plan(text: str, name: str = "the plan") -> Plan:
+    """The plan in a text of YAML or JSON; `name` is what errors call it."""
+    value, root = _load(text, name)
+    if not isinstance(value, dict):
+        why = "it is empty" if value is None else "it should start with keys such as `source:` and `segments:`"
+        raise BadInputError(f"{name} is not a plan", why=why, hint="`laser plan` writes one to start from")
+    try:
+        return Plan.model_validate(value)
+    except ValidationError as error:
+        raise _explain(error, root, name) from error
+
+
+def write_plan(plan: Plan, path: str | Path) -> None:
+    """Write the plan, as JSON where the name ends in .json, else as YAML; `-` is stdout."""
+    if str(path) == "-":
+        sys.stdout.write(plan_text(plan))
+        sys.stdout.flush()
+        return
+    from laser_cli.output.atomic import staged
+
+    path = Path(path)
+    with staged(path) as made:
+        made.write_text(plan_text(plan, format_of(path)), encoding="utf-8", newline="\n")
+
+
+def format_of(path: str | Path) -> Format:
+    """The format that a file's name asks for."""
+    return "json" if Path(path).suffix.lower() == ".json" else "yaml"
+
+
+def plan_text(plan: Plan, format: Format = "yaml") -> str:
+    """The plan as text that `parse_plan` reads back equal."""
+    value = plan.model_dump(mode="json")
+    if value["planner"]["seed"] is None:
+        del value["planner"]["seed"]
+    if format == "json":
+        return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    # the width keeps every prompt on one line, easy to edit and to compare
+    return HEADER + yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes the line breaks of Unicode, which YAML would read back as spaces."""
+
+
+def _text_node(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    style = '"' if any(c in text for c in "\x85\u2028\u2029\ufeff") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text_node)
+
+
+def _load(text: str, name: str) -> tuple[Any, yaml.Node | None]:
+    """The value of a text and the YAML nodes that know where each part stands."""
+    if text.lstrip()[:1] == "{":
+        try:
+            value = json.loads(text, object_pairs_hook=_pairs)
+        except _DuplicateKey:
+            pass  # the YAML nodes below know the line
+        except json.JSONDecodeError:
+            pass  # YAML in braces, or an error that YAML tells as well
+        except (ValueError, RecursionError) as error:
+            raise BadInputError(f"{name} is not a plan", why=str(error)) from error
+        else:
+            try:
+                return value, _compose(text, name)
+            except BadInputError:
+                return value, None  # JSON that YAML does not read, indented with tabs for example
+    root = _compose(text, name)
+    if root is None:
+        return None, None
+    _refuse_duplicates(root, name)
+    loader = yaml.SafeLoader("")
+    try:
+        return loader.construct_document(root), root
+    except yaml.MarkedYAMLError as error:
+        raise _syntax_error(error, name) from error
+    except (ValueError, TypeError, OverflowError, RecursionError, AttributeError, KeyError) as error:
+        # the YAML library lets dates and numbers that do not exist through as bare exceptions
+        raise BadInputError(f"{name} is not a plan", why=f"a value cannot be read: {error}") from error
+
+
+class _DuplicateKey(Exception):
+    pass
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise _DuplicateKey
+    return dict(pairs)
+
+
+def _compose(text: str, name: str) -> yaml.Node | None:
+    try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):
+                line = event.start_mark.line + 1 if event.start_mark else 0
+                raise BadInputError(
+                    f"{name}, line {line}: *{event.anchor} refers to another part", why="plans have no aliases"
+                )
+        return yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        raise _syntax_error(error, name) from error
+    except yaml.YAMLError as error:
+        raise BadInputError(f"{name} is not a plan", why=" ".join(str(error).split())) from error
+    except (RecursionError, ValueError, IndexError) as error:
+        raise BadInputError(f"{name} is not a plan", why="it cannot be read as YAML") from error
+
+
+def _syntax_error(error: yaml.MarkedYAMLError, name: str) -> BadInputError:
+    mark = error.problem_mark or error.context_mark
+    where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    hint = "put text that holds a colon, quotes or # in quotes" if error.problem and "mapping" in error.problem else ""
+    return BadInputError(f"{name}{where}: not valid YAML", why=error.problem or error.context or "", hint=hint)
+
+
+def _refuse_duplicates(root: yaml.Node, name: str) -> None:
+    for node in _walk(root):
+        if not isinstance(node, yaml.MappingNode):
+            continue
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise BadInputError(f"{name}, line {key.start_mark.line + 1}: a key has to be a word")
+            line = key.start_mark.line + 1
+            if key.value in lines:
+                why = f"it is set in line {lines[key.value]} already"
+                raise BadInputError(f"{name}, line {line}: the key {key.value!r} is there twice", why=why)
+            lines[key.value] = line
+
+
+def _walk(root: yaml.Node) -> Iterator[yaml.Node]:
+    stack = [root]
+    while stack:
+        node = stack.pop()
+        yield node
+        if isinstance(node, yaml.SequenceNode):
+            stack.extend(reversed(node.value))
+        elif isinstance(node, yaml.MappingNode):
+            stack.extend(part for pair in node.value for part in pair)
+
+
+def _explain(error: ValidationError, root: yaml.Node | None, name: str) -> BadInputError:
+    details = error.errors(include_url=False)
+    lines, hints = [], []
+    for detail in details[:SHOWN_ERRORS]:
+        line, key = _where(root, detail["loc"])
+        said, hint = _problem(detail)
+        place = ", ".join(filter(None, [f"line {line}" if line else "", key]))
+        entry = f"{place}: {said}" if place else said
+        if entry not in lines:
+            lines.append(entry)
+        if hint and hint not in hints:
+            hints.append(hint)
+    if len(details) > SHOWN_ERRORS:
+        lines.append(f"and {len(details) - SHOWN_ERRORS} more")
+    if len(lines) == 1:
+        return BadInputError(f"{name}, {lines[0]}", hint="\n".join(hints))
+    return BadInputError(f"{name} is not a valid plan", why="\n".join(lines), hint="\n".join(hints))
+
+
+def _where(root: yaml.Node | None, location: Sequence[str | int]) -> tuple[int | None, str]:
+    """The line of the deepest part of a location that is in the file, and the key as people write it."""
+    node, line, key = root, root.start_mark.line + 1 if root else None, ""
+    for part in location:
+        if isinstance(part, int):
+            key += f"[{part}]"
+        elif key.endswith("planner.version"):
+            break  # the name of a union's branch, not a key
+        else:
+            key += f".{part}" if key else part
+        if isinstance(node, yaml.MappingNode):
+            pair = next(((k, v) for k, v in node.value if k.value == part), None)
+            node, line = (pair[1], pair[0].start_mark.line + 1) if pair else (None, line)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            node = None
+    return line, key
+
+
+def _problem(detail: Mapping[str, Any]) -> tuple[str, str]:
+    """What is wrong, in words, and what to do about it."""
+    kind, given, context = detail["type"], detail["input"], detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        location = detail["loc"]
+        known = _KEYS["segment" if "segments" in location[:-1] else "planner" if "planner" in location[:-1] else "plan"]
+        near = get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
+        return "unknown key", f"did you mean {near[0]!r}?" if near else f"the keys here are {', '.join(known)}"
+    if kind == "missing":
+        return "missing", "a plan needs `source` and `segments`; a segment needs `prompt` and `frames`"
+    if kind == "literal_error":
+        if detail["loc"] == ("version",):
+            return f"{_shown(given)} is not a version that this laser reads (1)", ""
+        allowed = [word.strip("' ") for word in context["expected"].replace(" or ", ", ").split(",")]
+        near = get_close_matches(str(given), allowed, n=1, cutoff=0.5)
+        return f"{_shown(given)} is not one of {', '.join(allowed)}", f"did you mean {near[0]!r}?" if near else ""
+    if kind == "string_type" and given is not None and not isinstance(given, list | dict):
+        return f"{_shown(given)} is not text", "put it in quotes"
+    message = detail["msg"].removeprefix("Input ")
+    return f"{_shown(given)} {message}" if message.startswith("should") else message, ""
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict | list | tuple):
+        return "this part"
+    text = "nothing" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,158 @@
+"""The rule planner: a description of change becomes keyframe prompts by editing the source prompt in place."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple, cast, get_args
+
+from laser_cli.errors import BadInputError
+from laser_cli.plan import lexicon as lex
+from laser_cli.plan.apply import apply_clause
+from laser_cli.plan.clauses import Clause, is_scenery
+from laser_cli.plan.easing import Easing
+from laser_cli.plan.edits import add_part, with_article
+from laser_cli.plan.phrases import main_phrase, parse_attributes, singular
+from laser_cli.plan.schema import MAX_PROMPT, MAX_SEGMENTS, STRENGTHS, Control, Plan, Planner, Segment, share_frames
+from laser_cli.plan.stages import read_stage, split_stages
+
+__all__ = ["Planned", "parse_attributes", "plan_by_rules"]
+
+RULES = Planner(name="rules", version=1)
+
+
+class Planned(NamedTuple):
+    """A plan, and what the user should know about how it came about."""
+
+    plan: Plan
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Keyframe:
+    prompt: str
+    control: Control
+
+
+def plan_by_rules(description: str, source: str | None = None, frames: int = 24, easing: str = "ease") -> Planned:
+    """The plan for a description of change, with notes about what was not understood.
+
+    BadInputError where the picture is neither described by `source` nor named in the description.
+    """
+    description = " ".join(description.split())
+    source = " ".join(source.split()) if source else None
+    _check(description, source, easing)
+    stages = split_stages(description)
+    source = source or _named_source(stages)
+    if source is None:
+        raise BadInputError(
+            "the description does not say what the picture shows",
+            why="it speaks of a change only, and the prompts are made from a description of the picture",
+            hint='say it with --source-prompt, for example --source-prompt "a cottage in a meadow at noon"',
+        )
+    keyframes, notes = _keyframes(stages, source)
+    if not keyframes:
+        keyframes = [_Keyframe(description, "hybrid")]
+        notes = ["the rules did not understand the description: it is used as the last prompt, word for word"]
+    if len(keyframes) > MAX_SEGMENTS:
+        raise BadInputError(f"the description has {len(keyframes)} stages", why=f"a plan has at most {MAX_SEGMENTS}")
+    if any(len(k.prompt) > MAX_PROMPT for k in keyframes):
+        raise BadInputError("a prompt of the plan is too long", why=f"prompts have at most {MAX_PROMPT} characters")
+    lengths = share_frames(frames, [1] * len(keyframes))
+    segments = tuple(
+        Segment(
+            prompt=k.prompt, control=k.control, strength=STRENGTHS[k.control], frames=n, easing=cast(Easing, easing)
+        )
+        for k, n in zip(keyframes, lengths, strict=True)
+    )
+    return Planned(Plan(description=description, source=source, segments=segments, planner=RULES), tuple(notes))
+
+
+def _check(description: str, source: str | None, easing: str) -> None:
+    if not description:
+        raise BadInputError("the description is empty", hint='say what changes, for example "night falls"')
+    for name, text in (("description", description), ("source prompt", source or "")):
+        if len(text) > MAX_PROMPT:
+            raise BadInputError(f"the {name} is too long", why=f"{len(text)} characters; at most {MAX_PROMPT}")
+        if any("\ud800" <= c <= "\udfff" for c in text):
+            raise BadInputError(f"the {name} is not valid text", why="it holds half of a character")
+    if easing not in get_args(Easing):
+        raise BadInputError(f"unknown easing {easing!r}", hint=f"one of {', '.join(get_args(Easing))}")
+
+
+def _keyframes(stages: list[str], source: str) -> tuple[list[_Keyframe], list[str]]:
+    """One keyframe a stage; none at all if no stage was understood."""
+    keyframes: list[_Keyframe] = []
+    notes: list[str] = []
+    understood = False
+    prompt, after = source, None
+    for stage in stages:
+        clauses, left = read_stage(stage, prompt, after)
+        kinds: set[str] = set()
+        for clause in clauses:
+            prompt, changed = apply_clause(prompt, clause)
+            kinds |= changed
+        if left and clauses:
+            notes.append(f"not understood, and left out: {left!r}")
+        elif left:
+            prompt = add_part(prompt, left)
+            kinds.add("subject")
+            notes.append(f"not understood, and added to the prompt as it is: {left!r}")
+        elif not kinds and not all(c.how == "hold" for c in clauses):
+            notes.append(f"nothing changes in: {stage!r}")
+        understood = understood or bool(clauses)
+        after = clauses[-1] if clauses else after
+        keyframes.append(_Keyframe(prompt, control_for(kinds)))
+    return (keyframes, notes) if understood else ([], notes)
+
+
+def control_for(kinds: set[str]) -> Control:
+    """The control that lets these kinds of attributes change and holds the rest."""
+    if not kinds:
+        return "hold"
+    if kinds & {"subject", "object"}:
+        return "hybrid"
+    return "motion" if kinds & {"size", "place", "pose"} else "texture"
+
+
+def _named_source(stages: list[str]) -> str | None:
+    """What the description itself calls the picture: the first thing that it says changes."""
+    after: Clause | None = None
+    for stage in stages:
+        clauses, _ = read_stage(stage, None, after)
+        for clause in clauses:
+            after = clause
+            who = _as_picture(clause.who)
+            if who and (clause.how not in ("settle", "appear", "vanish", "hold") or (clause.how == "hold" and who)):
+                return who
+    return None
+
+
+def _as_picture(who: str) -> str | None:
+    """«the horse» -> «a horse»; None for pronouns, parts and the weather."""
+    words = who.strip(" ,").split()
+    if not words or words[0].lower() in (
+        "its",
+        "his",
+        "her",
+        "their",
+        "it",
+        "he",
+        "she",
+        "they",
+        "this",
+        "that",
+        "nothing",
+    ):
+        return None
+    main = main_phrase(who)
+    if main is not None and main.start == 0 and main.head in lex.PICTURE:
+        return None
+    if main is None or len(who) > MAX_PROMPT or (is_scenery(who) and main.determiner not in ("a", "an")):
+        return None
+    text = " ".join(words)
+    if words[0].lower() == "the":
+        rest = re.sub(r"^the\s+", "", text, flags=re.IGNORECASE)
+        plural = singular(main.head) != main.head or rest.split()[0].lower() in ("two", "three", "four", "five")
+        return rest if plural else with_article(rest)
+    return text

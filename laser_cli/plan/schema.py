@@ -1,0 +1,100 @@
+"""The Plan: keyframe prompts, and for every segment between two of them how it is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+
+from laser_cli.errors import BadInputError
+from laser_cli.plan.easing import Easing
+
+Control = Literal["texture", "motion", "hybrid", "hold"]
+
+MAX_SEGMENTS = 64
+MAX_PROMPT = 10_000
+STRENGTHS: dict[str, float] = {"texture": 0.8, "motion": 0.7, "hybrid": 0.5, "hold": 0.0}
+"""How strongly a planner lets each control hold on to the source."""
+
+Prompt = Annotated[str, Field(strict=True, min_length=1, max_length=MAX_PROMPT)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Segment(_Model):
+    """The way from one keyframe to the next: `frames` pictures, both keyframes included."""
+
+    prompt: Prompt
+    control: Control = "texture"
+    strength: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.8
+    frames: Annotated[int, Field(strict=True, ge=2)]
+    easing: Easing = "ease"
+
+
+class Planner(_Model):
+    """Who planned: `hand`, `rules`, or a model's name with the seed it was asked with."""
+
+    name: Annotated[str, Field(strict=True, min_length=1)] = "hand"
+    version: StrictStr | StrictInt = 1
+    seed: StrictInt | None = None
+
+
+class Plan(_Model):
+    """A source prompt and what becomes of it; neighbouring segments share the keyframe between them."""
+
+    version: Literal[1] = 1
+    description: StrictStr = ""
+    source: Prompt
+    segments: Annotated[tuple[Segment, ...], Field(min_length=1, max_length=MAX_SEGMENTS)]
+    planner: Planner = Planner()
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """The prompts of all keyframes, the source's first."""
+        return (self.source, *(segment.prompt for segment in self.segments))
+
+    @property
+    def total_frames(self) -> int:
+        """How many pictures are written."""
+        return sum(segment.frames for segment in self.segments) - (len(self.segments) - 1)
+
+
+def with_frames(plan: Plan, total: int) -> Plan:
+    """The plan with `total` pictures, shared over its segments in proportion to their present lengths."""
+    frames = share_frames(total, [segment.frames - 1 for segment in plan.segments])
+    segments = [s.model_copy(update={"frames": n}) for s, n in zip(plan.segments, frames, strict=True)]
+    return plan.model_copy(update={"segments": tuple(segments)})
+
+
+def with_easing(plan: Plan, easing: str) -> Plan:
+    """The plan with one easing for all its segments."""
+    if easing not in get_args(Easing):
+        raise BadInputError(f"unknown easing {easing!r}", hint=f"one of {', '.join(get_args(Easing))}")
+    return plan.model_copy(update={"segments": tuple(s.model_copy(update={"easing": easing}) for s in plan.segments)})
+
+
+def share_frames(total: int, weights: Sequence[int]) -> list[int]:
+    """Lengths (>= 2, shared keyframes counted in both) of segments that show `total` pictures, as the weights ask."""
+    count, steps = len(weights), total - 1
+    if steps < count:
+        raise BadInputError(
+            f"{total} frames are too few for {count} segment{'s' if count > 1 else ''}",
+            why="every segment needs its two keyframes, and neighbours share one",
+            hint=f"ask for at least {count + 1} frames",
+        )
+    # integers only: the same shares on every machine, however large the numbers
+    whole = sum(weights)
+    shares = [max(1, steps * weight // whole) for weight in weights]
+    owed = [steps * weight - given * whole for weight, given in zip(weights, shares, strict=True)]
+    left = steps - sum(shares)
+    while left:
+        sign = 1 if left > 0 else -1
+        candidates = [i for i in range(count) if sign > 0 or shares[i] > 1]
+        i = max(candidates, key=lambda i: (sign * owed[i], -i))
+        shares[i] += sign
+        owed[i] -= sign * whole
+        left -= sign
+    return [given + 1 for given in shares]

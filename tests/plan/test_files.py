@@ -1,0 +1,168 @@
+"""Plan files: exact round trips, and errors that name the line and the key."""
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from laser_cli.errors import BadInputError, LaserError
+from laser_cli.plan.files import parse_plan, plan_text, read_plan, write_plan
+from laser_cli.plan.schema import Plan, Planner, Segment
+
+GOOD = """\
+version: 1
+description: night falls
+source: a cat
+segments:
+- prompt: a cat at night
+  control: texture
+  strength: 0.8
+  frames: 24
+  easing: ease
+"""
+
+prose = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=60)
+segments = st.builds(
+    Segment,
+    prompt=prose,
+    control=st.sampled_from(("texture", "motion", "hybrid", "hold")),
+    strength=st.floats(0, 1),
+    frames=st.integers(2, 10**9),
+    easing=st.sampled_from(("linear", "ease", "ease-in", "ease-out")),
+)
+planners = st.builds(Planner, name=prose, version=prose | st.integers(), seed=st.none() | st.integers())
+plans = st.builds(
+    Plan, description=prose, source=prose, segments=st.lists(segments, min_size=1, max_size=4), planner=planners
+)
+
+
+@given(plans, st.sampled_from(("yaml", "json")))
+@settings(max_examples=150, deadline=None)
+def test_round_trip_is_exact(plan, format):
+    assert parse_plan(plan_text(plan, format)) == plan
+
+
+def test_text_is_for_people():
+    text = plan_text(parse_plan(GOOD))
+    body = [line for line in text.splitlines() if not line.startswith("#")]
+    assert [line.split(":")[0] for line in body if not line.startswith((" ", "-"))] == [
+        "version", "description", "source", "segments", "planner",
+    ]  # fmt: skip
+    assert "hold" in text.splitlines()[1]
+    assert "  control: texture" in body
+
+
+@pytest.mark.parametrize("name", ["plan.yaml", "plan.json"])
+def test_files(tmp_path, name):
+    plan = parse_plan(GOOD)
+    write_plan(plan, tmp_path / name)
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+    assert read_plan(tmp_path / name) == plan
+    if name.endswith("json"):
+        assert json.loads((tmp_path / name).read_text())["source"] == "a cat"
+
+
+def test_a_dash_is_stdout_and_stdin(capsys, monkeypatch):
+    plan = parse_plan(GOOD)
+    write_plan(plan, "-")
+    text = capsys.readouterr().out
+
+    class Stdin:
+        def read(self) -> str:
+            return text
+
+    monkeypatch.setattr("sys.stdin", Stdin())
+    assert read_plan("-") == plan
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (
+            "texture",
+            "textur",
+            [
+                "line 6",
+                "segments[0].control",
+                "'textur' is not one of texture, motion, hybrid, hold",
+                "did you mean 'texture'?",
+            ],
+        ),
+        ("  strength", "  stregth", ["line 7", "segments[0].stregth", "unknown key", "did you mean 'strength'?"]),
+        ("source", "sorce", ["line 3", "sorce", "did you mean 'source'?", "missing"]),
+        ("version: 1", "version: 2", ["line 1", "version", "2 is not a version"]),
+        ("frames: 24", "frames: 1", ["line 8", "segments[0].frames", "greater than or equal to 2"]),
+        ("strength: 0.8", "strength: 2", ["line 7", "segments[0].strength", "less than or equal to 1"]),
+        ("frames: 24", "frames: many", ["line 8", "valid integer"]),
+        (
+            "prompt: a cat at night",
+            "prompt: yes",
+            ["line 5", "segments[0].prompt", "true is not text", "put it in quotes"],
+        ),
+        ("prompt: a cat at night", "prompt: cat: night", ["line 5, column", "not valid YAML", "quotes"]),
+        ("  frames: 24", "  frames: 24\n  frames: 12", ["line 9", "'frames' is there twice", "line 8"]),
+        ("easing: ease", "easing: easy", ["line 9", "linear, ease, ease-in, ease-out"]),
+        ("  frames: 24\n", "", ["line 5", "segments[0].frames", "missing"]),
+        ("description: night falls", "description: 2001-99-99", ["cannot be read"]),
+        ("source: a cat", "source: *cat", ["line 3", "aliases"]),
+        ("source: a cat", "source: !!python/name:os.system", ["line 3"]),
+    ],
+)
+def test_errors_name_the_line_and_the_key(tmp_path, old, new, told):
+    path = tmp_path / "plan.yaml"
+    path.write_text(GOOD.replace(old, new), encoding="utf-8")
+    with pytest.raises(BadInputError) as caught:
+        read_plan(path)
+    for words in ("plan.yaml", *told):
+        assert words in caught.value.render()
+
+
+def test_json_errors_name_the_line_too(tmp_path):
+    path = tmp_path / "plan.json"
+    path.write_text('{\n "source": "a cat",\n "segments": [\n  {"prompt": "a dog",\n   "frame": 9}]}')
+    with pytest.raises(BadInputError) as caught:
+        read_plan(path)
+    assert "line 5" in caught.value.render() and "'frames'" in caught.value.render()
+    path.write_text('{"source": "a cat", "source": "a dog", "segments": [{"prompt": "x", "frames": 9}]}')
+    with pytest.raises(BadInputError, match="twice"):
+        read_plan(path)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "- a\n- b", "just words", "{", "\t", "a: [", "? [1]\n: 2", "[" * 3000, "&a [*a]", "\x00", "1" * 5000]
+)
+def test_what_is_no_plan(text):
+    with pytest.raises(BadInputError):
+        parse_plan(text)
+
+
+def test_files_that_are_not_there_or_not_text(tmp_path):
+    with pytest.raises(LaserError) as caught:
+        read_plan(tmp_path / "none.yaml")
+    assert caught.value.exit_code == 5
+    (tmp_path / "plan.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BadInputError, match="not a plan"):
+        read_plan(tmp_path / "plan.yaml")
+    with pytest.raises(BadInputError):
+        read_plan(tmp_path)
+
+
+lines = GOOD.splitlines(keepends=True)
+mutated = st.builds(
+    lambda i, j, extra: "".join(lines[:i]) + extra + "".join(lines[j:]),
+    st.integers(0, len(lines)),
+    st.integers(0, len(lines)),
+    st.text("abc:-{}[]\"'#&*!|>%@`\n\t 019.~?,éß\x85\u2028", max_size=25),
+)
+
+
+@given(st.text(max_size=200) | mutated)
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_never_anything_but_a_plan_or_bad_input(text):
+    try:
+        plan = parse_plan(text)
+    except BadInputError as error:
+        assert error.render()
+    else:
+        assert parse_plan(plan_text(plan)) == plan
