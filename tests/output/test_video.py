@@ -1,0 +1,255 @@
+from pathlib import Path
+
+import imageio.v3
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+from laser_cli.errors import LaserError, UsageError
+from laser_cli.output.ffmpeg import ffmpeg
+from laser_cli.output.look import Look, parse_loop
+from laser_cli.output.record import read_record
+from laser_cli.output.video import FASTEST, open_video, probe_encoders
+
+PER_FRAME = {"palette": "per-frame"}
+RECORD = '{"program":"laser","version":1,"prompt":"ü"}'
+
+
+def write(path: Path, frames, fps=12.5, **options) -> None:
+    height, width = frames[0].shape[:2]
+    with open_video(path, (width, height), Look(fps=fps, **options), RECORD) as video:
+        for frame in frames:
+            video.add(frame)
+
+
+def read(path: Path) -> tuple[dict, list[np.ndarray]]:
+    if path.suffix in (".webp", ".apng"):
+        with Image.open(path) as shown:
+            told = [(np.array(frame.convert("RGB")), frame.info["duration"]) for frame in ImageSequence.Iterator(shown)]
+        return {"size": shown.size, "fps": 1000 / np.mean([delay for _, delay in told])}, [frame for frame, _ in told]
+    import imageio_ffmpeg
+
+    reader = imageio_ffmpeg.read_frames(str(path))
+    facts = next(reader)
+    width, height = facts["size"]
+    return facts, [np.frombuffer(raw, np.uint8).reshape(height, width, 3) for raw in reader]
+
+
+def psnr(one: np.ndarray, other: np.ndarray) -> float:
+    error = np.mean((one.astype(float) - other) ** 2)
+    return 10 * np.log10(255**2 / max(error, 1e-9))
+
+
+@pytest.mark.parametrize("size", [(64, 48), (63, 47), (65, 30)])
+@pytest.mark.parametrize(("suffix", "options"), [*((suffix, {}) for suffix in FASTEST), (".gif", PER_FRAME)])
+def test_every_frame_comes_back_close_and_in_its_place(tmp_path, smooth, suffix, options, size):
+    frames = [smooth(index, *size) for index in range(11)]
+    write(tmp_path / f"a{suffix}", frames, **options)
+    facts, back = read(tmp_path / f"a{suffix}")
+    width, height = size
+    assert facts["size"] == ((width + width % 2, height + height % 2) if suffix == ".mp4" else size)
+    assert facts["fps"] == pytest.approx(12.5)
+    assert len(back) == 11
+    for frame, shown in zip(frames, back, strict=True):
+        assert psnr(frame, shown[:height, :width]) > 30
+
+
+@pytest.mark.parametrize("fps", [7, 24, 29.97, 23.976])
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".webp", ".apng"])
+def test_the_rate_is_kept(tmp_path, smooth, suffix, fps):
+    write(tmp_path / f"a{suffix}", [smooth(index) for index in range(24)], fps)
+    assert read(tmp_path / f"a{suffix}")[0]["fps"] == pytest.approx(fps, rel=0.002)
+
+
+@pytest.mark.parametrize("fps", [7, 29.97, 50])
+def test_gif_delays_add_up_to_the_rate(tmp_path, smooth, fps):
+    write(tmp_path / "a.gif", [smooth(index) for index in range(30)], fps)
+    with Image.open(tmp_path / "a.gif") as gif:
+        delays = [gif.seek(index) or gif.info["duration"] for index in range(gif.n_frames)]
+    assert len(delays) == 30
+    assert sum(delays[:-1]) == pytest.approx(29 / fps * 1000, abs=10)
+
+
+@pytest.mark.parametrize("suffix", FASTEST)
+def test_frames_that_stand_still_are_still_frames(tmp_path, smooth, suffix):
+    write(tmp_path / f"a{suffix}", [smooth()] * 8)
+    assert len(read(tmp_path / f"a{suffix}")[1]) == 8
+
+
+@pytest.mark.parametrize("suffix", FASTEST)
+def test_one_frame_is_a_video(tmp_path, smooth, suffix):
+    path = tmp_path / f"a{suffix}"
+    write(path, [smooth()])
+    if suffix in (".gif", ".webp", ".apng"):  # ffmpeg reads a single picture as a stream of its own rate
+        with Image.open(path) as shown:
+            assert shown.n_frames == 1
+    else:
+        assert len(read(path)[1]) == 1
+
+
+@pytest.mark.parametrize(("suffix", "options"), [*((suffix, {}) for suffix in FASTEST), (".gif", PER_FRAME)])
+def test_same_frames_same_bytes_wherever_they_are_written(tmp_path, smooth, suffix, options):
+    (tmp_path / "b 50%d é").mkdir()
+    paths = [tmp_path / f"-a{suffix}", tmp_path / "b 50%d é" / f"c:1{suffix}"]
+    for path in paths:
+        write(path, [smooth(index, 63, 49) for index in range(6)], **options)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    assert read_record(paths[1])["prompt"] == "ü"
+    assert len(list(tmp_path.iterdir())) == 2  # nothing but the results
+
+
+def test_colours_are_those_sent(tmp_path):
+    for colour in ((200, 40, 40), (40, 200, 40), (40, 40, 200), (255, 255, 255), (0, 0, 0)):
+        frame = np.full((48, 64, 3), colour, np.uint8)
+        write(tmp_path / "a.mp4", [frame])
+        assert np.abs(read(tmp_path / "a.mp4")[1][0].astype(int) - frame).max() <= 3
+
+
+@pytest.mark.parametrize(
+    ("suffix", "loop", "told"),
+    [
+        (".gif", "forever", 0),
+        (".gif", 3, 2),  # shown again twice
+        (".gif", 1, None),
+        (".gif", None, None),
+        *((suffix, *case) for suffix in (".webp", ".apng") for case in (("forever", 0), (3, 3), (None, 1))),
+    ],
+)
+def test_loops_as_asked(tmp_path, smooth, suffix, loop, told):
+    write(tmp_path / f"a{suffix}", [smooth(0), smooth(5)], loop=loop)
+    with Image.open(tmp_path / f"a{suffix}") as shown:
+        assert shown.info.get("loop") == told
+
+
+# the order in which 4 distinct frames are shown
+ORDERS = {
+    "plain": ({}, [0, 1, 2, 3]),
+    "bounce": ({"bounce": True}, [0, 1, 2, 3, 2, 1]),
+    "hold": ({"hold_first": 0.2, "hold_last": 0.1}, [0, 0, 0, 1, 2, 3, 3]),
+    "both": ({"bounce": True, "hold_first": 0.1, "hold_last": 0.2}, [0, 0, 1, 2, 3, 3, 3, 2, 1]),
+}
+
+
+@pytest.mark.parametrize("case", ORDERS)
+@pytest.mark.parametrize("loop", ["forever", 2])
+@pytest.mark.parametrize("suffix", FASTEST)
+def test_frames_are_shown_in_the_order_asked_for(tmp_path, smooth, suffix, loop, case):
+    options, order = ORDERS[case]
+    frames = [np.full((48, 64, 3), 40 * index + 40, np.uint8) for index in range(4)]
+    write(tmp_path / f"a{suffix}", frames, fps=10, loop=loop, **options)
+    plugin = "FFMPEG" if suffix in (".mp4", ".webm") else "pillow"
+    back = [frame[..., :3].mean() for frame in imageio.v3.imiter(tmp_path / f"a{suffix}", plugin=plugin)]
+    expected = order * (2 if plugin == "FFMPEG" and loop == 2 else 1)
+    assert [round((level - 40) / 40) for level in back] == expected
+    assert len(order) == Look(fps=10, **options).shown(4)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_there_is_nothing_between_two_frames_to_go_back_over(tmp_path, smooth, count):
+    write(tmp_path / "a.mp4", [smooth(index) for index in range(count)], fps=10, bounce=True, hold_last=0.1, loop=2)
+    assert (
+        len(read(tmp_path / "a.mp4")[1]) == 2 * (count + 1) == 2 * Look(fps=10, hold_last=0.1, bounce=True).shown(count)
+    )
+
+
+@pytest.mark.parametrize("suffix", [".webp", ".apng"])
+def test_lossless_animations_are_exact_where_only_parts_change(tmp_path, suffix):
+    random = np.random.default_rng(0)
+    frames = [random.integers(0, 256, (33, 41, 3), dtype=np.uint8)]
+    for left, top in ((3, 5), (0, 0), (40, 32), (17, 20)):
+        frame = frames[-1].copy()
+        frame[top : top + 7, left : left + 9] = random.integers(0, 256, 3)
+        frames.append(frame)
+    write(tmp_path / f"a{suffix}", frames, quality=100)
+    assert all(np.array_equal(*pair) for pair in zip(frames, read(tmp_path / f"a{suffix}")[1], strict=True))
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm", ".webp"])
+def test_quality_trades_size_for_likeness(tmp_path, suffix):
+    noise = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    sizes = []
+    for quality in (0, 80, 100):
+        write(tmp_path / f"a{suffix}", [noise], quality=quality)
+        sizes.append((tmp_path / f"a{suffix}").stat().st_size)
+    assert sizes[0] < sizes[1] < sizes[2]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"fps": 0}, {"loop": 0}, {"hold_first": -1}, {"hold_last": float("nan")}, {"quality": 101}]
+)
+def test_looks_that_nothing_can_show_are_usage_errors(wrong):
+    with pytest.raises(UsageError):
+        Look(**wrong)
+
+
+def test_loop_is_read_from_the_command_line():
+    assert [parse_loop(text) for text in ("forever", "None", "3")] == ["forever", None, 3]
+    for text in ("0", "-1", "often", "", "1e3", "99999999"):
+        with pytest.raises(UsageError):
+            parse_loop(text)
+
+
+def test_encoders_are_probed(monkeypatch):
+    assert probe_encoders() == {"mp4": True, "webm": True, "gif": True, "webp": True, "apng": True}
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "no-such-program")
+    assert probe_encoders() == {"mp4": False, "webm": False, "gif": False, "webp": True, "apng": True}
+
+
+def test_mp4_starts_with_its_index(tmp_path, smooth):
+    write(tmp_path / "a.mp4", [smooth()])
+    data = (tmp_path / "a.mp4").read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+
+
+@pytest.mark.parametrize(("name", "fps"), [("a.avi", 10), ("a", 10), ("a.gif", 60), ("a.webp", 100)])
+def test_what_cannot_be_written_is_a_usage_error(tmp_path, name, fps):
+    with pytest.raises(UsageError) as told, open_video(tmp_path / name, (64, 48), Look(fps=fps)):
+        pass
+    assert told.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", FASTEST)
+def test_a_video_without_frames_is_an_error(tmp_path, suffix):
+    with pytest.raises(LaserError, match="at least one frame"), open_video(tmp_path / f"a{suffix}", (64, 48), Look()):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_frame_of_another_size_or_kind_is_refused(tmp_path, smooth):
+    with pytest.raises(ValueError), open_video(tmp_path / "a.mp4", (64, 48), Look()) as video:
+        video.add(smooth(0, 48, 64))
+    with pytest.raises(ValueError), open_video(tmp_path / "a.mp4", (64, 48), Look()) as video:
+        video.add(smooth().astype(np.float32))
+
+
+def test_ffmpegs_failures_are_raised_with_its_last_words(tmp_path):
+    with pytest.raises(LaserError) as told, ffmpeg(["-i", "missing.nut", "a.gif"], tmp_path) as process:
+        process.finish()
+    assert "missing.nut" in told.value.why
+
+
+def test_an_ffmpeg_that_stops_early_is_raised_not_waited_for(tmp_path):
+    arguments = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "64x64", "-i", "pipe:0", "-c:v", "no-such-codec", "a.mp4"]
+    with pytest.raises(LaserError) as told, ffmpeg(arguments, tmp_path, fed=True) as process:
+        for _ in range(1000):
+            process.send(bytes(64 * 64 * 3))
+        process.finish(1000)
+    assert "no-such-codec" in told.value.why
+
+
+def test_lost_frames_are_noticed(tmp_path):
+    arguments = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", "8x8", "-i", "pipe:0", "-frames:v", "2", "a.gif"]
+    with pytest.raises(LaserError, match="ffmpeg failed"), ffmpeg(arguments, tmp_path, fed=True) as process:
+        for _ in range(3):
+            process.send(bytes(8 * 8 * 3))
+        process.finish(3)
+
+
+def test_an_exception_ends_ffmpeg(tmp_path):
+    with (
+        pytest.raises(RuntimeError),
+        ffmpeg(["-f", "rawvideo", "-i", "pipe:0", "a.mp4"], tmp_path, fed=True) as process,
+    ):
+        raise RuntimeError
+    assert process._process.returncode is not None
