@@ -1,0 +1,166 @@
+"""Speed and memory of an animation, each beside plain sampling measured in the same run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+
+import torch
+
+from laser_cli.engine.models import Model
+from laser_cli.engine.render import Manner, render
+from laser_cli.engine.sample import denoise, last
+from laser_cli.engine.schedule import noise_like
+from laser_cli.measure.figures import Figure
+from laser_cli.measure.pictures import psnr
+from laser_cli.plan.schema import Plan, Segment
+from laser_cli.stages.animate import animate, compose, generate
+from laser_cli.stages.invert import Inversion, invert_picture, to_tensor
+
+SOURCE, TARGET = "a red ball in a meadow at noon", "a blue ball in a meadow at noon"
+ROUNDS = 3
+Say = Callable[[str], object]
+
+
+def speed(
+    model: Model,
+    frames: int = 24,
+    steps: int = 25,
+    guidance: float = 3.0,
+    chunk: int = 12,
+    say: Say = lambda text: None,
+) -> list[Figure]:
+    """Rendering against plain sampling of the same number of pictures plus anchors, best of three rounds in turns."""
+    say("preparing")
+    size = (model.size, model.size)
+    picture = generate(model, SOURCE, 0, steps, guidance, size)
+    start = time.perf_counter()
+    inversion = invert_picture(model, picture, SOURCE, steps)
+    inverting = time.perf_counter() - start
+    plan = Plan(source=SOURCE, segments=(Segment(prompt=TARGET, frames=frames),))
+    drawn, plain = [], []
+    for i in range(ROUNDS):
+        say(f"round {i + 1} of {ROUNDS}")
+        before, start = model.rows, time.perf_counter()
+        _render(model, plan, inversion, Manner(guidance, chunk=chunk))
+        drawn.append(time.perf_counter() - start)
+        rows, start = model.rows - before, time.perf_counter()
+        _sample(model, frames + 2, steps, guidance, chunk)
+        plain.append(time.perf_counter() - start)
+    first = next(iter(animate(model, plan, inversion, Manner(30.0, chunk=chunk))))
+    trip = model.decode(inversion.trajectory.latents[:1])
+    original = to_tensor(picture)
+    shift = abs(psnr(to_tensor(first.array), original) - psnr(trip.cpu(), original))
+    return [
+        Figure(
+            f"rendering {frames} frames / plain sampling of {frames + 2} pictures", min(drawn) / min(plain), "x", 1.15
+        ),
+        Figure("rendering, without decoding", min(drawn), "s"),
+        Figure(f"plain sampling of {frames + 2} pictures in full batches", min(plain), "s"),
+        Figure("inversion", inverting, "s"),
+        Figure("U-Net evaluations of the rendering", rows),
+        Figure("U-Net evaluations of plain sampling", (frames + 2) * steps * (2 if guidance != 1 else 1)),
+        Figure("frame 0 against the round trip, at guidance 30: difference in PSNR", shift, "dB", 0.1),
+    ]
+
+
+def memory(model: str, say: Say = lambda text: None, short: int = 50, long: int = 1000) -> list[Figure]:
+    """Peak memory of two animations of different length, each in a process of its own."""
+    peaks = []
+    for frames in (short, long):
+        say(f"memory at {frames:,} frames")
+        done = subprocess.run(
+            [sys.executable, "-m", "laser_cli.measure.speed", model, str(frames)],
+            stdout=subprocess.PIPE,
+            check=True,
+            text=True,
+        )
+        peaks.append(json.loads(done.stdout)["peak_mib"])
+    return [
+        Figure(f"peak memory at {long:,} frames / at {short}", peaks[1] / peaks[0], "x", 1.1),
+        Figure(f"peak memory at {short} frames", peaks[0], "MiB"),
+        Figure(f"peak memory at {long:,} frames", peaks[1], "MiB"),
+    ]
+
+
+def commands(model: str) -> list[Figure]:
+    """Seconds of whole commands, start-up included: `laser --help` (best of three), and an animation of 24 frames."""
+    with tempfile.TemporaryDirectory() as folder:
+        animation = [
+            "animate",
+            SOURCE + " turns into " + TARGET,
+            "-o",
+            f"{folder}/out.mp4",
+            "--quiet",
+            "--model",
+            model,
+        ]
+        return [
+            Figure("laser --help", min(_seconds(["--help"]) for _ in range(ROUNDS)), "s", 0.3),
+            Figure(
+                "laser animate, 24 frames at 25 steps, first picture and inversion included",
+                _seconds(animation),
+                "s",
+                20,
+            ),
+        ]
+
+
+def _seconds(arguments: list[str]) -> float:
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "laser_cli", *arguments], stdout=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - start
+
+
+@torch.inference_mode()
+def _render(model: Model, plan: Plan, inversion: Inversion, manner: Manner) -> None:
+    for _ in render(
+        model.unet, model.eps, model.schedule.levels(inversion.steps), compose(model, plan, inversion), manner
+    ):
+        pass
+    _settle(model)
+
+
+@torch.inference_mode()
+def _sample(model: Model, pictures: int, steps: int, guidance: float, chunk: int) -> None:
+    uncond, cond = model.encode_prompts(["", TARGET]).split(1)
+    side = model.size // model.scale
+    for first in range(0, pictures, chunk):
+        count = min(chunk, pictures - first)
+        x = torch.stack(
+            [noise_like((model.vae.config.latent_channels, side, side), first + i) for i in range(count)]
+        ).to(model.device)
+        prompts = (cond.expand(count, -1, -1), uncond.expand(count, -1, -1))
+        last(denoise(model.eps, x, model.schedule.levels(steps), *prompts, guidance))
+    _settle(model)
+
+
+def _settle(model: Model) -> None:
+    if model.device.type == "cuda":
+        torch.cuda.synchronize(model.device)
+
+
+def _peak(name: str, frames: int) -> float:
+    """Peak memory in MiB of an animation of so many frames at two steps: resident, or the card's where there is one."""
+    import resource
+
+    from laser_cli.engine.models import load_model
+
+    model = load_model(name)
+    picture = generate(model, SOURCE, 0, 2, 1.0, (model.size, model.size))
+    inversion = invert_picture(model, picture, SOURCE, 2)
+    plan = Plan(source=SOURCE, segments=(Segment(prompt=TARGET, frames=frames),))
+    for _ in animate(model, plan, inversion, Manner()):
+        pass
+    if model.device.type == "cuda":
+        return torch.cuda.max_memory_allocated(model.device) / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+if __name__ == "__main__":
+    print(json.dumps({"peak_mib": _peak(sys.argv[1], int(sys.argv[2]))}))

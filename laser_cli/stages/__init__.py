@@ -1,0 +1,1 @@
+"""The verbs: settings and a model in, pictures out."""
