@@ -1,0 +1,1 @@
+"""The front door: commands, console policy, errors and exit codes."""

@@ -1,0 +1,91 @@
+"""`laser animate`: a picture and a sentence (or a plan) to a video."""
+
+from __future__ import annotations
+
+import typer
+
+from laser_cli.cli import animate_options as a
+from laser_cli.cli.console import Console
+from laser_cli.cli.options import Json, Quiet
+
+
+def animate(
+    context: typer.Context,
+    arguments: a.Arguments = None,
+    out: a.Out = None,
+    plan_file: a.PlanFile = None,
+    rerun: a.From = None,
+    preset: a.Preset = None,
+    inversion_file: a.InversionFile = None,
+    prompt: a.Prompt = None,
+    dry_run: a.DryRun = False,
+    frames: a.Frames = None,
+    steps: a.Steps = None,
+    guidance: a.Guidance = None,
+    warmup: a.Warmup = None,
+    easing: a.Easing = None,
+    control: a.Control = None,
+    strength: a.Strength = None,
+    method: a.Method = None,
+    size: a.Size = None,
+    seed: a.Seed = None,
+    chunk: a.Chunk = None,
+    exact_first: a.ExactFirst = None,
+    even_pace: a.EvenPace = None,
+    waypoints: a.Waypoints = None,
+    fps: a.Fps = None,
+    loop: a.Loop = None,
+    bounce: a.Bounce = None,
+    hold_first: a.HoldFirst = None,
+    hold_last: a.HoldLast = None,
+    quality: a.Quality = None,
+    palette: a.Palette = None,
+    format: a.Format = None,
+    frames_dir: a.FramesDir = None,
+    sheet: a.Sheet = None,
+    report: a.Report = None,
+    depfile: a.Depfile = None,
+    no_clobber: a.NoClobber = False,
+    skip_existing: a.SkipExisting = False,
+    resume: a.Resume = False,
+    preview: a.Preview = None,
+    model: a.ModelName = None,
+    device: a.Device = None,
+    dtype: a.Dtype = None,
+    offload: a.Offload = None,
+    verbose: a.Verbose = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Animate a picture from a sentence.
+
+    Frame 0 is the picture; the rest move smoothly to what was asked. Without IMAGE the first picture is drawn from the
+    source prompt. Example: laser animate cottage.png "summer turns to a snowy night" -o cottage.mp4
+    """
+    from laser_cli.cli.animate_outputs import read_outputs
+    from laser_cli.cli.animation import perform, place, skip
+    from laser_cli.cli.dry_run import tell
+    from laser_cli.cli.request import read_request
+    from laser_cli.output.make import refuse_clobber
+
+    console = Console(quiet=quiet and not verbose, json=json)
+    outputs = read_outputs(context.params)
+    request = read_request(context.params)
+    outputs.check(request.settings.fps, needed=not dry_run)
+    if no_clobber and not skip_existing:
+        refuse_clobber(outputs.paths)
+    for note in request.notes:
+        console.note(note)
+    if dry_run:
+        return tell(console, request)
+    job = place(request)
+    if skip_existing and outputs.are_current(job.fingerprint):
+        return skip(console, job, outputs)
+    if no_clobber:
+        refuse_clobber(outputs.paths)
+    perform(console, job, outputs, verbose)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("animate")(animate)

@@ -1,0 +1,226 @@
+"""The steps of `laser animate` after its request is read: place it on a model, tell what it costs, draw it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from laser_cli.cli.animate_outputs import Outputs, look_of
+from laser_cli.cli.options import open_model, warn_picture, warn_prompts
+from laser_cli.cli.watch import Watch
+from laser_cli.errors import BadInputError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from laser_cli.cli.console import Console
+    from laser_cli.cli.request import Request
+    from laser_cli.engine.models import Model
+    from laser_cli.settings.schema import Settings
+    from laser_cli.stages.invert import Inversion
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request placed on a model: settings without anything left to it, and what tells the result from others."""
+
+    request: Request
+    settings: Settings
+    fingerprint: str
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """The settings as the record keeps them."""
+        from laser_cli.settings.schema import BESIDE
+
+        image, inversion = self.request.named
+        plan = self.request.plan.model_dump(mode="json")
+        rest = self.settings.model_dump(mode="json", exclude=set(BESIDE))
+        return {"image": image, "inversion": inversion, "plan": plan, **rest}
+
+
+def placed(settings: Settings, folder: Path | None) -> Settings:
+    """The settings with size, device and precision as this model and machine have them."""
+    from laser_cli.engine.models import choose_device, choose_dtype
+    from laser_cli.settings.estimate import read_shape
+
+    shape = read_shape(folder) if folder else None
+    device = choose_device(settings.device)
+    dtype = str(choose_dtype(settings.dtype, device)).removeprefix("torch.")
+    size = settings.size or (shape.side if shape else None)
+    return settings.model_copy(update={"size": size, "device": str(device), "dtype": dtype})
+
+
+def place(request: Request) -> Job:
+    """The job of a request; the model is found, not loaded."""
+    import laser_cli
+    from laser_cli.engine.models import find_model
+    from laser_cli.output.make import fingerprint
+
+    folder, revision = find_model(request.settings.model)
+    job = Job(request, placed(request.settings, folder), "")
+    told = {key: value for key, value in job.recorded.items() if key not in ("image", "inversion")}
+    told |= {"revision": revision, "version": laser_cli.__version__, "seed": job.settings.seed}
+    told |= {"dtype": job.settings.dtype, "device": job.settings.device.split(":")[0]}
+    inputs = [path for path in (request.image, request.inversion) if path]
+    return Job(request, job.settings, fingerprint(told, inputs))
+
+
+def skip(console: Console, job: Job, outputs: Outputs) -> None:
+    """Reports outputs that are there already; they count as made now, so that Make is content."""
+    for path in outputs.paths:
+        os.utime(path)
+    outputs.note_dependencies(job.request)
+    console.note("up to date: made of the same inputs and settings")
+    console.result(outputs.paths, {"skipped": True, "fingerprint": job.fingerprint})
+
+
+def perform(console: Console, job: Job, outputs: Outputs, verbose: bool) -> None:
+    """Draws the animation and writes its outputs."""
+    from laser_cli.engine.render import Manner
+    from laser_cli.output.sink import open_sinks
+    from laser_cli.stages.animate import animate as draw
+    from laser_cli.stages.preview import Glimpse
+    from laser_cli.stages.resume import Keeper
+
+    request, settings = job.request, job.settings
+    watch = Watch(console, verbose)
+    with watch.stage("loading"):
+        model = open_model(console, settings.model, settings.device, settings.dtype, settings.offload)
+    warn_prompts(console, model, request.plan.prompts)
+    if request.revision not in (None, model.revision):
+        console.warn(f"{model.name} is not what it was when the record was made: the pictures will differ")
+    with watch.stage("first picture", model):
+        picture = _first_picture(console, model, job)
+    with watch.stage("inversion", model):
+        inversion = _inversion(console, model, job, picture)
+    warn_picture(console, model, inversion, picture)
+    look, count = look_of(settings), request.plan.total_frames
+    manner = Manner(settings.guidance, settings.warmup, settings.chunk)
+    rows = _rendering(job)
+    keeper = Keeper(outputs.kept, job.fingerprint) if outputs.kept else None
+    with (
+        watch.stage("rendering and encoding", model),
+        open_sinks(
+            outputs.out,
+            outputs.frames_dir,
+            outputs.sheet,
+            size=(picture.shape[1], picture.shape[0]),
+            look=look,
+            count=count,
+            record=_record(model, job),
+            labels=_captions(job),
+            report=outputs.report,
+            command=command_line(),
+            stream=(sys.stdout.buffer, outputs.stream) if outputs.stream else None,
+        ) as sink,
+        console.progress(rows, f"drawing {count} frames") as bar,
+    ):
+        before = model.rows
+        first = picture if settings.exact_first else None
+        glimpse = Glimpse(outputs.show) if outputs.preview else None
+        aids = (bar.advance, settings.even_pace, keeper, console.warn, glimpse)
+        for drawn in draw(model, request.plan, inversion, manner, first, *aids):
+            sink.add(drawn.index, drawn.array)
+        outputs.note_dependencies(request)
+    if keeper:
+        keeper.forget()
+    if outputs.stream:
+        for path in sink.paths:
+            console.note(f"written: {path}")
+        return
+    told = {"frames": count, "shown": look.shown(count), "evaluations": model.rows - before}
+    console.result(sink.paths, {**told, "plan": job.recorded["plan"], "fingerprint": job.fingerprint})
+
+
+def command_line() -> str:
+    """This command as a shell takes it."""
+    import shlex
+
+    return shlex.join(["laser", *sys.argv[1:]])
+
+
+def _rendering(job: Job) -> int:
+    from laser_cli.settings.estimate import evaluations
+
+    return evaluations(job.settings, job.request.plan, drawn_first=False, inverted=False)["total"]
+
+
+def _record(model: Model, job: Job) -> dict[str, Any]:
+    from laser_cli.output.record import make_record
+
+    return make_record(
+        "animate",
+        job.recorded,
+        seed=job.settings.seed,
+        prompt=job.request.plan.prompts[-1],
+        model=model.name,
+        revision=model.revision,
+        input_sha256=job.request.digest or None,
+        dtype=str(model.dtype).removeprefix("torch."),
+        device=model.device.type,
+        fingerprint=job.fingerprint,
+    )
+
+
+def _first_picture(console: Console, model: Model, job: Job) -> np.ndarray:
+    """The picture at the size it is drawn in: what was read from the file, or drawn from the source prompt."""
+    from laser_cli.output.frames import fit
+    from laser_cli.stages.animate import generate
+
+    settings = job.settings
+    side = settings.size or model.size
+    if job.request.picture is not None:
+        return fit(job.request.picture, side, model.scale)
+    side -= side % model.scale
+    with console.progress(settings.steps * 2, "drawing the first picture") as bar:
+        return generate(
+            model,
+            job.request.plan.source,
+            settings.seed,
+            settings.steps,
+            settings.guidance,
+            (side, side),
+            bar.advance,
+        )
+
+
+def _inversion(console: Console, model: Model, job: Job, picture: np.ndarray) -> Inversion:
+    """The picture's inversion: from the file, checked against this run, or made now."""
+    from laser_cli.engine.invert import evaluations
+    from laser_cli.stages.invert import invert_picture, load_inversion
+
+    settings, source, file = job.settings, job.request.plan.source, job.request.inversion
+    if file is None:
+        with console.progress(evaluations(settings.steps, settings.method), "inverting") as bar:
+            return invert_picture(
+                model, picture, source, settings.steps, settings.method, job.request.digest, bar.advance
+            )
+    inversion = load_inversion(file, model)
+    shape = (picture.shape[0] // model.scale, picture.shape[1] // model.scale)
+    for what, theirs, ours in (
+        ("number of steps", inversion.steps, settings.steps),
+        ("method", inversion.method, settings.method),
+        ("picture", inversion.input_sha256, job.request.digest),
+        ("size", tuple(inversion.trajectory.latents.shape[2:]), shape),
+        ("source prompt", inversion.prompt, source),
+    ):
+        if theirs != ours:
+            raise BadInputError(
+                f"{file} does not fit this run",
+                why=f"its {what} is {theirs}, here it is {ours}",
+                hint="leave out what differs, or invert again",
+            )
+    return inversion
+
+
+def _captions(job: Job) -> dict[int, str]:
+    """The prompts at the numbers of their keyframes."""
+    captions, at = {0: job.request.plan.source}, 0
+    for segment in job.request.plan.segments:
+        at += segment.frames - 1
+        captions[at] = segment.prompt
+    return captions

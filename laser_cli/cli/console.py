@@ -1,0 +1,139 @@
+"""Console policy: stdout is the result only; notes, warnings and progress go to stderr, and --quiet silences them."""
+
+import json as jsonlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+HEARTBEAT_SECONDS = 10.0
+
+
+class Ticker(Protocol):
+    """What a long job is given to report with."""
+
+    def advance(self, n: int = 1, label: str | None = None) -> None:
+        """`n` more steps are done; `label` renames what is being done."""
+
+
+class Console:
+    """The one place that prints: results to stdout, everything else to stderr."""
+
+    def __init__(
+        self,
+        *,
+        quiet: bool = False,
+        json: bool = False,
+        stdout: TextIO | None = None,
+        stderr: TextIO | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.quiet = quiet
+        self.json = json
+        self._stdout = stdout if stdout is not None else sys.stdout
+        self._stderr = stderr if stderr is not None else sys.stderr
+        self._clock = clock
+        self._bar: Progress | None = None
+
+    def note(self, message: str) -> None:
+        """A hint or a stage, on stderr."""
+        if self.quiet:
+            return
+        if self._bar is not None:
+            # through the bar: a plain write would be overdrawn by it
+            self._bar.console.print(message, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(message, file=self._stderr, flush=True)
+
+    def warn(self, message: str) -> None:
+        """Something is not as it should be, but the work goes on."""
+        self.note(f"warning: {message}")
+
+    def result(self, paths: Sequence[Path], payload: Mapping[str, Any] | None = None) -> None:
+        """The written paths, one a line; with json one object `{"version": 1, "paths": [...], **payload}`."""
+        if self.json:
+            self.json_object({"paths": [str(path) for path in paths], **(payload or {})})
+        else:
+            self._stdout.writelines(f"{path}\n" for path in paths)
+            self._stdout.flush()
+
+    def json_object(self, payload: Mapping[str, Any]) -> None:
+        """One versioned JSON object on stdout, for commands whose result is not a list of files."""
+        self._stdout.write(jsonlib.dumps({"version": 1, **payload}, default=str) + "\n")
+        self._stdout.flush()
+
+    @contextmanager
+    def progress(self, total: int, label: str) -> Iterator[Ticker]:
+        """Tell how far a job of `total` steps is: a bar on a terminal, else a line every 10 s; nothing under quiet."""
+        if self.quiet:
+            yield _Silent()
+        elif self._stderr.isatty() and os.environ.get("TERM") != "dumb" and self._bar is None:
+            with self._live_bar() as bar:
+                yield _Bar(bar, bar.add_task(label, total=total))
+        else:
+            yield _Heartbeat(total, label, self._stderr, self._clock)
+
+    @contextmanager
+    def _live_bar(self) -> Iterator["Progress"]:
+        from rich.console import Console as RichConsole
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        text = TextColumn("{task.description}", markup=False)
+        columns = (text, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=RichConsole(file=self._stderr), transient=True) as bar:
+            self._bar = bar
+            try:
+                yield bar
+            finally:
+                self._bar = None
+
+
+class _Silent:
+    def advance(self, n: int = 1, label: str | None = None) -> None:
+        """Say nothing."""
+
+
+class _Bar:
+    def __init__(self, bar: "Progress", task: "TaskID") -> None:
+        self._bar = bar
+        self._task = task
+
+    def advance(self, n: int = 1, label: str | None = None) -> None:
+        """Move the bar."""
+        self._bar.update(self._task, advance=n, description=label)
+
+
+class _Heartbeat:
+    def __init__(self, total: int, label: str, stream: TextIO, clock: Callable[[], float]) -> None:
+        self._total = total
+        self._label = label
+        self._stream = stream
+        self._clock = clock
+        self._done = 0
+        self._start = self._last = clock()
+
+    def advance(self, n: int = 1, label: str | None = None) -> None:
+        """Print `label done/total (percent) m:ss left`, if the last line is 10 s old."""
+        self._done += n
+        self._label = label if label is not None else self._label
+        now = self._clock()
+        if now - self._last < HEARTBEAT_SECONDS:
+            return
+        self._last = now
+        percent = 100 * self._done // max(self._total, 1)
+        left = (now - self._start) * max(self._total - self._done, 0) / max(self._done, 1)
+        line = f"{self._label} {self._done}/{self._total} ({percent}%) {clock_text(left)} left"
+        print(line, file=self._stream, flush=True)
+
+
+def clock_text(seconds: float) -> str:
+    """Seconds as `m:ss`, or `h:mm:ss` from an hour on."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,116 @@
+"""`laser doctor`: what this machine has, and what to install."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import typer
+
+from laser_cli.cli.console import Console
+from laser_cli.cli.options import Json
+from laser_cli.errors import LaserError
+
+NEEDED = ("torch", "diffusers", "transformers", "numpy", "pillow", "imageio-ffmpeg")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at; `needed` for `laser animate IMAGE "…" -o out.mp4`."""
+
+    name: str
+    value: Any
+    ok: bool = True
+    needed: bool = False
+    install: str = ""
+
+
+def doctor(json: Json = False) -> None:
+    """Say what this machine has for laser: versions, device, memory, encoders, models; and what to install.
+
+    Exit code 1 if something is missing that the main job needs.
+    """
+    checks = [*_versions(), *_device(), *_encoders(), *_models()]
+    missing = [check for check in checks if check.needed and not check.ok]
+    if json:
+        Console(json=True).json_object({"ok": not missing, "checks": [asdict(check) for check in checks]})
+    else:
+        for check in checks:
+            typer.echo(_line(check))
+    if missing:
+        raise typer.Exit(1)
+
+
+def _line(check: Check) -> str:
+    mark = "ok" if check.ok else "MISSING" if check.needed else "none"
+    return f"{mark:<8}{check.name:<18}{check.value}" + (
+        f"  ({check.install})" if not check.ok and check.install else ""
+    )
+
+
+def _versions() -> Iterator[Check]:
+    from laser_cli.cli.watch import versions
+    from laser_cli.output.record import LIBRARIES
+
+    found = versions()
+    yield Check("laser", found["laser"])
+    yield Check("python", found["python"])
+    yield Check("system", f"{platform.system()} {platform.machine()}, {os.cpu_count()} processors")
+    for name in LIBRARIES:
+        there = found.get(name, "not installed")
+        yield Check(name, there, ok=name in found, needed=name in NEEDED, install=f"pip install {name}")
+
+
+def _device() -> Iterator[Check]:
+    try:
+        import torch
+
+        from laser_cli.engine.models import choose_device, choose_dtype
+    except (ImportError, OSError) as error:
+        yield Check("device", str(error).splitlines()[0], ok=False, needed=True, install="pip install torch")
+        return
+    device = choose_device()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+    yield Check("device", f"{device.type} {name}".strip())
+    yield Check("dtype", str(choose_dtype("auto", device)).removeprefix("torch."))
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        yield Check("device memory", f"{free / 2**30:.1f} of {total / 2**30:.1f} GiB free")
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        yield Check("memory", f"{os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE') / 2**30:.1f} GiB")
+
+
+def _encoders() -> Iterator[Check]:
+    try:
+        from laser_cli.output.video import probe_encoders
+
+        encoders = probe_encoders()
+    except (ImportError, LaserError, OSError, RuntimeError) as error:
+        yield Check("encoders", str(error), ok=False, needed=True, install="pip install imageio-ffmpeg")
+        return
+    for name, there in encoders.items():
+        value = "can be written" if there else "cannot be written"
+        yield Check(f".{name}", value, ok=there, needed=name == "mp4", install="pip install -U imageio-ffmpeg pillow")
+
+
+def _models() -> Iterator[Check]:
+    try:
+        from laser_cli.cli.models import installed, problems
+
+        found = dict(installed())
+    except ImportError as error:
+        yield Check("models", str(error), ok=False, needed=True, install="pip install laser-cli")
+        return
+    whole = {name: problems(folder) for name, folder in found.items()}
+    said = "; ".join(whole.pop("storybook", ["not installed"]))
+    yield Check("storybook", said or "whole", ok=not said, needed=True, install="install laser-cli again")
+    for name, wrong in whole.items():
+        yield Check(name, "; ".join(wrong) or "whole", ok=not wrong, install="download it again")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("doctor")(doctor)

@@ -1,0 +1,76 @@
+"""`laser animate --dry-run`: what would be done and what it costs; no weights are loaded, nothing is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from laser_cli.cli.animate_outputs import look_of
+
+if TYPE_CHECKING:
+    from laser_cli.cli.console import Console
+    from laser_cli.cli.request import Request
+
+
+def tell(console: Console, request: Request) -> None:
+    """Prints the costs of a request: text on stderr, or one object on stdout."""
+    costs = costs_of(request)
+    if console.json:
+        console.json_object({"paths": [], "dry_run": True, **costs})
+        return
+    for line in lines(costs):
+        console.note(line)
+
+
+def costs_of(request: Request) -> dict[str, Any]:
+    """Plan, pictures, evaluations and memory; memory is None where the model is not on this machine."""
+    from laser_cli.cli.animation import placed
+    from laser_cli.settings import estimate
+
+    found = estimate.cached_model(request.settings.model)
+    shape = estimate.read_shape(found[0]) if found else None
+    settings = placed(request.settings, found[0] if found else None)
+    size, memory = None, None
+    if found and shape and settings.size:
+        size = _size(request, settings.size, shape.scale)
+        memory = estimate.memory(found[0], shape, settings, size, len(request.plan.segments))
+    return {
+        "plan": request.plan.model_dump(mode="json"),
+        "frames": request.plan.total_frames,
+        "shown": look_of(settings).shown(request.plan.total_frames),
+        "evaluations": estimate.evaluations(
+            settings, request.plan, drawn_first=request.image is None, inverted=request.inversion is None
+        ),
+        "size": size,
+        "memory": memory,
+        "settings": settings.model_dump(mode="json"),
+        "model_revision": found[1] if found else None,
+    }
+
+
+def lines(costs: dict[str, Any]) -> list[str]:
+    """The costs for people."""
+    plan, evaluations, memory, settings = (costs[key] for key in ("plan", "evaluations", "memory", "settings"))
+    told = [f"from: {plan['source']}"]
+    told += [
+        f"to: {s['prompt']} ({s['control']} {s['strength']:g}, {s['easing']}, {s['frames']} frames)"
+        for s in plan["segments"]
+    ]
+    size = "{} x {} px".format(*costs["size"]) if costs["size"] else "size not known"
+    told.append(f"frames: {costs['frames']} ({costs['shown']} shown in one pass), {size}, {settings['fps']:g} a second")
+    stages = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in evaluations.items() if n and name != "total")
+    told.append(f"U-Net evaluations: {evaluations['total']} ({stages})")
+    told.append(f"model: {settings['model']} on {settings['device']}, {settings['dtype']}")
+    if memory is None:
+        return [*told, "memory: not known, the model is not on this machine or not complete"]
+    parts = ", ".join(f"{name.replace('_', ' ')} {n / 2**20:.0f}" for name, n in memory.items() if name != "at_least")
+    return [*told, f"memory: at least {memory['at_least'] / 2**20:.0f} MiB ({parts}), libraries not counted"]
+
+
+def _size(request: Request, side: int, scale: int) -> tuple[int, int]:
+    """Width and height of the pictures, as the animation itself will have them."""
+    from laser_cli.output.frames import fit
+
+    if request.picture is None:
+        return side - side % scale, side - side % scale
+    height, width = fit(request.picture, side, scale).shape[:2]
+    return width, height

@@ -1,0 +1,131 @@
+"""The `laser` command: registers the sub-commands and turns every way to end into an exit code."""
+
+import errno
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from importlib import import_module
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from laser_cli.errors import LaserError, MemoryExhausted, out_of_memory
+
+# Modules of laser_cli.cli, in the order `laser --help` lists them. Each defines `register(app: typer.Typer) -> None`,
+# and imports torch and its like only inside functions.
+COMMANDS: tuple[str, ...] = ("animate", "plan", "invert", "show", "presets", "models", "doctor", "bench")
+
+BROKEN_PIPE_CODE = 1
+OUT_OF_MEMORY_HINT = "a smaller picture, fewer frames at a time, or a half-precision --dtype"
+
+app = typer.Typer(
+    name="laser",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Terminated(BaseException):
+    """A signal asked the program to end; an exception, so that temporary files are removed on the way out."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"signal {signum}")
+        self.exit_code = 128 + signum
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        import laser_cli
+
+        typer.echo(f"laser {laser_cli.__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _laser(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Animate a still image from a sentence, on your own machine."""
+
+
+for _name in COMMANDS:
+    import_module(f"laser_cli.cli.{_name}").register(app)
+
+
+def run(application: Callable[..., object] = app) -> NoReturn:
+    """Run the command line and exit: the one place where exceptions and signals become exit codes."""
+    _catch_signals()
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="surrogateescape")  # a path that is not valid text is printed as it came
+    code = exit_code(application)
+    # a handler that still raised could break the interpreter's own shutdown
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    sys.exit(code)
+
+
+def exit_code(application: Callable[..., object]) -> int:
+    """Call a Typer app and return its exit code; what went wrong is told on stderr."""
+    try:
+        # standalone mode prints usage errors (2) and turns typer.Exit and Ctrl-C (130) into SystemExit by itself
+        application(prog_name="laser")
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+    except KeyboardInterrupt:
+        code = 130
+    except Terminated as end:
+        code = end.exit_code
+    except BrokenPipeError:
+        code = _drop_stdout()
+    except Exception as error:
+        code = _report(error)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = _drop_stdout()
+    return code
+
+
+def _report(error: Exception) -> int:
+    if os.environ.get("LASER_DEBUG") == "1":
+        traceback.print_exception(error)
+    first_line = next(iter(str(error).strip().splitlines()), "")
+    if out_of_memory(error) and not isinstance(error, LaserError):
+        error = MemoryExhausted("out of memory", why=first_line, hint=OUT_OF_MEMORY_HINT)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        error = LaserError("the disk is full", why=first_line, hint="make room, or write to another disk")
+    if isinstance(error, LaserError):
+        print(error.render(), file=sys.stderr)
+        return error.exit_code
+    told = f"{type(error).__name__}: {first_line}".rstrip(": ")
+    print(f"error: unexpected {told} (LASER_DEBUG=1 shows the traceback)", file=sys.stderr)
+    return 1
+
+
+def _drop_stdout() -> int:
+    """Let the interpreter's last flush of a closed pipe go nowhere, instead of printing a second error."""
+    sink = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(sink, sys.stdout.fileno())
+    os.close(sink)
+    return BROKEN_PIPE_CODE
+
+
+def _catch_signals() -> None:
+    def end(signum: int, frame: FrameType | None) -> None:
+        signal.signal(signum, signal.SIG_IGN)  # a second one must not break into the cleaning up
+        raise Terminated(signum)
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
+            signal.signal(number, end)

@@ -1,0 +1,123 @@
+"""`laser models`: the models on this machine, where they lie, and whether they are whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from laser_cli.cli.console import Console
+from laser_cli.cli.options import Json
+from laser_cli.errors import NotFoundError
+
+Name = Annotated[str, typer.Argument(help="storybook, a folder or a hub id.", show_default=False)]
+
+models = typer.Typer(help="List the models on this machine, say where one lies, or check that it is whole.")
+
+
+@models.callback(invoke_without_command=True)
+def list_models(context: typer.Context, json: Json = False) -> None:
+    """List the models on this machine, say where one lies, or check that it is whole."""
+    if context.invoked_subcommand:
+        return
+    found = list(installed())
+    if json:
+        Console(json=True).json_object({"models": [{"name": n, "path": str(path)} for n, path in found]})
+    else:
+        for name, _ in found:
+            typer.echo(name)
+
+
+@models.command("path")
+def path(name: Name) -> None:
+    """Print the folder of a model that is on this machine."""
+    typer.echo(folder_of(name))
+
+
+@models.command("verify")
+def verify(name: Name, json: Json = False) -> None:
+    """Check a model without loading it: its configuration can be read, its weight files are whole.
+
+    Exit code 3 if it is not there or not whole.
+    """
+    folder = folder_of(name)
+    found = problems(folder)
+    if found:
+        hint = "copy or download it again"
+        raise NotFoundError(f"the model {name} is not whole", why="\n".join(found), hint=hint)
+    files = sum(1 for _ in folder.glob("*/*.safetensors"))
+    if json:
+        Console(json=True).json_object({"model": name, "whole": True, "weight_files": files})
+    else:
+        typer.echo(f"{name} is whole")
+
+
+def installed() -> Iterator[tuple[str, Path]]:
+    """Name and folder of the models on this machine, storybook first."""
+    from laser_cli.engine.models import STORYBOOK, WEIGHTS
+
+    if (WEIGHTS / "unet").is_dir():
+        yield STORYBOOK, WEIGHTS
+    yield from cached()
+
+
+def cached() -> Iterator[tuple[str, Path]]:
+    """Name and folder of the models in the hub's cache that are laid out as laser reads them."""
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        repositories = sorted(scan_cache_dir().repos, key=lambda repository: repository.repo_id)
+    except CacheNotFound:
+        return
+    for repository in repositories:
+        folders = sorted(revision.snapshot_path for revision in repository.revisions)
+        whole = next((folder for folder in folders if (folder / "unet" / "config.json").is_file()), None)
+        if whole:
+            yield repository.repo_id, whole
+
+
+def folder_of(name: str) -> Path:
+    """A model's folder on this machine; nothing is downloaded."""
+    from laser_cli.settings.estimate import cached_model
+
+    found = cached_model(name)
+    if found is None:
+        raise NotFoundError(f"the model {name} is not on this machine", hint="laser models lists those that are")
+    return found[0]
+
+
+def problems(folder: Path) -> list[str]:
+    """What keeps a model from being loaded, one line a part; headers are read, not weights."""
+    from laser_cli.engine.models import NEEDED
+
+    return [f"{part}: {said}" for part in NEEDED if (said := _problem(folder / part))]
+
+
+def _problem(part: Path) -> str:
+    import json
+
+    from laser_cli.settings.estimate import read_header, weights_of
+
+    if not part.is_dir():
+        return "missing"
+    if part.name == "tokenizer":
+        known = (part / "tokenizer.json").is_file() or (part / "vocab.json").is_file()
+        return "" if known else "no vocabulary"
+    name = "scheduler_config.json" if part.name == "scheduler" else "config.json"
+    file = part / name
+    try:
+        json.loads(file.read_text("utf-8"))
+        weights = [] if part.name == "scheduler" else list(weights_of(part))
+        for file in weights:
+            read_header(file)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"{file.name} cannot be read: {getattr(error, 'strerror', None) or error}"
+    return "" if weights or part.name == "scheduler" else "no .safetensors weights"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.add_typer(models, name="models")

@@ -1,0 +1,41 @@
+"""`laser presets`: the presets there are, and what is in them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from laser_cli.cli.console import Console
+from laser_cli.cli.options import Json, Quiet
+
+
+def presets(
+    name: Annotated[str | None, typer.Argument(help="Print this preset, a name or a file.", show_default=False)] = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """List the presets, laser's and your own, or print one.
+
+    Your own are YAML files in the folder that the list names last. Example: laser presets default > mine.yaml
+    """
+    from laser_cli.settings.presets import all_presets, find_preset, user_folder
+
+    found = [find_preset(name)] if name else all_presets()
+    if json:
+        told = [
+            {"name": p.name, "description": p.description, "own": p.own, "settings": dict(p.layer.values)}
+            for p in found
+        ]
+        Console(json=True).json_object({"preset": told[0]} if name else {"presets": told, "folder": str(user_folder())})
+    elif name:
+        typer.echo(found[0].path.read_text("utf-8-sig"), nl=False)
+    else:
+        for preset in found:
+            typer.echo(f"{preset.name:<10} {preset.description}{' (yours)' if preset.own else ''}")
+        Console(quiet=quiet).note(f"your own go into {user_folder()}")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("presets")(presets)

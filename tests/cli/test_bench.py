@@ -1,0 +1,28 @@
+"""`laser bench` prints figures and never judges by its exit code."""
+
+import json
+import subprocess
+import sys
+
+
+def bench(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "laser_cli", "bench", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+def test_speed_prints_one_versioned_object():
+    done = bench("speed", "--frames", "3", "--steps", "2", "--no-whole", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["version"], told["bench"]) == (1, "speed")
+    figures = {f["name"]: f for f in told["figures"]}
+    assert all(set(f) == {"name", "value", "unit", "target", "holds"} for f in told["figures"])
+    assert figures["U-Net evaluations of the rendering"]["value"] == 2 * (1 + 2 * 2)
+    assert any(name.startswith("rendering 3 frames / plain sampling") for name in figures)
+
+
+def test_plan_prints_a_table():
+    done = bench("plan", "--items", "30")
+    assert done.returncode == 0, done.stderr
+    assert "target" in done.stdout
