@@ -123,7 +123,7 @@ def test_any_text_is_a_preset_or_a_laser_error(text):
 
 def test_every_packaged_preset_can_be_used_and_the_default_is_the_defaults(mine):
     packaged = {preset.name: preset for preset in all_presets()}
-    assert set(packaged) >= {"draft", "default", "smooth", "texture", "motion"}
+    assert set(packaged) >= {"draft", "default", "smooth", "texture", "motion", "portrait"}
     for preset in packaged.values():
         assert preset.description and not preset.own
         merge(preset.layer)

@@ -40,6 +40,8 @@ def animate(
     hold_last: a.HoldLast = None,
     quality: a.Quality = None,
     palette: a.Palette = None,
+    codec: a.Codec = None,
+    still: a.Still = None,
     format: a.Format = None,
     frames_dir: a.FramesDir = None,
     sheet: a.Sheet = None,
@@ -71,7 +73,7 @@ def animate(
     console = Console(quiet=quiet and not verbose, json=json)
     outputs = read_outputs(context.params)
     request = read_request(context.params)
-    outputs.check(request.settings.fps, needed=not dry_run)
+    outputs.check(request, needed=not dry_run)
     if no_clobber and not skip_existing:
         refuse_clobber(outputs.paths)
     for note in request.notes:

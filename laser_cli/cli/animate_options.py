@@ -21,6 +21,13 @@ class Palettes(str, Enum):
     per_frame = "per-frame"
 
 
+class Codecs(str, Enum):
+    """Codecs of a webm (output.video)."""
+
+    vp9 = "vp9"
+    av1 = "av1"
+
+
 class RawFormats(str, Enum):
     """Formats of raw frames (output.stream)."""
 
@@ -57,7 +64,9 @@ Prompt = Annotated[
         "-p",
     ),
 ]
-DryRun = Annotated[bool, _option(None, "Tell plan, work and memory; load no weights and write nothing.", "--dry-run")]
+DryRun = Annotated[
+    bool, _option(None, "Tell plan, work, memory and time; load no weights and write nothing.", "--dry-run")
+]
 
 DRAWING = "Drawing"
 Frames = Annotated[
@@ -130,11 +139,30 @@ Quality = Annotated[
     int | None, _option(PLAYING, "Of mp4, webm and webp; webp is lossless at 100. (default: 80)", min=0, max=100)
 ]
 Palette = Annotated[Palettes | None, _option(PLAYING, "Of a gif: one for all frames (global, default), or one each.")]
+Codec = Annotated[
+    Codecs | None,
+    _option(PLAYING, "Of a webm: vp9 (default), or av1: smaller, slower; laser doctor tells if it is there."),
+]
+Still = Annotated[
+    int | None,
+    _option(
+        PLAYING,
+        "Which frame a .png is, from 0, or from the end if negative. (default: -1, the last)",
+        min=-100_000,
+        max=99_999,
+        metavar="N",
+    ),
+]
 
 OUTPUT = "Output"
 Out = Annotated[
     Path | None,
-    _option(OUTPUT, "Animation to write: .mp4, .webm, .gif, .webp or .apng; - streams raw frames.", "--output", "-o"),
+    _option(
+        OUTPUT,
+        "File to write: .mp4, .webm, .gif, .webp or .apng; .png is one frame (--still); - streams raw frames.",
+        "--output",
+        "-o",
+    ),
 ]
 Format = Annotated[RawFormats | None, _option(OUTPUT, "Of the frames that -o - streams. (default: y4m)", "--format")]
 FramesDir = Annotated[Path | None, _option(OUTPUT, "Write the frames as PNG files into this folder.")]

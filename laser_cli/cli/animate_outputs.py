@@ -40,18 +40,24 @@ class Outputs:
         return tuple(path for path in (self.out, self.frames_dir, self.sheet, self.report) if path)
 
     @property
-    def kept(self) -> Path | None:
-        """Where an unfinished render is kept, if it is."""
-        return self.paths[0].with_name(f".{self.paths[0].name}.laser-render") if self.resume else None
+    def unfinished(self) -> Path | None:
+        """Where an unfinished render is kept with --resume."""
+        return self.paths[0].with_name(f".{self.paths[0].name}.laser-render") if self.paths else None
 
-    def check(self, fps: float, *, needed: bool = True) -> None:
+    @property
+    def kept(self) -> Path | None:
+        """The same, if it is kept."""
+        return self.unfinished if self.resume else None
+
+    def check(self, request: Request, *, needed: bool = True) -> None:
         """Raises for outputs that cannot be; called before the work. Without `needed` there may be none."""
         from laser_cli.output.atomic import check_folder
         from laser_cli.output.sink import check_sinks
 
         if needed and not self.paths and not self.stream:
             raise UsageError("nothing to write", hint="-o OUT.mp4, -o OUT.gif or --frames-dir DIR")
-        check_sinks(self.out, self.frames_dir, self.sheet, fps, self.report)
+        look, count = look_of(request.settings), request.plan.total_frames
+        check_sinks(self.out, self.frames_dir, self.sheet, look=look, count=count, report=self.report)
         if self.depfile:
             if not self.paths:
                 raise UsageError("--depfile needs an output that is a file", hint="-o OUT.mp4")
@@ -97,6 +103,9 @@ def read_outputs(params: Mapping[str, Any]) -> Outputs:
     """The outputs of a command line; UsageError for options that contradict each other."""
     out, format = params["out"], params["format"]
     streams = out == STDOUT
+    for name, ending in (("codec", ".webm"), ("still", ".png")):
+        if params[name] is not None and (out is None or out.suffix.lower() != ending):
+            raise UsageError(f"--{name} is for an output that ends in {ending}", hint=f"-o OUT{ending} --{name} …")
     if format is not None and not streams:
         raise UsageError("--format is for raw frames on stdout", hint="-o - --format y4m")
     if streams and params["json"]:
@@ -124,4 +133,6 @@ def look_of(settings: Settings) -> Look:
         settings.hold_last,
         settings.quality,
         settings.palette,
+        settings.codec,
+        settings.still,
     )

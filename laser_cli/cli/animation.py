@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from laser_cli.stages.invert import Inversion
 
 
+RENDERING = "rendering and encoding"
+
+
 @dataclass(frozen=True)
 class Job:
     """A request placed on a model: settings without anything left to it, and what tells the result from others."""
@@ -81,7 +84,9 @@ def skip(console: Console, job: Job, outputs: Outputs) -> None:
 def perform(console: Console, job: Job, outputs: Outputs, verbose: bool) -> None:
     """Draws the animation and writes its outputs."""
     from laser_cli.engine.render import Manner
+    from laser_cli.output.atomic import sweep
     from laser_cli.output.sink import open_sinks
+    from laser_cli.settings import timing
     from laser_cli.stages.animate import animate as draw
     from laser_cli.stages.preview import Glimpse
     from laser_cli.stages.resume import Keeper
@@ -102,8 +107,10 @@ def perform(console: Console, job: Job, outputs: Outputs, verbose: bool) -> None
     manner = Manner(settings.guidance, settings.warmup, settings.chunk)
     rows = _rendering(job)
     keeper = Keeper(outputs.kept, job.fingerprint) if outputs.kept else None
+    if outputs.unfinished:
+        sweep(outputs.unfinished)  # what a kill in the middle of a saving left; the saved render itself stays
     with (
-        watch.stage("rendering and encoding", model),
+        watch.stage(RENDERING, model),
         open_sinks(
             outputs.out,
             outputs.frames_dir,
@@ -132,6 +139,8 @@ def perform(console: Console, job: Job, outputs: Outputs, verbose: bool) -> None
         for path in sink.paths:
             console.note(f"written: {path}")
         return
+    # not of a stream: who reads it sets its pace
+    timing.remember(timing.kind_of(settings, (picture.shape[1], picture.shape[0])), _stages(watch))
     told = {"frames": count, "shown": look.shown(count), "evaluations": model.rows - before}
     console.result(sink.paths, {**told, "plan": job.recorded["plan"], "fingerprint": job.fingerprint})
 
@@ -141,6 +150,13 @@ def command_line() -> str:
     import shlex
 
     return shlex.join(["laser", *sys.argv[1:]])
+
+
+def _stages(watch: Watch) -> dict[str, tuple[int, float]]:
+    """What the stages took, by the names that estimates have for them."""
+    names = {"loading": "loading", "first picture": "first_picture", "inversion": "inversion", RENDERING: "rendering"}
+    took = {name: watch.took[stage] for stage, name in names.items()}
+    return {name: (rows, seconds) for name, (rows, seconds) in took.items() if rows or name == "loading"}
 
 
 def _rendering(job: Job) -> int:

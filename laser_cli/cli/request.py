@@ -118,7 +118,11 @@ def _written_plan(plan_file: Path | None, description: str | None, rerun: Rerun 
             raise UsageError(
                 "both a description and --plan", why="the plan says what happens", hint="leave one of them out"
             )
-        return read_plan(plan_file)
+        try:
+            return read_plan(plan_file)
+        except BadInputError as error:
+            error.hint = error.hint or "mend it there, or write a new one with: laser plan DESCRIPTION -o FILE.yaml"
+            raise
     if rerun and description is None:
         return rerun.plan
     if description is None:

@@ -1,4 +1,4 @@
-"""What --verbose tells: versions, seconds of each stage, evaluations a second."""
+"""What each stage of a run takes: kept for estimates of the next, and told with --verbose."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ if TYPE_CHECKING:
 
 
 class Watch:
-    """Tells, when asked to, what each stage took."""
+    """Measures stages into `took`, (evaluations, seconds) by name, and tells them when asked to."""
 
     def __init__(self, console: Console, verbose: bool) -> None:
         self._console, self._verbose = console, verbose
+        self.took: dict[str, tuple[int, float]] = {}
         if verbose:
             console.note(", ".join(f"{name} {version}" for name, version in versions().items()))
 
@@ -27,6 +28,7 @@ class Watch:
         yield
         seconds = time.perf_counter() - start
         rows = model.rows - before if model else 0
+        self.took[name] = (rows, seconds)
         rate = f", {rows} evaluations, {rows / seconds:.1f} a second" if rows else ""
         if self._verbose:
             self._console.note(f"{name}: {seconds:.2f} s{rate}")
@@ -35,15 +37,8 @@ class Watch:
 def versions() -> dict[str, str]:
     """This program, Python and the libraries that decide what comes out."""
     import platform
-    from importlib.metadata import PackageNotFoundError, version
 
     import laser_cli
-    from laser_cli.output.record import LIBRARIES
+    from laser_cli.output.record import library_versions
 
-    found = {"laser": laser_cli.__version__, "python": platform.python_version()}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return {"laser": laser_cli.__version__, "python": platform.python_version(), **library_versions()}

@@ -1,17 +1,23 @@
-"""Nothing appears at its name until it is complete: files are made in a temporary folder beside it, then moved."""
+"""Nothing appears at its name until it is complete: files are made in a temporary folder beside it, then moved.
+
+A file in the folder is locked while its process lives. A kill -9 leaves the folder; the next run to the same name finds
+the lock free and sweeps it away. Where files cannot be locked so (Windows, some network file systems) nothing is swept.
+"""
 
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from laser_cli.errors import BadInputError, LaserError, UsageError
 from laser_cli.output.record import has_png_record
 
 FRAME_NAME = re.compile(r"frame_\d{4,}\.png")
+RANDOM = r"[a-z0-9_]{8}"  # what mkdtemp puts at the end
+LOCK = ".laser-lock"
 
 
 @contextmanager
@@ -40,6 +46,7 @@ def staged_dir(target: Path) -> Iterator[Path]:
     target = Path(os.path.realpath(target))
     if target.exists() and not target.is_dir():
         raise UsageError(f"{target.name} is not a folder", hint="name a folder for the frames")
+    sweep(target)
     # inside an existing folder: beside it could be another file system, or not ours to write to
     with _scratch(target if target.exists() else target.parent, target.name) as scratch:
         made = scratch / target.name
@@ -66,15 +73,67 @@ def check_folder(target: Path) -> None:
         raise BadInputError(f"cannot write {target.name}", why=f"no permission to write into {folder}")
 
 
+def sweep(target: Path) -> None:
+    """Remove what processes that live no longer left beside `target` while they made it; what cannot be told stays."""
+    target = Path(os.path.realpath(target))
+    abandoned = re.compile(re.escape(_prefix(target.name)) + RANDOM)
+    with suppress(OSError), os.scandir(target.parent) as entries:
+        for entry in entries:
+            if abandoned.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                lock = _lock(entry.path, os.O_RDWR)
+                if lock is None:
+                    # only an empty one goes: its process was killed, or will notice, before it made the lock's file
+                    with suppress(OSError):
+                        os.rmdir(entry.path)
+                else:
+                    shutil.rmtree(entry.path, ignore_errors=True)
+                    os.close(lock)
+                    shutil.rmtree(entry.path, ignore_errors=True)  # NFS keeps a file that is open
+
+
+def _prefix(name: str) -> str:
+    return f".{name[:80]}.laser-"
+
+
 @contextmanager
 def _scratch(folder: Path, name: str) -> Iterator[Path]:
     """A hidden temporary folder in `folder` that is gone afterwards, whatever happened."""
     check_folder(folder / name)
+    sweep(folder / name)
+    lock: int | None = None
     try:
-        scratch = Path(tempfile.mkdtemp(prefix=f".{name[:80]}.laser-", dir=folder))
+        while True:
+            scratch = tempfile.mkdtemp(prefix=_prefix(name), dir=folder)
+            lock = _lock(scratch, os.O_RDWR | os.O_CREAT)
+            if os.path.isdir(scratch):
+                break
+            if lock is not None:  # another run took it for abandoned before it was locked
+                os.close(lock)
     except OSError as error:
         raise BadInputError(f"cannot write {name}", why=f"{folder}: {error.strerror}") from error
     try:
-        yield scratch
+        yield Path(scratch)
     finally:
+        if lock is not None:
+            os.close(lock)
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _lock(folder: str, flags: int) -> int | None:
+    """A descriptor whose lock on a staging folder ends with this process, whatever ends it.
+
+    None where there is none to get: another process has it, the folder is gone, files cannot be locked here. Who makes
+    the file waits for the lock, as one that sweeps may hold it for a moment.
+    """
+    try:
+        descriptor = os.open(os.path.join(folder, LOCK), flags, 0o600)
+    except OSError:
+        return None
+    try:
+        import fcntl
+
+        fcntl.flock(descriptor, fcntl.LOCK_EX if flags & os.O_CREAT else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        os.close(descriptor)
+        return None
+    return descriptor

@@ -13,6 +13,7 @@ import numpy as np
 from laser_cli.errors import UsageError
 
 Palette = Literal["global", "per-frame"]
+Codec = Literal["vp9", "av1"]
 Loop = int | Literal["forever"] | None
 MOST_LOOPS = 65_535  # what a gif can count to
 
@@ -23,7 +24,8 @@ class Look:
 
     `loop`: shown so many times in all, "forever", or once (None). mp4, webm and streams have no loop flag: a number
     repeats the content there, "forever" and None are one pass. `bounce`: there and back again. `hold_first`,
-    `hold_last`: so many seconds longer. `quality` 0 to 100, webp lossless at 100, gif and apng without it.
+    `hold_last`: so many seconds longer. `quality` 0 to 100, webp lossless at 100, gif, apng and png without it. `codec`
+    is a webm's. `still`: the number of the one frame that a png shows, from the end if negative.
     """
 
     fps: float = 12.0
@@ -33,6 +35,8 @@ class Look:
     hold_last: float = 0.0
     quality: int = 80
     palette: Palette = "global"
+    codec: Codec = "vp9"
+    still: int = -1
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.fps) and self.fps > 0):
@@ -58,6 +62,12 @@ class Look:
     def held(self) -> tuple[int, int]:
         """How many more frames the first and the last one stand."""
         return round(self.hold_first * self.fps), round(self.hold_last * self.fps)
+
+    def picked(self, count: int) -> int:
+        """The index of the frame that a still of `count` frames shows; UsageError if there is none."""
+        if not -count <= self.still < count:
+            raise UsageError(f"there is no frame {self.still} of {count}", hint=f"--still {-count} to {count - 1}")
+        return self.still % count
 
     def shown(self, count: int) -> int:
         """The number of frames in one pass over `count` distinct ones."""

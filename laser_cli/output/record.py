@@ -54,7 +54,7 @@ def make_record(
         "input_sha256": input_sha256,
         "dtype": dtype,
         "device": device,
-        "libraries": _library_versions(),
+        "libraries": library_versions(),
         "settings": portable(settings),
     }
     return record if fingerprint is None else {**record, "fingerprint": fingerprint}
@@ -191,7 +191,8 @@ def portable(value: Any) -> Any:
     return value
 
 
-def _library_versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
+    """Version by name of those LIBRARIES that are installed."""
     from importlib.metadata import PackageNotFoundError, version
 
     found = {}

@@ -1,4 +1,4 @@
-"""All outputs of one run behind one `add`: video, frames, sheet, report, stream; all files appear, or none."""
+"""All outputs of one run behind one `add`: video or still, frames, sheet, report, stream; all appear, or none."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -15,7 +15,7 @@ from laser_cli.output.record import to_json
 from laser_cli.output.report import ReportCollector
 from laser_cli.output.sheet import SheetCollector
 from laser_cli.output.stream import StreamFormat, open_stream
-from laser_cli.output.video import check_video, open_video
+from laser_cli.output.video import STILL, check_video, open_video
 
 
 class FrameSink:
@@ -34,6 +34,20 @@ class FrameSink:
         for take in self._takers:
             take(index, frame)
         self.taken += 1
+
+
+class Still:
+    """Writes one frame of all as a PNG at `path`, the record inside."""
+
+    def __init__(self, path: Path, wanted: int, record: Mapping[str, Any]) -> None:
+        self._path = path
+        self._wanted = wanted
+        self._record = record
+
+    def add(self, index: int, frame: np.ndarray) -> None:
+        """Take a frame, if it is the one."""
+        if index == self._wanted:
+            write_png(self._path, frame, self._record)
 
 
 @contextmanager
@@ -56,10 +70,10 @@ def open_sinks(
     """A sink for `count` distinct frames of `size` (w, h); outputs that are None are left out.
 
     When the context ends well the frames appear, then the report and the sheet, and the video last; else nothing does.
-    Video and stream show the frames as `look` says, the others show each once. `labels` are captions of the sheet by
-    frame number; it shows at most `keep` frames. `command` is the line to print in the report.
+    Video and stream show the frames as `look` says, a .png the one that it names, the others each once. `labels` are
+    captions of the sheet by frame number; it shows at most `keep` frames. `command` is the line to print in the report.
     """
-    check_sinks(out, frames_dir, sheet, look.fps, report)
+    check_sinks(out, frames_dir, sheet, look=look, count=count, report=report)
     takers: list[Callable[[int, np.ndarray], None]] = []
     # each context ends before the ones entered earlier: encoders first, then frames, sheet and video move into place
     with ExitStack() as stack:
@@ -75,7 +89,9 @@ def open_sinks(
         if report_path:
             page = ReportCollector(count, look, record, command)
             takers.append(page.add)
-        if video_path:
+        if video_path and video_path.suffix.lower() == STILL:
+            takers.append(Still(video_path, look.picked(count), record).add)
+        elif video_path:
             video = stack.enter_context(open_video(video_path, size, look, to_json(record)))
             takers.append(lambda index, frame: video.add(frame))
         if stream:
@@ -92,11 +108,19 @@ def open_sinks(
 
 
 def check_sinks(
-    out: Path | None, frames_dir: Path | None, sheet: Path | None, fps: float, report: Path | None = None
+    out: Path | None,
+    frames_dir: Path | None,
+    sheet: Path | None,
+    *,
+    look: Look,
+    count: int,
+    report: Path | None = None,
 ) -> None:
     """Raise for outputs that cannot be written or that overwrite each other; call it before the work."""
-    if out:
-        check_video(out, fps)
+    if out and out.suffix.lower() == STILL:
+        look.picked(count)
+    elif out:
+        check_video(out, look)
     if sheet and sheet.suffix.lower() != ".png":
         raise UsageError(f"cannot write {sheet.name}: a contact sheet is a PNG", hint="a name that ends in .png")
     if report and report.suffix.lower() not in (".html", ".htm"):

@@ -17,11 +17,13 @@ from laser_cli.output.record import ffmetadata, to_ascii
 
 # viewers slow a gif's frames under 2/100 s, and those of webp and apng under 11 ms, down to 10/100 s
 FASTEST = {".mp4": 240.0, ".webm": 240.0, ".gif": 50.0, ".webp": 90.0, ".apng": 90.0}
-ENCODERS = {"mp4": "libx264", "webm": "libvpx-vp9", "gif": "gif"}
+STILL = ".png"  # of one frame: no video, but a name that an animation may have (output.sink)
+ENCODERS = {"mp4": "libx264", "webm": "libvpx-vp9", "webm, av1": "libaom-av1", "gif": "gif"}
 BITEXACT = ["-fflags", "+bitexact", "-flags:v", "+bitexact", "-threads", "4"]  # x264's output depends on the threads
 X264 = ["-c:v", "libx264", "-preset", "medium", "-movflags", "+faststart"]
 # no row-mt: with it the bytes depend on how the threads are scheduled
 VP9 = ["-c:v", "libvpx-vp9", "-b:v", "0", "-deadline", "good", "-cpu-used", "2", "-row-mt", "0", "-tile-columns", "2"]
+AV1 = ["-c:v", "libaom-av1", "-b:v", "0", "-usage", "good", "-cpu-used", "6", "-row-mt", "0"]
 # converted and tagged as bt709: left untagged, players guess the matrix by the size of the picture
 TO_BT709 = "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd+full_chroma_int,format=yuv420p"
 BT709 = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
@@ -64,10 +66,11 @@ def open_video(path: Path, size: tuple[int, int], look: Look, record_json: str =
     """A writer of distinct frames of `size` (w, h) into a video, which is complete and checked when the context ends.
 
     The suffix tells the format: one of FASTEST. Each frame is written as it comes, in memory that does not grow with
-    their number (x264 looks some 50 frames ahead, libvpx 25); what is shown again and a gif's way to its palette go by
-    way of temporary files beside `path`. Use it on a staged path: on failure an unfinished file may be left.
+    their number (x264 looks some 50 frames ahead, libaom 35, libvpx 25); what is shown again and a gif's way to its
+    palette go by way of temporary files beside `path`. Use it on a staged path: on failure an unfinished file may be
+    left.
     """
-    check_video(path, look.fps)
+    check_video(path, look)
     suffix = path.suffix.lower()
     with tempfile.TemporaryDirectory(prefix=".laser-", dir=path.resolve().parent) as name:
         made = Path(name, f"video{suffix}")
@@ -94,14 +97,19 @@ def playing(writer: Writer, look: Look, passes: int, folder: Path | None = None)
         player.close()
 
 
-def check_video(path: Path, fps: float) -> None:
+def check_video(path: Path, look: Look) -> None:
     """Raise UsageError unless `open_video` can write this; to be called before the long work starts."""
     suffix = path.suffix.lower()
     if suffix not in FASTEST:
-        what = f"cannot write {path.name}: {suffix or 'no suffix'} is not a video format that laser knows"
-        raise UsageError(what, hint=f"a name that ends in {', '.join(list(FASTEST)[:-1])} or {list(FASTEST)[-1]}")
-    if not 0 < fps <= FASTEST[suffix]:
-        raise UsageError(f"{suffix} cannot show {fps:g} frames a second", hint=f"at most {FASTEST[suffix]:g}")
+        what = f"cannot write {path.name}: {suffix or 'no suffix'} is not a format that laser writes"
+        raise UsageError(what, hint=f"a name that ends in {', '.join(FASTEST)}, or {STILL} for one frame")
+    if not 0 < look.fps <= FASTEST[suffix]:
+        raise UsageError(f"{suffix} cannot show {look.fps:g} frames a second", hint=f"at most {FASTEST[suffix]:g}")
+    if suffix == ".webm" and look.codec == "av1" and ENCODERS["webm, av1"] not in encoders():
+        why = f"this ffmpeg has no encoder {ENCODERS['webm, av1']} (laser doctor)"
+        raise UsageError(
+            f"cannot write {path.name} as av1", why=why, hint="--codec vp9, or pip install -U imageio-ffmpeg"
+        )
 
 
 def probe_encoders() -> dict[str, bool]:
@@ -112,20 +120,21 @@ def probe_encoders() -> dict[str, bool]:
         known = encoders()
     except LaserError:
         known = set()
+    zlib = bool(features.check("zlib"))
     found = {name: encoder in known for name, encoder in ENCODERS.items()}
-    return {**found, "webp": bool(features.check("webp")), "apng": bool(features.check("zlib"))}
+    return {**found, "webp": bool(features.check("webp")), "apng": zlib, "png": zlib}
 
 
 @contextmanager
 def _film(made: Path, size: tuple[int, int], look: Look, record_json: str) -> Iterator[VideoWriter]:
-    """An mp4 (H.264) or webm (VP9) with the record as its comment."""
+    """An mp4 (H.264) or webm (VP9 or AV1) with the record as its comment."""
     (made.parent / "metadata").write_text(ffmetadata(record_json), encoding="utf-8", newline="\n")
     notes = ["-f", "ffmetadata", "-i", "metadata", "-map", "0:v", "-map_metadata", "1"]
     if made.suffix == ".mp4":
         # quality 80 is crf 17, to the eye the same as the frames
         codec, grid = [*X264, "-crf", str(round(49 - 0.4 * look.quality))], 2
     else:
-        codec, grid = [*VP9, "-crf", str(round(61 - 0.5 * look.quality))], 1
+        codec, grid = [*(AV1 if look.codec == "av1" else VP9), "-crf", str(round(61 - 0.5 * look.quality))], 1
     with _fed(
         [*notes, "-vf", TO_BT709, *codec, *BT709, *BITEXACT, made.name], made.parent, size, grid, _rate(look)
     ) as writer:

@@ -49,6 +49,8 @@ class Settings(BaseModel):
     hold_last: Annotated[float, Field(ge=0, le=3600)] = 0.0
     quality: Annotated[int, Field(ge=0, le=100)] = 80
     palette: Literal["global", "per-frame"] = "global"
+    codec: Literal["vp9", "av1"] = "vp9"
+    still: Annotated[int, Field(ge=-MOST_FRAMES, lt=MOST_FRAMES)] = -1
 
     model: Annotated[str, Field(min_length=1)] = "storybook"
     device: Annotated[str, Field(min_length=1)] = "auto"

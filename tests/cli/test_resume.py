@@ -68,3 +68,6 @@ def test_killed_at_many_moments_it_ends_in_the_same_bytes(tmp_path):
             break
     assert start("killed.gif").wait(300) == 0
     assert (tmp_path / "killed.gif").read_bytes() == (tmp_path / "whole.gif").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["killed.gif", "whole.gif"], (
+        "a kill's rest was not swept"
+    )

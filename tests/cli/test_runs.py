@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from laser_cli.output.frames import picture_prompt
 from laser_cli.output.record import read_record
 from laser_cli.presets_dir import presets_folder
 
@@ -16,10 +17,16 @@ STAR = COTTAGE.with_name("star.png")
 QUICK = ["--steps", "2", "--frames", "3", "--dtype", "float32"]
 
 
-@pytest.mark.parametrize("suffix", ["mp4", "gif", "webp", "apng", "webm"])
-def test_from_makes_the_same_bytes_again(laser, tmp_path, suffix):
+CODEC, STILL = ["--codec", "av1"], ["--still", "-2"]
+
+
+@pytest.mark.parametrize(
+    ("suffix", "more"),
+    [("mp4", []), ("gif", []), ("webp", []), ("apng", []), ("webm", []), ("webm", CODEC), ("png", STILL)],
+)
+def test_from_makes_the_same_bytes_again(laser, tmp_path, suffix, more):
     first, second = tmp_path / f"a.{suffix}", tmp_path / f"b.{suffix}"
-    look = ["--bounce", "--loop", "2", "--hold-last", "0.5", "--quality", "60", "--seed", "4"]
+    look = ["--bounce", "--loop", "2", "--hold-last", "0.5", "--quality", "60", "--seed", "4", *more]
     code, _, stderr = laser("animate", COTTAGE, "night falls", "-o", first, *look, *QUICK)
     assert code == 0, stderr
     code, _, stderr = laser("animate", COTTAGE, "--from", first, "-o", second)
@@ -111,13 +118,21 @@ def test_no_clobber_keeps_what_is_there(laser, tmp_path):
 
 
 def test_a_dry_run_tells_what_the_run_then_does_and_writes_nothing(laser, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("LASER_CACHE", str(cache))
     monkeypatch.chdir(tmp_path)
     command = ["animate", COTTAGE, "night falls", "-o", "a.gif", "--bounce", "--json", *QUICK, "--frames", 4]
     code, stdout, stderr = laser(*command, "--dry-run")
     assert code == 0, stderr
     assert list(tmp_path.iterdir()) == []
     planned = json.loads(stdout)
+    assert planned["time"]["measured"] is False and planned["time"]["seconds"] > 0
     done = json.loads(laser(*command)[1])
+    # the run has measured itself
+    assert [path.name for path in cache.iterdir()] == ["timing.json"]
+    time = json.loads(laser(*command, "--dry-run")[1])["time"]
+    assert time["measured"] is True and time["seconds"] > 0
+    assert "time: about " in laser(*[word for word in command if word != "--json"], "--dry-run")[2]
     assert planned["evaluations"]["pacing"] + planned["evaluations"]["rendering"] == done["evaluations"]
     assert planned["evaluations"]["inversion"] == 2
     assert {key: planned[key] for key in ("plan", "frames", "shown")} == {
@@ -126,7 +141,41 @@ def test_a_dry_run_tells_what_the_run_then_does_and_writes_nothing(laser, tmp_pa
     assert planned["shown"] == 6 and planned["size"] == [128, 128]
     assert planned["memory"]["at_least"] > planned["memory"]["weights"] > 1_000_000
     code, stdout, stderr = laser("animate", COTTAGE, "night falls", "--dry-run", "--model", "nobody/knows-it")
-    assert (code, stdout) == (0, "") and "memory: not known" in stderr and "U-Net evaluations: " in stderr
+    assert (
+        (code, stdout) == (0, "")
+        and "memory: not known" in stderr
+        and "time: not known" in stderr
+        and "U-Net evaluations: " in stderr
+    )
+
+
+def test_a_png_is_one_frame_and_a_picture_to_go_on_from(laser, tmp_path):
+    out, frames = tmp_path / "a.png", tmp_path / "frames"
+    command = ["animate", COTTAGE, "night falls", "-o", out, "--frames-dir", frames, "--skip-existing", *QUICK]
+    code, stdout, stderr = laser(*command)
+    assert (code, stdout) == (0, f"{out}\n{frames}\n"), stderr
+    assert out.read_bytes() == (frames / "frame_0002.png").read_bytes()
+    assert picture_prompt(out).endswith("at night")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "frames"]
+    assert "up to date" in laser(*command)[2]
+    code, _, stderr = laser(*command, "--still", "3")
+    assert code == 2 and "no frame 3 of 3" in stderr and "--still -3 to 2" in stderr
+
+
+@pytest.mark.parametrize("wrong", [["a.gif", "--still", "1"], ["a.mp4", "--codec", "av1"], ["-", "--codec", "vp9"]])
+def test_an_option_that_its_output_does_not_have_is_refused(laser, tmp_path, monkeypatch, wrong):
+    monkeypatch.chdir(tmp_path)
+    code, stdout, stderr = laser("animate", COTTAGE, "night falls", "-o", *wrong)
+    assert (code, stdout) == (2, "") and "is for an output that ends in" in stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_av1_without_its_encoder_is_said_before_the_work(laser, tmp_path, monkeypatch):
+    monkeypatch.setattr("laser_cli.output.video.encoders", lambda: {"libx264", "libvpx-vp9"})
+    code, _, stderr = laser("animate", COTTAGE, "night falls", "-o", tmp_path / "a.webm", "--codec", "av1")
+    assert code == 2 and "libaom-av1" in stderr and "--codec vp9" in stderr and "model" not in stderr
+    assert ".webm, av1" in laser("doctor")[1]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_dry_run_loads_no_model_library():

@@ -21,7 +21,9 @@ def nothing_of_this_machine(tmp_path, monkeypatch):
 def test_presets_are_listed_and_printed(laser, tmp_path):
     code, stdout, stderr = laser("presets")
     assert code == 0 and str(tmp_path / "presets") in stderr
-    assert {"draft", "default", "smooth", "texture", "motion"} <= {line.split()[0] for line in stdout.splitlines()}
+    assert {"draft", "default", "smooth", "texture", "motion", "portrait"} <= {
+        line.split()[0] for line in stdout.splitlines()
+    }
     told = json.loads(laser("presets", "--json")[1])
     assert told["version"] == 1 and all(preset["description"] for preset in told["presets"])
     code, stdout, _ = laser("presets", "draft")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from laser_cli.errors import BadInputError, LaserError, UsageError
-from laser_cli.output.atomic import staged, staged_dir
+from laser_cli.output import atomic
+from laser_cli.output.atomic import LOCK, staged, staged_dir, sweep
 from laser_cli.output.frames import write_png
 
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX files and signals")
@@ -103,6 +104,100 @@ def test_a_killed_process_leaves_no_target(tmp_path):
     done = subprocess.run([sys.executable, "-c", script], cwd=root, check=False, timeout=60)
     assert done.returncode == -signal.SIGKILL
     assert not (tmp_path / "out.mp4").exists()
+
+
+KILLED = """
+import os, pathlib, signal, sys
+from laser_cli.output import atomic
+with getattr(atomic, sys.argv[1])(pathlib.Path(sys.argv[2])) as made:
+    (made / "frame_0000.png" if sys.argv[1] == "staged_dir" else made).write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def killed(how: str, target: Path) -> None:
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", KILLED, how, str(target)], cwd=root, check=False, timeout=120)
+    assert done.returncode == -signal.SIGKILL
+
+
+@posix
+def test_what_a_killed_process_left_goes_with_the_next_run_to_the_same_name_and_nothing_else_does(tmp_path):
+    killed("staged", tmp_path / "a.mp4")
+    killed("staged", tmp_path / "b.mp4")
+    left = {path.name for path in tmp_path.iterdir()}
+    assert len(left) == 2
+    saved = tmp_path / ".a.mp4.laser-render"
+    saved.write_text("a render to go on with")
+    (tmp_path / ".a.mp4.laser-mine_too").mkdir()  # named alike, but no process of laser's locked it
+    (tmp_path / ".a.mp4.laser-mine_too" / "x").touch()
+    (tmp_path / ".a.mp4.laser-born_now").mkdir()  # killed before it had its lock
+    with staged(tmp_path / "a.mp4") as path:
+        path.write_text("whole")
+    (of_b,) = (name for name in left if name.startswith(".b.mp4"))
+    expected = [saved.name, ".a.mp4.laser-mine_too", of_b, "a.mp4"]
+    assert {path.name for path in tmp_path.iterdir()} == set(expected)
+
+
+@posix
+@pytest.mark.parametrize("exists", [False, True])
+def test_a_killed_process_leaves_no_frames_that_the_next_one_does_not_sweep(tmp_path, exists, smooth):
+    target = tmp_path / "frames"
+    if exists:
+        target.mkdir()
+    killed("staged_dir", target)
+    assert list(tmp_path.rglob(f"*/{LOCK}"))
+    target.mkdir(exist_ok=True)  # even if the folder has come in between
+    write_run(target, 1, smooth)
+    assert frames_in(tmp_path) == ["frames"] and frames_in(target) == ["frame_0000.png"]
+
+
+@posix
+def test_what_a_kill_in_a_saving_left_is_swept_and_the_saved_render_stays(tmp_path):
+    saved = tmp_path / ".a.mp4.laser-render"
+    saved.write_text("a render to go on with")
+    killed("staged", saved)
+    assert len(frames_in(tmp_path)) == 2
+    sweep(saved)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["a render to go on with"]
+    sweep(tmp_path / "no such folder" / "a")
+
+
+@posix
+def test_a_process_that_lives_keeps_its_folder(tmp_path):
+    target = tmp_path / "a.mp4"
+    with staged(target) as first:
+        first.write_text("first")
+        with staged(target) as second:
+            second.write_text("second")
+        assert first.read_text() == "first" and target.read_text() == "second"
+    assert target.read_text() == "first" and list(tmp_path.iterdir()) == [target]
+
+
+@posix
+def test_a_folder_that_is_swept_before_it_is_locked_is_made_anew(tmp_path, monkeypatch):
+    lock, swept = atomic._lock, []
+
+    def late(folder, flags):
+        if not swept:
+            swept.append(folder)
+            os.rmdir(folder)
+        return lock(folder, flags)
+
+    monkeypatch.setattr(atomic, "_lock", late)
+    with staged(tmp_path / "a") as path:
+        path.write_text("x")
+        assert str(path.parent) not in swept
+    assert frames_in(tmp_path) == ["a"]
+
+
+def test_where_nothing_can_be_locked_nothing_is_swept(tmp_path, monkeypatch):
+    monkeypatch.setattr(atomic, "_lock", lambda folder, flags: None)
+    with staged(tmp_path / "a") as first:
+        first.write_text("first")
+        with staged(tmp_path / "a") as second:
+            second.write_text("second")
+    assert (tmp_path / "a").read_text() == "first"
 
 
 def frames_in(folder: Path) -> list[str]:

@@ -47,6 +47,26 @@ def test_each_output_can_stand_alone(tmp_path, smooth, only):
     assert sink.paths == [chosen[only]] and len(names(tmp_path)) == 1
 
 
+@pytest.mark.parametrize(("still", "shown"), [(-1, 4), (0, 0), (3, 3), (-5, 0)])
+def test_a_png_is_the_one_frame_that_is_asked_for(tmp_path, smooth, still, shown):
+    look = Look(fps=240, bounce=True, hold_first=1, loop=3, still=still)
+    with open_sinks(tmp_path / "a.png", size=(64, 48), look=look, count=5, record=RECORD) as sink:
+        for index in range(5):
+            sink.add(index, smooth(index))
+            assert all(name.startswith(".") for name in names(tmp_path))
+    assert names(tmp_path) == ["a.png"] and sink.paths == [tmp_path / "a.png"]
+    assert np.array_equal(read_picture(tmp_path / "a.png"), smooth(shown))
+    assert read_record(tmp_path / "a.png") == RECORD
+
+
+@pytest.mark.parametrize("still", [5, -6])
+def test_a_frame_that_is_not_there_is_refused_before_the_work(tmp_path, still):
+    look = Look(still=still)
+    with pytest.raises(UsageError, match="of 5"):
+        sink_module.check_sinks(tmp_path / "a.PNG", None, None, look=look, count=5)
+    sink_module.check_sinks(tmp_path / "a.apng", None, None, look=look, count=5)
+
+
 @pytest.mark.parametrize("kind", [RuntimeError, KeyboardInterrupt])
 def test_a_failure_leaves_nothing(tmp_path, smooth, kind):
     with pytest.raises(kind), open_sinks(*outputs(tmp_path), size=(64, 48), look=LOOK, count=5, record=RECORD) as sink:
@@ -107,7 +127,7 @@ def test_frames_come_once_and_in_order(tmp_path, smooth, order):
 def test_impossible_outputs_are_refused_before_the_work(tmp_path, chosen):
     paths = [tmp_path / name if name else None for name in chosen]
     with pytest.raises(UsageError):
-        sink_module.check_sinks(*paths[:3], 10, *paths[3:])
+        sink_module.check_sinks(*paths[:3], look=LOOK, count=1, report=paths[3] if paths[3:] else None)
     assert names(tmp_path) == []
 
 

@@ -12,6 +12,8 @@ from laser_cli.output.record import read_record
 from laser_cli.output.video import FASTEST, open_video, probe_encoders
 
 PER_FRAME = {"palette": "per-frame"}
+AV1 = {"codec": "av1"}
+KINDS = [*((suffix, {}) for suffix in FASTEST), (".gif", PER_FRAME), (".webm", AV1)]
 RECORD = '{"program":"laser","version":1,"prompt":"ü"}'
 
 
@@ -41,7 +43,7 @@ def psnr(one: np.ndarray, other: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("size", [(64, 48), (63, 47), (65, 30)])
-@pytest.mark.parametrize(("suffix", "options"), [*((suffix, {}) for suffix in FASTEST), (".gif", PER_FRAME)])
+@pytest.mark.parametrize(("suffix", "options"), KINDS)
 def test_every_frame_comes_back_close_and_in_its_place(tmp_path, smooth, suffix, options, size):
     frames = [smooth(index, *size) for index in range(11)]
     write(tmp_path / f"a{suffix}", frames, **options)
@@ -87,7 +89,7 @@ def test_one_frame_is_a_video(tmp_path, smooth, suffix):
         assert len(read(path)[1]) == 1
 
 
-@pytest.mark.parametrize(("suffix", "options"), [*((suffix, {}) for suffix in FASTEST), (".gif", PER_FRAME)])
+@pytest.mark.parametrize(("suffix", "options"), KINDS)
 def test_same_frames_same_bytes_wherever_they_are_written(tmp_path, smooth, suffix, options):
     (tmp_path / "b 50%d é").mkdir()
     paths = [tmp_path / f"-a{suffix}", tmp_path / "b 50%d é" / f"c:1{suffix}"]
@@ -190,9 +192,16 @@ def test_loop_is_read_from_the_command_line():
 
 
 def test_encoders_are_probed(monkeypatch):
-    assert probe_encoders() == {"mp4": True, "webm": True, "gif": True, "webp": True, "apng": True}
+    by_ffmpeg, by_pillow = {"mp4", "webm", "webm, av1", "gif"}, {"webp", "apng", "png"}
+    assert probe_encoders() == dict.fromkeys(by_ffmpeg | by_pillow, True)
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", "no-such-program")
-    assert probe_encoders() == {"mp4": False, "webm": False, "gif": False, "webp": True, "apng": True}
+    assert probe_encoders() == dict.fromkeys(by_ffmpeg, False) | dict.fromkeys(by_pillow, True)
+
+
+def test_a_webm_is_av1_where_it_is_asked_for(tmp_path, smooth):
+    for codec in ("vp9", "av1"):
+        write(tmp_path / "a.webm", [smooth()], codec=codec)
+        assert read(tmp_path / "a.webm")[0]["codec"].startswith(codec)
 
 
 def test_mp4_starts_with_its_index(tmp_path, smooth):
