@@ -142,10 +142,10 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
         raise UsageError(f"unknown dtype {name!r}", hint="--dtype auto, float32, bfloat16 or float16")
     if device.type != "cpu":
         return torch.float16
-    return torch.bfloat16 if _fast_bfloat16() else torch.float32
+    return torch.bfloat16 if fast_bfloat16() else torch.float32
 
 
-def _fast_bfloat16() -> bool:
+def fast_bfloat16() -> bool:
     probes = (getattr(torch.cpu, f"_is_{unit}_supported", None) for unit in ("avx512_bf16", "amx_tile"))
     return any(probe() for probe in probes if probe)
 

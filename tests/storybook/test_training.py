@@ -4,11 +4,12 @@ import json
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline
+from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline
 
+from laser_cli.storybook.critic import Critic, load_critic
 from laser_cli.storybook.draw import draw
 from laser_cli.storybook.scenes import Scene
-from laser_cli.storybook.train import unet, vae
+from laser_cli.storybook.train import critic, unet, vae
 from laser_cli.storybook.train.common import Clock, course
 from laser_cli.storybook.train.install import install
 from laser_cli.storybook.train.muon import orthogonalise
@@ -49,18 +50,43 @@ def test_normalising_a_vae_changes_its_latents_but_not_its_pictures():
     assert torch.allclose(model.decode(z).sample, before, atol=1e-3)
 
 
+def test_time_in_which_a_training_lay_still_does_not_count(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    clock = Clock(steps=100, minutes=2)
+    now = 12.0
+    assert clock.elapsed == pytest.approx(0.2)
+    now = 4000.0
+    assert clock.elapsed == pytest.approx(0.2 + Clock.LONGEST / 60)
+
+
+@torch.no_grad()
+def test_a_trained_text_encoder_keeps_its_words_in_a_larger_vocabulary(tmp_path):
+    small, large = build(tmp_path / "small", 700, captions=200), build(tmp_path / "large", 900, captions=400)
+    old, new = unet.new_models(small, 8), unet.new_models(large, 8)
+    pipe = unet.assemble(AutoencoderKL(**vae.CONFIG), old[1], small, old[0], DDIMScheduler(**unet.SCHEDULE))
+    pipe.save_pretrained(tmp_path / "start")
+    unet.begin_with(tmp_path / "start", *new, large)
+    for word in ("ball", "meadow", "x"):
+        states = [m(unet.tokens(k, [f"a {word}"])).last_hidden_state for m, k in ((old[1], small), (new[1], large))]
+        if len(small(word).input_ids) == len(large(word).input_ids) == 3:
+            assert torch.allclose(states[0], states[1], atol=1e-5), word
+
+
 @pytest.mark.slow
 def test_training_goes_on_where_it_stopped_and_installs_a_standard_pipeline(tmp_path):
-    small = {"batch": 8, "crop": 32, "size": 64}
+    small = {"batch": 8, "crop": 32, "size": 64, "shown": 4}
     vae.train(tmp_path, steps=2, **small)
     vae.train(tmp_path, steps=4, **small)
     steps = [json.loads(line) for line in (tmp_path / "vae.log").read_text().splitlines()]
     assert [s["step"] for s in steps] == [2, 4]
     build(tmp_path / "tokenizer", captions=200)
     for steps in (2, 3):
-        folder = unet.train(tmp_path, steps=steps, batch=4, size=64, pool=64)
+        folder = unet.train(tmp_path, steps=steps, batch=4, size=64, pool=64, shown=2)
     assert torch.load(tmp_path / "unet.pt", weights_only=False)["step"] == 3
+    critic.train(tmp_path, steps=2, batch=6, start=folder, first=64)
     install(folder, tmp_path / "weights")
+    assert load_critic(tmp_path / "weights" / "critic").config == Critic().config
     pipe = StableDiffusionPipeline.from_pretrained(tmp_path / "weights", safety_checker=None)
     picture = pipe("a red ball", num_inference_steps=1, height=64, width=64, output_type="pt").images
     assert picture.shape == (1, 3, 64, 64) and torch.isfinite(picture).all()

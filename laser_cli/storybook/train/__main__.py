@@ -1,25 +1,30 @@
-"""``python -m laser_cli.storybook.train vae|unet|install``: trains the storybook models, from where it stopped."""
+"""``python -m laser_cli.storybook.train vae|unet|critic|install``: trains the models, from where it stopped."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 from pathlib import Path
+
+import torch
 
 from laser_cli.engine.models import WEIGHTS
 
 
 def main() -> None:
-    """One step of the training, in the order vae, unet, install."""
+    """One step of the training, in the order vae, unet, critic, install."""
     parser = argparse.ArgumentParser(prog="python -m laser_cli.storybook.train", description=__doc__)
     parser.add_argument(
         "model",
-        choices=("vae", "unet", "install"),
+        choices=("vae", "unet", "critic", "install"),
         help="install writes the trained models, in half precision, as a standard folder",
     )
     parser.add_argument("--folder", type=Path, default=Path(".train"), help="checkpoints, logs and sample sheets")
     parser.add_argument("--minutes", type=float, default=None, help="total time to train, earlier stretches included")
     parser.add_argument("--steps", type=int, default=None, help="total steps to train")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--start", type=Path, default=None, help="a pipeline's folder whose weights to begin with")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--to", type=Path, default=WEIGHTS, help="where install writes")
     chosen = parser.parse_args()
     if chosen.model == "install":
@@ -27,17 +32,11 @@ def main() -> None:
 
         install(chosen.folder / "pipeline", chosen.to)
         return
-    options = {"minutes": chosen.minutes, "seed": chosen.seed} | (
+    options = {"minutes": chosen.minutes, "seed": chosen.seed, "device": chosen.device, "start": chosen.start} | (
         {"steps": chosen.steps} if chosen.steps else {"steps": 10**9} if chosen.minutes else {}
     )
-    if chosen.model == "vae":
-        from laser_cli.storybook.train.vae import train as train_vae
-
-        train_vae(chosen.folder, **options)
-    else:
-        from laser_cli.storybook.train.unet import train as train_unet
-
-        train_unet(chosen.folder, **options)
+    module = importlib.import_module(f"laser_cli.storybook.train.{chosen.model}")
+    module.train(chosen.folder, **options)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,8 @@ import copy
 import json
 import math
 import os
-import random
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from laser_cli.storybook.scenes import Scene, sample
-
-
-def scenes(seed: int) -> Iterator[Scene]:
-    """An endless stream of scenes; the same seed gives the same stream."""
-    rng = random.Random(seed)
-    while True:
-        yield sample(rng)
+from laser_cli.engine.models import fast_bfloat16
 
 
 def course(progress: float, warmup: float = 0.01) -> float:
@@ -48,16 +40,83 @@ class Average:
             mean.lerp_(now, 1 - decay)
 
 
+class Run:
+    """A training that may stop at any moment: models, averages, optimizers, clock and step, in one checkpoint.
+
+    It begins as the models are; a checkpoint at ``path`` is gone on with.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        models: Mapping[str, nn.Module],
+        optimizers: Sequence[torch.optim.Optimizer],
+        decay: float,
+        clock: Clock,
+    ) -> None:
+        self.path, self.models, self.optimizers, self.clock, self.step = path, models, optimizers, clock, 0
+        self.means = {name: Average(model, decay) for name, model in models.items()}
+        self.peaks = [o.param_groups[0]["lr"] for o in optimizers]
+        if state := load_checkpoint(path):
+            for name, model in models.items():
+                model.load_state_dict(state[name])
+                self.means[name].model.load_state_dict(state[f"{name}_average"])
+                self.means[name].steps = state["step"]
+            for o, s in zip(optimizers, state["optimizers"], strict=True):
+                o.load_state_dict(s)
+            self.step, clock.before = state["step"], state["minutes"]
+
+    def going(self) -> bool:
+        """Whether there is more to do; sets the learning rates of the next step."""
+        progress = self.clock.progress(self.step)
+        for o, peak in zip(self.optimizers, self.peaks, strict=True):
+            o.param_groups[0]["lr"] = peak * course(progress)
+        return progress < 1
+
+    def learn(self, loss: Tensor) -> None:
+        """One step down the gradient, its norm clipped at 1."""
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_([p for model in self.models.values() for p in model.parameters()], 1.0)
+        for o in self.optimizers:
+            o.step()
+            o.zero_grad(set_to_none=True)
+        for name, model in self.models.items():
+            self.means[name].update(model)
+        self.step += 1
+
+    def save(self) -> None:
+        """Writes the checkpoint."""
+        state: dict[str, Any] = {"step": self.step, "minutes": self.clock.elapsed}
+        for name, model in self.models.items():
+            state |= {name: model.state_dict(), f"{name}_average": self.means[name].model.state_dict()}
+        save_checkpoint(self.path, state | {"optimizers": [o.state_dict() for o in self.optimizers]})
+
+
+def mixed(device: torch.device | str) -> torch.autocast:
+    """Autocast to bfloat16 where it is the faster one: on GPUs, and on CPUs with units for it."""
+    kind = torch.device(device).type
+    return torch.autocast(kind, torch.bfloat16, enabled=kind != "cpu" or fast_bfloat16())
+
+
 class Clock:
-    """Progress of a training that ends after so many steps or so many minutes, whichever comes first."""
+    """Progress of a training that ends after so many steps or so many minutes, whichever comes first.
+
+    Time in which the process lay still (stopped, or the machine asleep) does not count.
+    """
+
+    LONGEST = 20.0
+    """Seconds between two looks beyond which the process cannot have been at work."""
 
     def __init__(self, steps: int, minutes: float | None) -> None:
-        self.steps, self.minutes, self.before, self.start = steps, minutes, 0.0, time.monotonic()
+        self.steps, self.minutes, self.before, self.looked = steps, minutes, 0.0, time.monotonic()
 
     @property
     def elapsed(self) -> float:
         """Minutes trained, earlier stretches included."""
-        return self.before + (time.monotonic() - self.start) / 60
+        now = time.monotonic()
+        self.before += min(now - self.looked, self.LONGEST) / 60
+        self.looked = now
+        return self.before
 
     def progress(self, step: int) -> float:
         return min(1.0, max(step / self.steps, self.elapsed / self.minutes if self.minutes else 0.0))

@@ -11,7 +11,7 @@ from diffusers import StableDiffusionPipeline
 
 
 def install(pipeline: Path, to: Path) -> None:
-    """Replaces the models in ``to``; its model card stays."""
+    """Replaces the models in ``to``, the critic too if there is one; the model card stays."""
     pipe = StableDiffusionPipeline.from_pretrained(pipeline, safety_checker=None, requires_safety_checker=False)
     for part in ("unet", "vae", "text_encoder", "tokenizer", "scheduler"):
         shutil.rmtree(to / part, ignore_errors=True)
@@ -21,3 +21,5 @@ def install(pipeline: Path, to: Path) -> None:
     config.write_text(json.dumps(json.loads(config.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
     for name in ("vocab.json", "merges.txt"):  # CLIP's own two files, for readers that know no other
         shutil.copy(pipeline.parent / "tokenizer" / name, to / "tokenizer" / name)
+    if (critic := pipeline.parent / "critic").is_dir():
+        shutil.copytree(critic, to / "critic", dirs_exist_ok=True)

@@ -10,8 +10,8 @@ from pathlib import Path
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import CLIPTokenizer
 
-from laser_cli.storybook.train.common import scenes
-from laser_cli.storybook.words import Voice, caption
+from laser_cli.storybook.words import Voice
+from laser_cli.storybook.world import caption_of, items
 
 BOS, EOS, LENGTH = "<|startoftext|>", "<|endoftext|>", 77
 _SPLIT = r"""<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""
@@ -34,7 +34,7 @@ def build(out: Path, vocabulary: int = 2048, captions: int = 40_000) -> CLIPToke
         vocab_size=vocabulary, initial_alphabet=alphabet, end_of_word_suffix="</w>", show_progress=False
     )
     rng = random.Random(0)
-    bpe.train_from_iterator((caption(s, Voice(rng)) for s in islice(scenes(7), captions)), trainer)
+    bpe.train_from_iterator((caption_of(item, Voice(rng)) for item in islice(items(7), captions)), trainer)
     merges = [tuple(m) for m in json.loads(bpe.to_str())["model"]["merges"]]
     # CLIP's order: bytes, bytes that end a word, merges, the two marks; every byte stands in both forms.
     words = alphabet + [a + "</w>" for a in alphabet]

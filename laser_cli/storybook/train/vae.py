@@ -11,18 +11,9 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from laser_cli.storybook.draw import draw, draw_with_masks
-from laser_cli.storybook.train.common import (
-    Average,
-    Clock,
-    course,
-    load_checkpoint,
-    log,
-    save_checkpoint,
-    save_grid,
-    scenes,
-)
+from laser_cli.storybook.train.common import Clock, Run, log, mixed, save_grid
 from laser_cli.storybook.train.muon import Muon, split
+from laser_cli.storybook.world import draw, draw_with_masks, items
 
 CONFIG = {
     "in_channels": 3,
@@ -38,19 +29,26 @@ CONFIG = {
     "sample_size": 128,
 }
 
+KINDS = (("scenes", 0.0), ("puppets", 1.0))
+"""What is held out, and its share of puppets."""
+
 
 class Crops:
     """Crops of freshly drawn pictures, most of them about the subject; each picture serves a few times."""
 
-    def __init__(self, seed: int, picture: int, crop: int, batch: int, uses: int) -> None:
-        self.world, self.crop, self.batch, self.uses = scenes(seed), crop, batch, uses
-        self.picture, self.rng = picture, torch.Generator().manual_seed(seed)
-        self.pool: deque[tuple[Tensor, Tensor]] = deque(maxlen=16)
+    def __init__(self, seed: int, picture: int, crop: int, batch: int, uses: int, device: str = "cpu") -> None:
+        self.world, self.crop, self.batch, self.uses = items(seed, 0.5), crop, batch, uses
+        self.device, self.picture, self.rng = device, picture, torch.Generator().manual_seed(seed)
+        self.pool: deque[tuple[Tensor, Tensor]] = deque(maxlen=8)
+        self.served = 0
 
     def next(self) -> Tensor:
         """[batch, 3, crop, crop] in -1..1."""
-        pictures, masks = draw_with_masks(list(islice(self.world, self.batch // self.uses)), self.picture)
-        self.pool.append((pictures, _centres(masks)))
+        if self.served % 8 == 0:  # many pictures at once are drawn faster
+            new = list(islice(self.world, 8 * self.batch // self.uses))
+            pictures, masks = draw_with_masks(new, self.picture, self.device)
+            self.pool.append((pictures, _centres(masks.cpu())))
+        self.served += 1
         pool, centres = (torch.cat(parts) for parts in zip(*self.pool, strict=True))
         which = torch.randint(len(pool), (self.batch,), generator=self.rng)
         room = self.picture - self.crop
@@ -95,63 +93,55 @@ def train(
     batch: int = 24,
     crop: int = 64,
     size: int = 128,
+    start: Path | None = None,
+    device: str = "cpu",
+    shown: int = 32,
 ) -> Path:
-    """Trains (or goes on with) a VAE in ``out``; returns the folder of the averaged, normalised model."""
+    """Trains (or goes on with) a VAE in ``out``; returns the folder of the averaged, normalised model.
+
+    ``start`` is a pipeline's folder whose VAE it begins with, instead of random weights; ``shown`` of each kind are
+    held out.
+    """
     torch.manual_seed(seed)
     vae = AutoencoderKL(**CONFIG)
+    if start:
+        vae.load_state_dict(AutoencoderKL.from_pretrained(start / "vae").float().state_dict())
+    vae.to(device)
     matrices, others = split(vae)
     optimizers = [Muon(matrices, lr=2e-3), torch.optim.AdamW(others, lr=2e-3, betas=(0.9, 0.98), weight_decay=0.0)]
-    peaks = [o.param_groups[0]["lr"] for o in optimizers]
-    mean, clock, step = Average(vae, 0.995), Clock(steps, minutes), 0
-    if state := load_checkpoint(out / "vae.pt"):
-        vae.load_state_dict(state["model"])
-        mean.model.load_state_dict(state["average"])
-        for o, s in zip(optimizers, state["optimizers"], strict=True):
-            o.load_state_dict(s)
-        step, mean.steps, clock.before = state["step"], state["step"], state["minutes"]
     out.mkdir(parents=True, exist_ok=True)
-    crops = Crops(seed + step, size, crop, batch, uses=4)
-    held = draw(list(islice(scenes(10_000_019), 16)), size) * 2 - 1
+    run = Run(out / "vae.pt", {"model": vae}, optimizers, 0.995, Clock(steps, minutes))
+    mean = run.means["model"].model
+    crops = Crops(seed + run.step, size, crop, batch, uses=4, device=device)
+    held = {name: draw(list(islice(items(10_000_019, share), shown)), size, device) * 2 - 1 for name, share in KINDS}
 
     def checkpoint() -> None:
-        save_checkpoint(
-            out / "vae.pt",
-            {
-                "model": vae.state_dict(),
-                "average": mean.model.state_dict(),
-                "optimizers": [o.state_dict() for o in optimizers],
-                "step": step,
-                "minutes": clock.elapsed,
-            },
-        )
-        with torch.no_grad():
-            back = mean.model.decode(mean.model.encode(held).latent_dist.mean).sample.clamp(-1, 1)
-        psnr = (-10 * ((back - held) / 2).square().mean((1, 2, 3)).log10()).mean()
-        log(out / "vae.log", step=step, minutes=clock.elapsed, psnr=float(psnr))
-        save_grid(torch.cat([held[:8], back[:8], held[8:], back[8:]]) / 2 + 0.5, 8, out / "vae.png")
+        run.save()
+        psnr, sheet = {}, []
+        for name, pictures in held.items():
+            with torch.no_grad():
+                back = mean.decode(mean.encode(pictures).latent_dist.mean).sample.clamp(-1, 1)
+            psnr[name] = float((-10 * ((back - pictures) / 2).square().mean((1, 2, 3)).log10()).mean())
+            sheet += [pictures[:8], back[:8]]
+        log(out / "vae.log", step=run.step, minutes=run.clock.elapsed, **psnr)
+        save_grid(torch.cat(sheet) / 2 + 0.5, 8, out / "vae.png")
 
-    while (progress := clock.progress(step)) < 1:
-        for o, peak in zip(optimizers, peaks, strict=True):
-            o.param_groups[0]["lr"] = peak * course(progress)
+    due = run.clock.elapsed + 5
+    while run.going():
         pictures = crops.next()
-        with torch.autocast("cpu", torch.bfloat16):
+        with mixed(device):
             latent = vae.encode(pictures).latent_dist
             back = vae.decode(latent.sample()).sample
         loss = reconstruction_loss(back.float(), pictures) + 2e-6 * latent.kl().mean()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        for o in optimizers:
-            o.step()
-            o.zero_grad(set_to_none=True)
-        mean.update(vae)
-        step += 1
-        if step % 50 == 0:
-            log(out / "vae.log", step=step, minutes=clock.elapsed, loss=loss.item())
-        if step % 400 == 0:
+        run.learn(loss)
+        if run.step % 50 == 0:
+            log(out / "vae.log", step=run.step, minutes=run.clock.elapsed, loss=loss.item())
+        if run.clock.elapsed > due:
             checkpoint()
+            due = run.clock.elapsed + 5
     checkpoint()
-    normalise(mean.model, draw(list(islice(scenes(seed + 1), 256)), size) * 2 - 1)
-    mean.model.save_pretrained(out / "vae")
+    normalise(mean, draw(list(islice(items(seed + 1), 8 * shown)), size, device) * 2 - 1)
+    mean.save_pretrained(out / "vae")
     return out / "vae"
 
 
