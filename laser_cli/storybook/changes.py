@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from laser_cli.storybook.change_kinds import AROUND, KINDS, OWN, Told
 from laser_cli.storybook.crisp import crisp_scene
+from laser_cli.storybook.puppets import Puppet
 from laser_cli.storybook.scenes import Scene
 from laser_cli.storybook.words import SUBJECT_WORDS, Voice, caption, colour_words
 
 __all__ = ["KINDS", "Change", "sample_change"]
 
 
-@dataclass(frozen=True)
-class Change:
-    """A source scene, a description of what becomes of it, and the true scene after each stage; the last is the end."""
+T = TypeVar("T", Scene, Puppet)
 
-    source: Scene
+
+@dataclass(frozen=True)
+class Change(Generic[T]):
+    """A source, a description of what becomes of it, and the true item after each stage; the last is the end."""
+
+    source: T
     source_prompt: str
     description: str
-    stages: tuple[Scene, ...]
+    stages: tuple[T, ...]
     kinds: tuple[tuple[str, ...], ...]
 
     @property
@@ -29,7 +34,7 @@ class Change:
         return self.description.startswith(self.source_prompt)
 
 
-def sample_change(rng: random.Random) -> Change:
+def sample_change(rng: random.Random) -> Change[Scene]:
     """A change at random: one to three stages with one or two changes each."""
     source = crisp_scene(rng)
     prompt = caption(source, Voice(rng if rng.random() < 0.5 else None))

@@ -20,7 +20,7 @@ from laser_cli.storybook.world import draw, items
 class Pictures:
     """Drawn pictures with what is to be read from them; the oldest give way to new ones, ``fresh`` a batch."""
 
-    def __init__(self, seed: int, vae: AutoencoderKL | None, device: str, most: int = 16_384, fresh: int = 16) -> None:
+    def __init__(self, seed: int, vae: AutoencoderKL | None, device: str, most: int = 16_384, fresh: int = 8) -> None:
         self.world, self.vae, self.device = items(seed, 0.45), vae, device
         self.rng, self.most, self.fresh = torch.Generator().manual_seed(seed), most, fresh
         self.oldest, self.served = 0, 0

@@ -107,7 +107,7 @@ def train(
     seed: int = 0,
     batch: int = 64,
     size: int = 128,
-    pool: int = 4096,
+    pool: int = 2048,
     start: Path | None = None,
     device: str = "cpu",
     shown: int = 64,
@@ -127,8 +127,8 @@ def train(
     unet.to(device, memory_format=torch.channels_last), text.to(device)  # channels last: a sixth less time a step
     matrices, others = split(unet, text)
     optimizers = [
-        Muon(matrices, lr=1e-3 if start else 2e-3),
-        torch.optim.AdamW(others, lr=5e-4 if start else 1e-3, betas=(0.9, 0.98), weight_decay=0.0),
+        Muon(matrices, lr=1.5e-3 if start else 2e-3),
+        torch.optim.AdamW(others, lr=7e-4 if start else 1e-3, betas=(0.9, 0.98), weight_decay=0.0),
     ]
     run = Run(out / "unet.pt", {"unet": unet, "text": text}, optimizers, 0.997, Clock(steps, minutes))
     schedule = DDIMScheduler(**SCHEDULE)
