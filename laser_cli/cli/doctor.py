@@ -33,7 +33,7 @@ def doctor(json: Json = False) -> None:
 
     Exit code 1 if something is missing that the main job needs.
     """
-    checks = [*_versions(), *_device(), *_encoders(), *_models()]
+    checks = [*_versions(), *_device(), *_encoders(), *_models(), *_planners()]
     missing = [check for check in checks if check.needed and not check.ok]
     if json:
         Console(json=True).json_object({"ok": not missing, "checks": [asdict(check) for check in checks]})
@@ -109,6 +109,29 @@ def _models() -> Iterator[Check]:
     yield Check("storybook", said or "whole", ok=not said, needed=True, install="install laser-cli again")
     for name, wrong in whole.items():
         yield Check(name, "; ".join(wrong) or "whole", ok=not wrong, install="download it again")
+
+
+def _planners() -> Iterator[Check]:
+    try:
+        from llama_cpp import llama_supports_gpu_offload
+
+        from laser_cli.plan.llm.find import cached
+        from laser_cli.plan.llm.gguf import read_model
+
+        found = cached()
+    except (ImportError, OSError, RuntimeError) as error:
+        told = f"rules only: {str(error).splitlines()[0]}"
+        yield Check("planners", told, ok=False, install="pip install llama-cpp-python")
+        return
+    place = "GPU" if llama_supports_gpu_offload() else "CPU"
+    yield Check("planners", f"rules, and GGUF models on the {place}")
+    for name, path in found.items():
+        try:
+            read_model(path)
+        except LaserError as error:
+            yield Check(name, error.what, ok=False, install="download it again")
+        else:
+            yield Check(name, "whole")
 
 
 def register(app: typer.Typer) -> None:

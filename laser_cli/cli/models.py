@@ -12,7 +12,12 @@ from laser_cli.cli.console import Console
 from laser_cli.cli.options import Json
 from laser_cli.errors import NotFoundError
 
-Name = Annotated[str, typer.Argument(help="storybook, a folder or a hub id.", show_default=False)]
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="storybook, a folder or a hub id; FILE.gguf or hf:REPO[:FILE] for planners.", show_default=False
+    ),
+]
 
 models = typer.Typer(help="List the models on this machine, say where one lies, or check that it is whole.")
 
@@ -22,18 +27,24 @@ def list_models(context: typer.Context, json: Json = False) -> None:
     """List the models on this machine, say where one lies, or check that it is whole."""
     if context.invoked_subcommand:
         return
-    found = list(installed())
+    from laser_cli.plan.llm.find import cached as planners
+
+    kinds = {"models": dict(installed()), "planners": planners()}
     if json:
-        Console(json=True).json_object({"models": [{"name": n, "path": str(path)} for n, path in found]})
+        told = {kind: [{"name": n, "path": str(path)} for n, path in found.items()] for kind, found in kinds.items()}
+        Console(json=True).json_object(told)
     else:
-        for name, _ in found:
-            typer.echo(name)
+        for found in kinds.values():
+            for name in found:
+                typer.echo(name)
 
 
 @models.command("path")
 def path(name: Name) -> None:
-    """Print the folder of a model that is on this machine."""
-    typer.echo(folder_of(name))
+    """Print the folder of a model that is on this machine, or a planner's file."""
+    from laser_cli.plan.llm.find import is_model
+
+    typer.echo(planner_of(name) if is_model(name) else folder_of(name))
 
 
 @models.command("verify")
@@ -42,6 +53,10 @@ def verify(name: Name, json: Json = False) -> None:
 
     Exit code 3 if it is not there or not whole.
     """
+    from laser_cli.plan.llm.find import is_model
+
+    if is_model(name):
+        return _verify_planner(name, json)
     folder = folder_of(name)
     found = problems(folder)
     if found:
@@ -87,6 +102,30 @@ def folder_of(name: str) -> Path:
     if found is None:
         raise NotFoundError(f"the model {name} is not on this machine", hint="laser models lists those that are")
     return found[0]
+
+
+def planner_of(name: str) -> Path:
+    """A planner's file on this machine; nothing is downloaded."""
+    from laser_cli.plan.llm import find
+
+    if not name.startswith("hf:"):
+        return find.find(name, typer.echo)
+    here = find.cached()
+    wanted = name if name in here else find.best(known for known in here if known.startswith(f"{name}:"))
+    if wanted is None:
+        raise NotFoundError(f"the planner {name} is not on this machine", hint="laser models lists those that are")
+    return here[wanted]
+
+
+def _verify_planner(name: str, json: bool) -> None:
+    from laser_cli.plan.llm.gguf import parts, read_model
+
+    file = planner_of(name)
+    read_model(file)
+    if json:
+        Console(json=True).json_object({"model": name, "whole": True, "weight_files": len(parts(file))})
+    else:
+        typer.echo(f"{name} is whole")
 
 
 def problems(folder: Path) -> list[str]:

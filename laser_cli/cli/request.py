@@ -13,6 +13,7 @@ from laser_cli.errors import BadInputError, UsageError
 if TYPE_CHECKING:
     import numpy as np
 
+    from laser_cli.cli.console import Console
     from laser_cli.plan.schema import Plan
     from laser_cli.settings.merge import Layer
     from laser_cli.settings.rerun import Rerun
@@ -37,8 +38,8 @@ class Request:
     """Every file that was read, for dependency files."""
 
 
-def read_request(params: Mapping[str, Any]) -> Request:
-    """The request of a command line: its settings merged, its plan made, its picture read."""
+def read_request(params: Mapping[str, Any], console: Console) -> Request:
+    """The request of a command line: its settings merged, its picture read, its plan made; `console` hears how."""
     from laser_cli.output.frames import read_picture
     from laser_cli.settings.inputs import sha256
     from laser_cli.settings.merge import merge
@@ -74,8 +75,13 @@ def read_request(params: Mapping[str, Any]) -> Request:
     prompt = params["prompt"]
     if rerun and prompt is None and plan_file is None:
         prompt = rerun.plan.source
-    plan, notes = _plan(written, description, prompt, image, settings)
     picture = read_picture(image) if image else None
+    notes: tuple[str, ...] = ()
+    if written is not None:
+        plan = written.model_copy(update={"source": prompt}) if prompt is not None else written
+    else:
+        plan, notes = _new_plan(params, console, description or "", prompt, image, settings)
+    plan = directed(plan, settings)
     read = (image, plan_file, words, inversion, params["rerun"], preset.path if preset and preset.own else None)
     return Request(
         settings.model_copy(update={"frames": plan.total_frames}),
@@ -160,22 +166,33 @@ def _inversion_layer(file: Path) -> Layer:
     return Layer(str(file), {"steps": int(about["steps"]), "method": about["method"]})
 
 
-def _plan(
-    written: Plan | None, description: str | None, prompt: str | None, image: Path | None, settings: Settings
+def _new_plan(
+    params: Mapping[str, Any],
+    console: Console,
+    description: str,
+    prompt: str | None,
+    image: Path | None,
+    settings: Settings,
 ) -> tuple[Plan, tuple[str, ...]]:
-    """The plan to render, directed by the settings, and what the planner has to say."""
-    from laser_cli.plan.rules import plan_by_rules
-    from laser_cli.plan.waypoints import with_waypoints
+    """The plan of the planner that is asked for, and what it has to say; a model's memory is free again after that."""
+    from laser_cli.cli.planning import asked_for, make_plan
 
-    if written is not None:
-        plan = written.model_copy(update={"source": prompt}) if prompt is not None else written
-        return directed(plan, settings), ()
     if image is not None and prompt is None:
         from laser_cli.output.frames import picture_prompt
 
         prompt = picture_prompt(image)
-    made, notes = plan_by_rules(description or "", prompt, settings.frames, settings.easing or "ease")
-    return directed(with_waypoints(made) if settings.waypoints else made, settings), notes
+    asked = asked_for(
+        description,
+        prompt,
+        frames=settings.frames,
+        easing=settings.easing,
+        keyframes=params.get("keyframes"),
+        seed=settings.seed,
+        timeout=params.get("planner_timeout"),
+        layers=params.get("planner_gpu_layers"),
+    )
+    verbose = bool(params.get("verbose"))
+    return make_plan(console, params.get("planner"), asked, waypoints=settings.waypoints, verbose=verbose)
 
 
 def directed(plan: Plan, settings: Settings) -> Plan:

@@ -83,8 +83,6 @@ def format_of(path: str | Path) -> Format:
 def plan_text(plan: Plan, format: Format = "yaml") -> str:
     """The plan as text that `parse_plan` reads back equal."""
     value = plan.model_dump(mode="json")
-    if value["planner"]["seed"] is None:
-        del value["planner"]["seed"]
     if format == "json":
         return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     # the width keeps every prompt on one line, easy to edit and to compare

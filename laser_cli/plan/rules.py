@@ -16,7 +16,7 @@ from laser_cli.plan.phrases import main_phrase, parse_attributes, singular
 from laser_cli.plan.schema import MAX_PROMPT, MAX_SEGMENTS, STRENGTHS, Control, Plan, Planner, Segment, share_frames
 from laser_cli.plan.stages import read_stage, split_stages
 
-__all__ = ["Planned", "parse_attributes", "plan_by_rules"]
+__all__ = ["Planned", "check_description", "parse_attributes", "plan_by_rules"]
 
 RULES = Planner(name="rules", version=1)
 
@@ -41,7 +41,9 @@ def plan_by_rules(description: str, source: str | None = None, frames: int = 24,
     """
     description = " ".join(description.split())
     source = " ".join(source.split()) if source else None
-    _check(description, source, easing)
+    check_description(description, source)
+    if easing not in get_args(Easing):
+        raise BadInputError(f"unknown easing {easing!r}", hint=f"one of {', '.join(get_args(Easing))}")
     stages = split_stages(description)
     source = source or _named_source(stages)
     if source is None:
@@ -68,7 +70,8 @@ def plan_by_rules(description: str, source: str | None = None, frames: int = 24,
     return Planned(Plan(description=description, source=source, segments=segments, planner=RULES), tuple(notes))
 
 
-def _check(description: str, source: str | None, easing: str) -> None:
+def check_description(description: str, source: str | None) -> None:
+    """BadInputError for a description or source prompt that no planner can use."""
     if not description:
         raise BadInputError("the description is empty", hint='say what changes, for example "night falls"')
     for name, text in (("description", description), ("source prompt", source or "")):
@@ -76,8 +79,6 @@ def _check(description: str, source: str | None, easing: str) -> None:
             raise BadInputError(f"the {name} is too long", why=f"{len(text)} characters; at most {MAX_PROMPT}")
         if any("\ud800" <= c <= "\udfff" for c in text):
             raise BadInputError(f"the {name} is not valid text", why="it holds half of a character")
-    if easing not in get_args(Easing):
-        raise BadInputError(f"unknown easing {easing!r}", hint=f"one of {', '.join(get_args(Easing))}")
 
 
 def _keyframes(stages: list[str], source: str) -> tuple[list[_Keyframe], list[str]]:

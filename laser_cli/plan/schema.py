@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StrictInt,
+    StrictStr,
+    model_serializer,
+)
 
 from laser_cli.errors import BadInputError
 from laser_cli.plan.easing import Easing
@@ -35,11 +43,24 @@ class Segment(_Model):
 
 
 class Planner(_Model):
-    """Who planned: `hand`, `rules`, or a model's name with the seed it was asked with."""
+    """Who planned: `hand`, `rules`, or a model's file with what it was asked with; what does not apply is not written.
+
+    `prompts` is the version of the prompts, `attempts` how often the model was asked; `instead_of` says of the rules
+    which model they stood in for, and why.
+    """
 
     name: Annotated[str, Field(strict=True, min_length=1)] = "hand"
     version: StrictStr | StrictInt = 1
     seed: StrictInt | None = None
+    sha256: Annotated[str, Field(strict=True, pattern="^[0-9a-f]{64}$")] | None = None
+    prompts: StrictStr | None = None
+    temperature: Annotated[float, Field(ge=0)] | None = None
+    attempts: Annotated[int, Field(strict=True, ge=1)] | None = None
+    instead_of: StrictStr | None = None
+
+    @model_serializer(mode="wrap")
+    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if value is not None}
 
 
 class Plan(_Model):

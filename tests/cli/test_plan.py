@@ -22,7 +22,7 @@ run(app)
 
 def call(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", APP, "plan", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
 
 
 def test_plan_text_is_the_result():

@@ -1,0 +1,34 @@
+"""What a planner is asked for, and how long and how often it may try."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MOST_KEYFRAMES = 6
+"""As many segments as a model may plan: small ones lose their way in more."""
+TEMPERATURE, TIMEOUT, RETRIES = 0.25, 120.0, 2
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A description of change and the limits of planning it; `timeout` in seconds, from the first question on.
+
+    `keyframes` are those after the picture, None leaves them to the planner; so does `easing`. So many `layers` of a
+    model go to the GPU, all if None.
+    """
+
+    description: str
+    source: str | None = None
+    frames: int = 24
+    easing: str | None = None
+    keyframes: int | None = None
+    seed: int = 0
+    temperature: float = TEMPERATURE
+    timeout: float = TIMEOUT
+    retries: int = RETRIES
+    layers: int | None = None
+
+    @property
+    def most(self) -> int:
+        """As many segments as there may be: each needs a picture of its own."""
+        return self.keyframes or max(1, min(MOST_KEYFRAMES, self.frames - 1))

@@ -1,0 +1,115 @@
+"""Where a planner's model lies: a file, or a repository of the hub, whose cache is looked into first."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from laser_cli.errors import NotFoundError
+from laser_cli.plan.llm.gguf import parts
+
+PREFERRED = ("q4_k_m", "q4_k_s", "q5_k_m", "q4_0", "q5_k_s", "q6_k", "q8_0")
+"""Which quantization is taken where a repository has several and none is named, the best first."""
+HINT = "--planner rules, FILE.gguf, hf:REPO or hf:REPO:FILE"
+
+
+def is_model(name: str) -> bool:
+    """Whether a planner's name means a model."""
+    return name.startswith("hf:") or name.lower().endswith(".gguf")
+
+
+def find(name: str, note: Callable[[str], None]) -> Path:
+    """The file (the first of a split model) of `FILE.gguf` or `hf:REPO[:FILE]`; NotFoundError if there is none.
+
+    What is not on this machine is downloaded from the hub, and `note` says so.
+    """
+    if not name.startswith("hf:"):
+        path = Path(name).expanduser()
+        missing = [part for part in parts(path) if not part.is_file()]
+        if missing:
+            why = "it is a part of a split model" if len(parts(path)) > 1 else "no such file"
+            raise NotFoundError(f"there is no planner {missing[0]}", why=why, hint=HINT)
+        return parts(path)[0]
+    repository, _, file = name.removeprefix("hf:").partition(":")
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+        raise NotFoundError(f"there is no planner {name!r}", why="a repository is named owner/name", hint=HINT)
+    return _from_hub(repository, file, note)
+
+
+def best(files: Iterable[str]) -> str | None:
+    """The file to take of a repository's: no vision part, the preferred quantization, the first part of split ones."""
+    models = [f for f in files if f.lower().endswith(".gguf") and not re.search(r"mmproj|(^|/)imatrix", f.lower())]
+    first = [f for f in models if not re.search(r"-(?!00001)\d{5}-of-\d{5}\.gguf$", f)]
+
+    def rank(file: str) -> tuple[int, str]:
+        low = file.lower()
+        return next((i for i, kind in enumerate(PREFERRED) if kind in low), len(PREFERRED)), file
+
+    return min(first, key=rank, default=None)
+
+
+def cached() -> dict[str, Path]:
+    """The planners in the hub's cache: `hf:REPO:FILE` -> path, the first parts of split ones only."""
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        repositories = sorted(scan_cache_dir().repos, key=lambda repository: repository.repo_id)
+    except CacheNotFound:
+        return {}
+    found = {}
+    for repository in repositories:
+        for revision in sorted(repository.revisions, key=lambda revision: revision.last_modified):
+            names = {
+                path.relative_to(revision.snapshot_path).as_posix(): path for path in _ggufs(revision.snapshot_path)
+            }
+            found.update({f"hf:{repository.repo_id}:{name}": names[name] for name in sorted(names) if best([name])})
+    return found
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a model's files, one after the other."""
+    made = hashlib.sha256()
+    for part in parts(path):
+        with part.open("rb") as file:
+            while block := file.read(2**22):
+                made.update(block)
+    return made.hexdigest()
+
+
+def _ggufs(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*.gguf") if path.is_file())
+
+
+def _from_hub(repository: str, file: str, note: Callable[[str], None]) -> Path:
+    here = {name.removeprefix(f"hf:{repository}:"): path for name, path in cached().items() if _of(name, repository)}
+    wanted = file or best(here)
+    if wanted in here and all(part.is_file() for part in parts(here[wanted])):
+        return here[wanted]
+    from huggingface_hub import HfApi, hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    # what a lost connection raises depends on the library under the hub's; all are kin of its own error
+    kin = [kind for kind in HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError"]
+    failures: tuple[type[BaseException], ...] = (*kin, OSError, ValueError)
+    try:
+        wanted = wanted or best(HfApi().list_repo_files(repository))
+        if not wanted:
+            why = "the repository has no .gguf file"
+            raise NotFoundError(f"there is no planner in {repository}", why=why, hint="look for one that ends in -GGUF")
+        names = [part.as_posix() for part in parts(Path(wanted))]
+        note(f"downloading {', '.join(names)} from {repository}")
+        paths = [hf_hub_download(repository, name) for name in names]
+        return Path(paths[0])
+    except failures as error:
+        raise NotFoundError(
+            f"cannot get the planner {repository}{f', {file}' if file else ''}",
+            why=str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__,
+            hint="check the name and the network, or pass a local file: --planner FILE.gguf",
+        ) from error
+
+
+def _of(name: str, repository: str) -> bool:
+    return name.startswith(f"hf:{repository}:")

@@ -1,0 +1,182 @@
+"""The conversation with whoever answers: mending, asking again, giving up; and what the rules then say."""
+
+import json
+
+import pytest
+
+from laser_cli.errors import BadInputError
+from laser_cli.plan.llm import messages
+from laser_cli.plan.llm.asked import Asked
+from laser_cli.plan.llm.converse import NoAnswer, Watcher, converse
+from laser_cli.plan.llm.fill import LONGEST, Unreadable, longest_answer, read, schema
+from laser_cli.plan.llm.mend import CLIP_TOKENS, clip_tokens, cut, mend
+from laser_cli.plan.llm.planner import instead, planned, record
+from laser_cli.plan.llm.wanted import same, wanted
+
+SOURCE = "a red house in a meadow"
+
+
+def form(*prompts, source=SOURCE, **more):
+    keyframe = {"control": "texture", "strength": 80, "share": 1, "easing": "ease", **more}
+    return json.dumps(
+        {"reasoning": "r", "source": source, "segments": [{"prompt": p, **keyframe} for p in prompts]},
+        ensure_ascii=False,
+    )
+
+
+def mended(description, *prompts, source=SOURCE, **more):
+    made = mend(read(form(*prompts, **more)), Asked(description, source))
+    return [k.prompt for k in made.keyframes], made
+
+
+class Fake:
+    """Answers with what it is given, three letters at a time; keeps what it was asked."""
+
+    def __init__(self, *answers):
+        self.answers, self.asked = list(answers), []
+
+    def answer(self, asked, seed, deadline):
+        self.asked.append((asked, seed))
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        yield from (answer[i : i + 3] for i in range(0, len(answer), 3))
+
+
+def test_a_good_answer_is_taken_at_once_and_its_coming_is_told():
+    notes, explained, speeds = [], [], []
+    fake = Fake(form(SOURCE + " at sunset", SOURCE + " at night"))
+    watcher = Watcher(notes.append, explained.append, lambda n, s: speeds.append(n))
+    outcome = converse(fake, Asked("night falls", SOURCE, keyframes=2, seed=7), watcher)
+    assert (outcome.attempts, outcome.made.mended) == (1, ())
+    assert notes == ["the planner reads the request …", "keyframe 1 of 2 …", "keyframe 2 of 2 …"]
+    assert fake.asked[0][1] == 7 and len(speeds) == 1 and speeds[0] > 50
+    assert explained[0].startswith("[system]\n") and explained[-1].startswith("[assistant]\n{")
+
+
+def test_it_is_asked_again_with_what_was_wrong_and_the_next_seed():
+    right = form(SOURCE + " at night")
+    fake = Fake("no JSON", form(SOURCE), right)
+    outcome = converse(fake, Asked("night falls", SOURCE), Watcher())
+    assert outcome.made.keyframes and outcome.attempts == 3
+    assert [seed for _, seed in fake.asked] == [0, 1, 2]
+    first, second, third = (asked for asked, _ in fake.asked)
+    assert len(first) == len(second) and "not valid JSON" in second[-1]["content"]
+    assert [m["role"] for m in third[-3:]] == ["user", "assistant", "user"]
+    assert third[-2]["content"] == form(SOURCE) and "nothing changes" in third[-1]["content"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "attempts", "why"),
+    [
+        (["x", "y", "z"], 3, "not valid JSON"),
+        (["x", "x", "x"], 2, "the same answer twice"),
+        ([NoAnswer("cut short"), NoAnswer("cut short"), NoAnswer("cut short")], 3, "cut short"),
+        ([NoAnswer("no answer within 5 s", again=False)], 1, "no answer within 5 s"),
+    ],
+)
+def test_when_it_gives_up(answers, attempts, why):
+    asked = Asked("night falls", SOURCE)
+    outcome = converse(Fake(*answers), asked, Watcher())
+    assert outcome.made is None and outcome.attempts == attempts and why in outcome.why
+    plan, notes = instead("m.gguf", asked, outcome)
+    assert (plan.planner.name, plan.segments[0].prompt) == ("rules", SOURCE + " at night")
+    assert why in plan.planner.instead_of and "the rules planned instead" in notes[0]
+
+
+def test_where_the_rules_cannot_stand_in_both_reasons_are_told():
+    outcome = converse(Fake("x", "x"), Asked("night falls"), Watcher())
+    with pytest.raises(BadInputError) as caught:
+        instead("m.gguf", Asked("night falls"), outcome)
+    assert "m.gguf gave no plan" in caught.value.why and "--source-prompt" in caught.value.hint
+
+
+def test_a_plan_is_made_of_the_form():
+    asked = Asked("night falls", None, frames=21, easing="linear", temperature=0.5)
+    answer = form("a house at sunset", "a house at night", source="a house", share=3, control="hold", strength=60)
+    outcome = converse(Fake(answer), asked, Watcher())
+    plan, notes = planned(outcome.made, asked, record("m.gguf", asked, outcome, "0" * 64))
+    assert [(s.frames, s.strength, s.easing) for s in plan.segments] == [(11, 0.0, "linear")] * 2
+    assert notes == ("taken for what the picture shows: a house",)
+    assert (plan.planner.temperature, plan.planner.attempts) == (0.5, 1)
+
+
+def test_repeats_are_left_out_and_their_time_is_kept():
+    prompts, made = mended(
+        "night falls", SOURCE, SOURCE + " at sunset", SOURCE + " at Sunset.", "…", SOURCE + " at night"
+    )
+    assert prompts == [SOURCE + " at sunset", SOURCE + " at night"] and not made.problems
+    assert [k.share for k in made.keyframes] == [2, 3] and len(made.mended) == 3
+
+
+def test_a_hold_may_repeat_but_not_be_all():
+    assert mended("it waits, then night falls", SOURCE, control="hold")[1].problems
+    value = json.loads(form(SOURCE, SOURCE + " at night"))
+    value["segments"][0]["control"] = "hold"
+    assert len(mend(read(json.dumps(value)), Asked("night falls", SOURCE)).keyframes) == 2
+
+
+def test_order_is_mended_where_that_is_safe():
+    night, both = SOURCE + " at night", SOURCE + " at night in falling snow"
+    assert mended("night falls, then it snows", both, night)[0] == [night, both]
+    wrong = mended("night falls, then it snows", SOURCE + " in falling snow", SOURCE + " at night")[1]
+    assert "the order is wrong" in wrong.problems[0]
+    assert not mended("night falls, then it snows", night, both)[1].problems
+
+
+def test_subject_and_goals_are_kept():
+    prompts, _ = mended("the house turns blue, then night falls", "a blue home in a meadow", "the meadow, dark")
+    assert prompts == ["a red house, a blue home in a meadow", "a red house, the meadow, dark, night"]
+    assert "'blue'" in mended("the house turns blue, then night falls", "a house at night")[1].problems[0]
+    assert mended("the house turns into a tree", "a tree in a meadow")[0] == ["a tree in a meadow"]
+    # what the rules do not understand is not held against a model
+    assert mended("entropy prevails", "dust in a meadow")[0] == ["dust in a meadow"]
+
+
+def test_prompts_that_are_too_long():
+    long = SOURCE + ", " + "0123456789, " * 12
+    prompts, made = mended("night falls", long + "at night")
+    assert clip_tokens(prompts[0]) <= CLIP_TOKENS and prompts[0].endswith(", night")
+    assert "longer than 77 tokens: cut before '0" in made.mended[-1]
+    assert cut("a cat") == ("a cat", "") and clip_tokens("a cat, 24 dogs") == 6
+    assert clip_tokens(cut("😀" * 90)[0]) <= CLIP_TOKENS
+
+
+def test_what_a_grammar_lets_through():
+    text = form("a\thouse\x07 at\nnight ").replace("\\t", "\t").replace("\\u0007", "\x07").replace("\\n", "\n")
+    assert read(text).segments[0].prompt == "a house at night"
+    for wrong in ("", "[]", "[" * 9999, form("x" * 201), form("a house", strength=50), '{"reasoning": "\\ud800"}'):
+        with pytest.raises(Unreadable):
+            read(wrong)
+
+
+def test_the_schema_has_nothing_that_a_grammar_would_pass_over():
+    text = json.dumps(schema(Asked("x", None)))
+    assert "imum" not in text and "default" not in text
+    made = schema(Asked("x", SOURCE, keyframes=4))
+    assert list(made["properties"]) == made["required"] == ["reasoning", "source", "segments"]
+    assert made["properties"]["source"] == {"const": SOURCE}
+    assert (made["properties"]["segments"]["minItems"], made["properties"]["segments"]["maxItems"]) == (4, 4)
+    assert schema(Asked("x", SOURCE, frames=3))["properties"]["segments"]["maxItems"] == 2
+    assert schema(Asked("x", 'a "cat"'))["properties"]["source"]["maxLength"] == LONGEST
+    assert longest_answer(Asked("x", keyframes=1)) < longest_answer(Asked("x")) < 2000
+
+
+def test_worked_examples_pass_their_own_checks():
+    assert 2 <= len(messages.examples()) <= 4
+    for example in messages.examples():
+        made = mend(read(json.dumps(example["answer"])), Asked(example["description"], example["source"]))
+        assert (made.mended, made.problems) == ((), ())
+
+
+def test_braces_and_dollars_mean_nothing():
+    asked = Asked("{messages} $source ${x} %s {0}", "a $cat {{ bos_token }}")
+    question = messages.conversation(asked)[-1]["content"]
+    assert asked.description in question and asked.source in question
+
+
+def test_words_and_their_forms():
+    assert same("snow", "snowy") and same("jumping", "jumps") is False and same("jumping", "jump")
+    assert not same("cat", "castle-wall") and not same("red", "reed")
+    assert wanted("night falls, then it snows", SOURCE).goals == (("night",), ("snows",))
+    assert wanted("quux the frob", SOURCE) == wanted("x", "") == type(wanted("x", ""))()

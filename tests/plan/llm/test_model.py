@@ -1,0 +1,158 @@
+"""Real llama.cpp on a tiny model that the test makes: plans, fallbacks, and files that cannot be used."""
+
+import subprocess
+import sys
+
+import pytest
+
+from laser_cli.errors import MemoryExhausted, NotFoundError, UsageError
+from laser_cli.plan.files import parse_plan, plan_text
+from laser_cli.plan.llm import gguf, speaker
+from laser_cli.plan.llm.asked import Asked
+from laser_cli.plan.llm.converse import Watcher
+from laser_cli.plan.llm.find import digest
+from laser_cli.plan.llm.planner import plan_by_model
+from tests.tiny_gguf import CHATML, write_tiny
+
+ASKED = Asked("night falls", "a red house in a meadow")
+NO_SYSTEM = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}" + CHATML
+THINKING = CHATML.replace("assistant\n{% endif %}", "assistant\n<think>\n{% endif %}")
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return write_tiny(tmp_path_factory.mktemp("model") / "tiny.gguf")
+
+
+def heard():
+    notes = []
+    return notes, Watcher(notes.append)
+
+
+def test_a_real_model_plans(tiny):
+    notes, watcher = heard()
+    plan, told = plan_by_model(str(tiny), ASKED, watcher)
+    assert (plan.source, plan.total_frames) == (ASKED.source, 24)
+    assert "a red house" in plan.segments[0].prompt and "night" in plan.segments[-1].prompt
+    planner = plan.planner
+    assert (planner.name, planner.sha256, planner.seed) == ("tiny.gguf", digest(tiny), 0)
+    assert (planner.prompts, planner.attempts) == ("v1", 1) and planner.version.startswith("llama-cpp-python ")
+    assert notes == ["the planner reads the request …", "keyframe 1 …"]
+    assert any("did not say 'night'" in note for note in told)
+    assert parse_plan(plan_text(plan)) == plan
+    assert plan_by_model(str(tiny), ASKED, watcher).plan == plan
+
+
+def test_the_number_of_keyframes_and_what_the_source_holds_are_kept(tiny):
+    asked = Asked("night falls", 'a "häuschen" \\ {x} $y 😀', keyframes=3, temperature=1.2, seed=5)
+    notes, watcher = heard()
+    plan, _ = plan_by_model(str(tiny), asked, watcher)
+    assert plan.source == asked.source and len(plan.segments) == 3
+    assert notes[1:4] == [f"keyframe {i} of 3 …" for i in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(("template", "note"), [(None, "has no chat template"), (NO_SYSTEM, None)])
+def test_templates_that_are_missing_or_know_no_system_role(tmp_path, template, note):
+    notes, watcher = heard()
+    plan, _ = plan_by_model(str(write_tiny(tmp_path / "m.gguf", template=template)), ASKED, watcher)
+    assert plan.planner.name == "m.gguf"
+    assert any(note in said for said in notes) if note else notes[0].startswith("the planner reads")
+
+
+@pytest.mark.parametrize(
+    ("template", "told"),
+    [
+        (THINKING, "is a thinking model"),
+        ("{{ raise_exception('never') }}", "never"),
+        ("{% for %}", "template of m.gguf fails"),
+        ("hello", "does not come through"),
+    ],
+)
+def test_templates_that_cannot_be_used(tmp_path, template, told):
+    with pytest.raises(NotFoundError) as caught:
+        plan_by_model(str(write_tiny(tmp_path / "m.gguf", template=template)), ASKED, Watcher())
+    assert told in caught.value.render() and "instruct model" in caught.value.hint
+
+
+def test_a_model_that_never_ends_or_takes_too_long(tmp_path, tiny):
+    endless = write_tiny(tmp_path / "endless.gguf", ends=False)
+    plan, told = plan_by_model(str(endless), Asked("night falls", "a house", keyframes=1, retries=0), Watcher())
+    assert plan.planner.name == "rules" and "endless.gguf gave no plan, asked once" in plan.planner.instead_of
+    assert "did not come to an end" in told[0] and "the rules planned instead" in told[0]
+    plan, told = plan_by_model(str(tiny), Asked("night falls", "a house", timeout=0.0), Watcher())
+    assert plan.segments[-1].prompt == "a house at night" and "no answer within 0 s" in told[0]
+    assert parse_plan(plan_text(plan)) == plan
+
+
+def test_files_that_are_no_whole_model(tmp_path, tiny):
+    whole = tiny.read_bytes()
+    cases = {
+        "cut.gguf": (whole[:-1000], "is truncated"),
+        "head.gguf": (whole[:500], "ends within its header"),
+        "empty.gguf": (b"", "it is empty"),
+        "page.gguf": (b"<!DOCTYPE html><html>", "web page"),
+        "lfs.gguf": (b"version https://git-lfs.github.com/spec/v1\n", "Git LFS"),
+        "zip.gguf": (b"PK\x03\x04" + bytes(99), "is not a GGUF model"),
+        "old.gguf": (b"GGUF\x01\x00\x00\x00" + bytes(99), "version 1"),
+        "big.gguf": (b"GGUF\x00\x00\x00\x03" + bytes(99), "big-endian"),
+        "none.gguf": (None, "there is no planner"),
+        "m-00001-of-00002.gguf": (whole, "m-00002-of-00002.gguf"),
+        "strange.gguf": (whole.replace(b"llama", b"xlama"), "llama.cpp cannot load"),
+    }
+    for name, (data, told) in cases.items():
+        if data is not None:
+            (tmp_path / name).write_bytes(data)
+        with pytest.raises(NotFoundError) as caught:
+            plan_by_model(str(tmp_path / name), ASKED, Watcher())
+        assert told in caught.value.render(), name
+
+
+def test_block_sizes_are_those_of_the_format():
+    from gguf import GGML_QUANT_SIZES
+
+    assert {int(kind): size for kind, size in GGML_QUANT_SIZES.items() if int(kind) in gguf.BLOCKS} == gguf.BLOCKS
+
+
+def test_what_is_too_large_or_has_no_room(tmp_path, tiny, monkeypatch):
+    small = write_tiny(tmp_path / "short.gguf", context=512)
+    with pytest.raises(NotFoundError, match="context of short"):
+        plan_by_model(str(small), ASKED, Watcher())
+    monkeypatch.setattr(speaker, "usable_memory", lambda: 10**6)
+    with pytest.raises(MemoryExhausted, match="too large"):
+        plan_by_model(str(tiny), ASKED, Watcher())
+    monkeypatch.setattr("llama_cpp.llama_supports_gpu_offload", lambda: False)
+    with pytest.raises(UsageError, match="gpu-layers"):
+        plan_by_model(str(tiny), Asked("night falls", "a house", layers=3), Watcher())
+
+
+def test_memory_is_given_back(tiny, monkeypatch):
+    import llama_cpp
+
+    closed = []
+    close = llama_cpp.Llama.close
+    monkeypatch.setattr(llama_cpp.Llama, "close", lambda self: (closed.append(self), close(self)))
+    monkeypatch.setattr(speaker.LlamaSpeaker, "answer", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        plan_by_model(str(tiny), ASKED, Watcher())
+    assert closed
+
+
+def test_a_header_tells_the_memory_of_a_context(tiny):
+    header, size = gguf.read_model(tiny)
+    assert (header.context, size) == (32_768, tiny.stat().st_size)
+    assert header.cache_bytes(100) == 100 * 1 * 2 * (16 + 16) * 2
+    assert header.template == CHATML and gguf.usable_memory() > 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
+def test_ctrl_c_ends_it(tmp_path):
+    import signal
+
+    endless = write_tiny(tmp_path / "endless.gguf", ends=False)
+    code = "from laser_cli.cli.main import run; run()"
+    command = [sys.executable, "-c", code, "plan", "night falls", "-p", "a house", "--planner", str(endless)]
+    running = subprocess.Popen([*command, "--retries", "9"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert "reads the request" in running.stderr.readline()
+    running.send_signal(signal.SIGINT)
+    out, told = running.communicate(timeout=900)
+    assert (running.returncode, out) == (130, "") and "Traceback" not in told
