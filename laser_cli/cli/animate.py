@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from laser_cli.cli import animate_options as a
+from laser_cli.cli import planning as p
 from laser_cli.cli.console import Console
 from laser_cli.cli.options import Json, Quiet
 
@@ -51,6 +52,10 @@ def animate(
     skip_existing: a.SkipExisting = False,
     resume: a.Resume = False,
     preview: a.Preview = None,
+    planner: p.PlannerName = None,
+    keyframes: p.Keyframes = None,
+    planner_timeout: p.PlannerTimeout = None,
+    planner_gpu_layers: p.GpuLayers = None,
     model: a.ModelName = None,
     device: a.Device = None,
     dtype: a.Dtype = None,
@@ -72,8 +77,8 @@ def animate(
 
     console = Console(quiet=quiet and not verbose, json=json)
     outputs = read_outputs(context.params)
-    request = read_request(context.params)
-    outputs.check(request, needed=not dry_run)
+    request = read_request(context.params, console)
+    outputs.check(request.settings, request.plan.total_frames, needed=not dry_run)
     if no_clobber and not skip_existing:
         refuse_clobber(outputs.paths)
     for note in request.notes:
@@ -82,7 +87,7 @@ def animate(
         return tell(console, request)
     job = place(request)
     if skip_existing and outputs.are_current(job.fingerprint):
-        return skip(console, job, outputs)
+        return skip(console, job.fingerprint, request.read, outputs)
     if no_clobber:
         refuse_clobber(outputs.paths)
     perform(console, job, outputs, verbose)

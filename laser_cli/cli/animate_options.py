@@ -90,7 +90,9 @@ Strength = Annotated[
 ]
 Method = Annotated[Methods | None, _option(DRAWING, "Inversion method. (default: direct)", "--method")]
 Size = Annotated[int | None, _option(DRAWING, "Longer side in px. (default: the model's own size)", min=32, max=4096)]
-Seed = Annotated[int | None, _option(DRAWING, "Seed of all noise. (default: 0)", min=0, max=2**63 - 1)]
+Seed = Annotated[
+    int | None, _option(DRAWING, "Seed of all noise, and of a model that plans. (default: 0)", min=0, max=2**63 - 1)
+]
 Chunk = Annotated[
     int | None,
     _option(

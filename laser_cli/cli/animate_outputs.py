@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,6 @@ from laser_cli.errors import UsageError
 if TYPE_CHECKING:
     import numpy as np
 
-    from laser_cli.cli.request import Request
     from laser_cli.output.look import Look
     from laser_cli.output.stream import StreamFormat
     from laser_cli.settings.schema import Settings
@@ -49,15 +48,14 @@ class Outputs:
         """The same, if it is kept."""
         return self.unfinished if self.resume else None
 
-    def check(self, request: Request, *, needed: bool = True) -> None:
-        """Raises for outputs that cannot be; called before the work. Without `needed` there may be none."""
+    def check(self, settings: Settings, count: int, *, needed: bool = True) -> None:
+        """Raises for outputs of `count` frames that cannot be; called before the work. Without `needed` none may be."""
         from laser_cli.output.atomic import check_folder
         from laser_cli.output.sink import check_sinks
 
         if needed and not self.paths and not self.stream:
             raise UsageError("nothing to write", hint="-o OUT.mp4, -o OUT.gif or --frames-dir DIR")
-        look, count = look_of(request.settings), request.plan.total_frames
-        check_sinks(self.out, self.frames_dir, self.sheet, look=look, count=count, report=self.report)
+        check_sinks(self.out, self.frames_dir, self.sheet, look=look_of(settings), count=count, report=self.report)
         if self.depfile:
             if not self.paths:
                 raise UsageError("--depfile needs an output that is a file", hint="-o OUT.mp4")
@@ -91,12 +89,12 @@ class Outputs:
 
         return all(is_current(path, fingerprint) for path in self.paths)
 
-    def note_dependencies(self, request: Request) -> None:
+    def note_dependencies(self, read: Sequence[Path]) -> None:
         """Writes the dependency file, if one is wanted."""
         from laser_cli.output.make import write_depfile
 
         if self.depfile:
-            write_depfile(self.depfile, self.paths[0], request.read)
+            write_depfile(self.depfile, self.paths[0], read)
 
 
 def read_outputs(params: Mapping[str, Any]) -> Outputs:

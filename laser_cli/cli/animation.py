@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,13 +73,13 @@ def place(request: Request) -> Job:
     return Job(request, job.settings, fingerprint(told, inputs))
 
 
-def skip(console: Console, job: Job, outputs: Outputs) -> None:
+def skip(console: Console, fingerprint: str, read: Sequence[Path], outputs: Outputs) -> None:
     """Reports outputs that are there already; they count as made now, so that Make is content."""
     for path in outputs.paths:
         os.utime(path)
-    outputs.note_dependencies(job.request)
+    outputs.note_dependencies(read)
     console.note("up to date: made of the same inputs and settings")
-    console.result(outputs.paths, {"skipped": True, "fingerprint": job.fingerprint})
+    console.result(outputs.paths, {"skipped": True, "fingerprint": fingerprint})
 
 
 def perform(console: Console, job: Job, outputs: Outputs, verbose: bool) -> None:
@@ -132,7 +133,7 @@ def perform(console: Console, job: Job, outputs: Outputs, verbose: bool) -> None
         aids = (bar.advance, settings.even_pace, keeper, console.warn, glimpse)
         for drawn in draw(model, request.plan, inversion, manner, first, *aids):
             sink.add(drawn.index, drawn.array)
-        outputs.note_dependencies(request)
+        outputs.note_dependencies(request.read)
     if keeper:
         keeper.forget()
     if outputs.stream:

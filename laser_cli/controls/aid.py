@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +15,33 @@ class KeysValues(NamedTuple):
 
     k: Tensor
     v: Tensor
+
+
+MERGED_FROM = 128
+"""Tokens from which on ``merged_outer`` is faster."""
+WEIGHED = "_scaled_dot_product_flash_attention_for_cpu"
+"""torch's attention that tells its log-sum-exps, which the public one keeps to itself."""
+
+Kind = Literal["outer", "inner"]
+Blend = Callable[[Tensor, Tensor, Tensor, KeysValues, KeysValues, Tensor], Tensor]
+"""(q, k, v [b, h, n, d], begin, end, t [b]) -> the frames' attention [b, h, n, d], before the output projection."""
+
+
+def outer(q: Tensor, k: Tensor, v: Tensor, begin: KeysValues, end: KeysValues, t: Tensor) -> Tensor:
+    """(1 - t) Attn(Q, K_1, V_1) + t Attn(Q, K_m, V_m) (AID-O): the frame's own keys and values are not read."""
+    first, last = (F.scaled_dot_product_attention(q, *_shared(anchor, len(q))) for anchor in (begin, end))
+    return torch.lerp(first, last, t.to(q).view(-1, 1, 1, 1))
+
+
+def inner(q: Tensor, k: Tensor, v: Tensor, begin: KeysValues, end: KeysValues, t: Tensor) -> Tensor:
+    """Attn(Q, (1 - t) K_1 + t K_m, (1 - t) V_1 + t V_m) (AID-I): the frame's own keys and values are not read."""
+    return F.scaled_dot_product_attention(q, *_lerped(begin, end, t.to(q)))
+
+
+def fused_inner(q: Tensor, k: Tensor, v: Tensor, begin: KeysValues, end: KeysValues, t: Tensor) -> Tensor:
+    """Attn(Q, [K; (1 - t) K_1 + t K_m], [V; (1 - t) V_1 + t V_m]), one softmax over both blocks."""
+    between = _lerped(begin, end, t.to(q))
+    return F.scaled_dot_product_attention(q, torch.cat([k, between.k], dim=2), torch.cat([v, between.v], dim=2))
 
 
 def fused_outer(q: Tensor, k: Tensor, v: Tensor, begin: KeysValues, end: KeysValues, t: Tensor) -> Tensor:
@@ -28,15 +56,68 @@ def fused_outer(q: Tensor, k: Tensor, v: Tensor, begin: KeysValues, end: KeysVal
     return torch.lerp(first, last, t)
 
 
+def merged_outer(q: Tensor, k: Tensor, v: Tensor, begin: KeysValues, end: KeysValues, t: Tensor) -> Tensor:
+    """``fused_outer`` with the frame's own block computed once: three blocks merged by their log-sum-exps, not four.
+
+    On the CPU only. Measured on two cores, 12 frames: 0.82 of the time at 256 tokens, 0.72 at 1,024; with the 77 tokens
+    of a prompt 1.3, as the endpoints' copies cost little there.
+    """
+    own, weight = _weighed(q, k, v)
+    first, last = (_weighed(q, *_shared(anchor, len(q))) for anchor in (begin, end))
+    # softmax over two blocks is their own softmaxes' mean, weighed by the blocks' sums of exponentials
+    sides = [torch.lerp(own, out, torch.sigmoid(sum_ - weight).to(own)) for out, sum_ in (first, last)]
+    return torch.lerp(sides[0], sides[1], t.to(q).view(-1, 1, 1, 1))
+
+
+def best_outer(q: Tensor, k: Tensor, v: Tensor, begin: KeysValues, end: KeysValues, t: Tensor) -> Tensor:
+    """Fused outer, by whichever of its two ways is the faster one here."""
+    merged = q.device.type == "cpu" and k.shape[2] >= MERGED_FROM and hasattr(torch.ops.aten, WEIGHED)
+    return (merged_outer if merged else fused_outer)(q, k, v, begin, end, t)
+
+
+def _weighed(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    """Attention [b, h, n, d] and the log of the sum of its exponentials [b, h, n, 1]."""
+    out, sums = getattr(torch.ops.aten, WEIGHED)(q, k, v)
+    return out, sums.unsqueeze(-1)
+
+
+def blend_of(kind: Kind, fused: bool = True) -> Blend:
+    """The variant by its published name."""
+    return {"outer": (outer, best_outer), "inner": (inner, fused_inner)}[kind][fused]
+
+
+def _shared(anchor: KeysValues, rows: int) -> KeysValues:
+    """One anchor's for all rows: views, not copies."""
+    return KeysValues(anchor.k.expand(rows, -1, -1, -1), anchor.v.expand(rows, -1, -1, -1))
+
+
+def _lerped(begin: KeysValues, end: KeysValues, t: Tensor) -> KeysValues:
+    share = t.view(-1, 1, 1, 1)
+    return KeysValues(torch.lerp(begin.k, end.k, share), torch.lerp(begin.v, end.v, share))
+
+
 def _beside(own: Tensor, anchor: Tensor) -> Tensor:
     return torch.cat([own, anchor.expand(len(own), -1, -1, -1)], dim=2)
 
 
 def slerp(a: Tensor, b: Tensor, t: float, threshold: float = 0.9995) -> Tensor:
     """Spherical interpolation of two noises, over all their numbers at once; a straight line when nearly parallel."""
-    u, v = a.flatten().double(), b.flatten().double()
+    u, v = a.flatten().cpu().double(), b.flatten().cpu().double()  # not every device has doubles
     cos = torch.dot(u, v) / (u.norm() * v.norm())
     if cos.abs() > threshold:
         return torch.lerp(a, b, t)
     theta = torch.arccos(cos)
-    return ((torch.sin((1 - t) * theta) * u + torch.sin(t * theta) * v) / torch.sin(theta)).to(a.dtype).view_as(a)
+    return ((torch.sin((1 - t) * theta) * u + torch.sin(t * theta) * v) / torch.sin(theta)).to(a).view_as(a)
+
+
+def slerp_states(a: Tensor, b: Tensor, t: Tensor, threshold: float = 0.9995) -> Tensor:
+    """Spherical interpolation of text states [1, l, d], token by token, to [n, l, d] at t [n].
+
+    Near-parallel tokens, and those that are zero, go straight.
+    """
+    share = t.to(a).view(-1, 1, 1)
+    norms = a.norm(dim=-1, keepdim=True) * b.norm(dim=-1, keepdim=True)
+    cos = (a * b).sum(-1, keepdim=True) / norms.clamp_min(torch.finfo(a.dtype).tiny)
+    theta = torch.arccos(cos.clamp(-threshold, threshold))
+    round_ = (torch.sin((1 - share) * theta) * a + torch.sin(share * theta) * b) / torch.sin(theta)
+    return torch.where((cos.abs() > threshold) | (norms == 0), torch.lerp(a, b, share), round_)

@@ -21,6 +21,22 @@ STORYBOOK = "storybook"
 WEIGHTS = Path(__file__).resolve().parent.parent / "storybook" / "weights"
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 NEEDED = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+SECOND = ("text_encoder_2", "tokenizer_2")
+"""What an SDXL checkpoint has beside these."""
+
+
+@dataclass(frozen=True)
+class SecondEncoder:
+    """SDXL's second text encoder; with ``blank`` an empty prompt is all zeros, as the checkpoint was trained."""
+
+    encoder: Any
+    tokenizer: Any
+    blank: bool = True
+
+    @property
+    def width(self) -> int:
+        """Numbers of the pooled embedding."""
+        return int(self.encoder.config.projection_dim)
 
 
 @dataclass
@@ -38,6 +54,7 @@ class Model:
     dtype: torch.dtype
     offload: bool = False
     rows: int = field(default=0)
+    second: SecondEncoder | None = None
 
     @property
     def scale(self) -> int:
@@ -60,20 +77,49 @@ class Model:
 
         def predict(x: Tensor, level: Level, states: Tensor) -> Tensor:
             self.rows += len(x)
-            out = self.unet(x.to(self.dtype), level.timestep, encoder_hidden_states=states.to(self.dtype)).sample
+            text, more = (states, {}) if self.second is None else self._added(x, states)
+            out = self.unet(x.to(self.dtype), level.timestep, encoder_hidden_states=text.to(self.dtype), **more).sample
             return to_eps(out.float(), x, level.alpha, self.schedule.prediction)
 
         return predict
 
     @torch.no_grad()
     def encode_prompts(self, prompts: Sequence[str]) -> Tensor:
-        """Text states [n, l, d], float32; what goes past the tokenizer's length is cut (see ``cut_off``)."""
-        length = self.tokenizer.model_max_length
-        ids = self.tokenizer(
-            list(prompts), padding="max_length", max_length=length, truncation=True, return_tensors="pt"
-        ).input_ids
+        """Text states [n, l, d], float32; what goes past the tokenizer's length is cut (see ``cut_off``).
+
+        Of an SDXL model the last row is the pooled embedding, filled up with zeros: so whatever is done to the states,
+        stored, blended, repeated, is done to it as well.
+        """
+        if self.second is not None:
+            return self._encode_twice(prompts, self.second)
         with self._resident(self.text_encoder):
-            return self.text_encoder(ids.to(self.device))[0].float()
+            return self.text_encoder(self._ids(self.tokenizer, prompts))[0].float()
+
+    def _ids(self, tokenizer: Any, prompts: Sequence[str]) -> Tensor:
+        length = tokenizer.model_max_length
+        told = tokenizer(list(prompts), padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+        return told.input_ids.to(self.device)
+
+    def _encode_twice(self, prompts: Sequence[str], second: SecondEncoder) -> Tensor:
+        """SDXL: the last but one layer of both encoders side by side, and the second one's pooled embedding."""
+        with self._resident(self.text_encoder):
+            first = self.text_encoder(self._ids(self.tokenizer, prompts), output_hidden_states=True).hidden_states[-2]
+        with self._resident(second.encoder):
+            told = second.encoder(self._ids(second.tokenizer, prompts), output_hidden_states=True)
+        states = torch.cat([first, told.hidden_states[-2]], dim=-1).float()
+        pooled = torch.nn.functional.pad(told.text_embeds.float(), (0, states.shape[-1] - second.width))
+        states = torch.cat([states, pooled[:, None]], dim=1)
+        if second.blank:
+            states[[i for i, prompt in enumerate(prompts) if not prompt]] = 0
+        return states
+
+    def _added(self, x: Tensor, states: Tensor) -> tuple[Tensor, dict[str, Any]]:
+        """SDXL: the states without the pooled row, and that row with the sizes of the picture (whole, uncropped)."""
+        assert self.second is not None
+        height, width = (side * self.scale for side in x.shape[-2:])
+        sizes = torch.tensor([height, width, 0, 0, height, width], device=x.device, dtype=self.dtype)
+        pooled = states[:, -1, : self.second.width].to(self.dtype)
+        return states[:, :-1], {"added_cond_kwargs": {"text_embeds": pooled, "time_ids": sizes.expand(len(x), -1)}}
 
     @property
     def embedded(self) -> bool:
@@ -146,6 +192,7 @@ def choose_dtype(name: str, device: torch.device) -> torch.dtype:
 
 
 def fast_bfloat16() -> bool:
+    """Whether this CPU has units for bfloat16, which elsewhere is slower than float32."""
     probes = (getattr(torch.cpu, f"_is_{unit}_supported", None) for unit in ("avx512_bf16", "amx_tile"))
     return any(probe() for probe in probes if probe)
 
@@ -153,7 +200,7 @@ def fast_bfloat16() -> bool:
 def load_model(name: str = STORYBOOK, device: str = "auto", dtype: str = "auto", offload: bool = False) -> Model:
     """A model by name; NotFoundError if it is not there or lacks a part, UsageError for a device that is not there."""
     from diffusers import AutoencoderKL, UNet2DConditionModel
-    from transformers import CLIPTextModel, CLIPTokenizer
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
     from transformers.utils import logging
 
     logging.set_verbosity_error()
@@ -161,25 +208,36 @@ def load_model(name: str = STORYBOOK, device: str = "auto", dtype: str = "auto",
     place = choose_device(device)
     kind = choose_dtype(dtype, place)
     folder, revision = find_model(name)
-    missing = [part for part in NEEDED if not (folder / part).is_dir()]
+    double = (folder / SECOND[0]).is_dir()
+    missing = [part for part in (*NEEDED, *(SECOND if double else ())) if not (folder / part).is_dir()]
     if missing:
         raise NotFoundError(
             f"{name} is not a complete model",
             why=f"{folder.name} has no {', '.join(missing)}",
-            hint="a folder or hub id in the standard diffusers layout (SD 1.x, 2.x)",
+            hint="a folder or hub id in the standard diffusers layout (SD 1.x, 2.x, SDXL)",
         )
     try:
         parts = {
             "unet": UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=kind, local_files_only=True),
-            # The VAE is small, and half precision shows in its pictures: float32 unless the card holds it all.
+            # The VAE is small, and half precision shows in its pictures: float32 unless the card holds it all. SDXL's
+            # overflows in float16.
             "vae": AutoencoderKL.from_pretrained(
-                folder / "vae", torch_dtype=kind if place.type == "cuda" else torch.float32, local_files_only=True
+                folder / "vae",
+                torch_dtype=kind if place.type == "cuda" and not double else torch.float32,
+                local_files_only=True,
             ),
             "text_encoder": CLIPTextModel.from_pretrained(
                 folder / "text_encoder", dtype=torch.float32, local_files_only=True
             ),
         }
         tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+        second = None
+        if double:
+            parts[SECOND[0]] = CLIPTextModelWithProjection.from_pretrained(
+                folder / SECOND[0], dtype=torch.float32, local_files_only=True
+            )
+            other = CLIPTokenizer.from_pretrained(folder / SECOND[1], local_files_only=True)
+            second = SecondEncoder(parts[SECOND[0]], other, _blank(folder))
         schedule = Schedule.from_config(json.loads((folder / "scheduler" / "scheduler_config.json").read_text()))
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         if "out of memory" in str(error):
@@ -187,16 +245,23 @@ def load_model(name: str = STORYBOOK, device: str = "auto", dtype: str = "auto",
         raise NotFoundError(
             f"cannot load the model {name}",
             why=str(error).splitlines()[0],
-            hint="a folder or hub id in the standard diffusers layout (SD 1.x, 2.x), complete and undamaged",
+            hint="a folder or hub id in the standard diffusers layout (SD 1.x, 2.x, SDXL), complete and undamaged",
         ) from error
     for key, part in parts.items():
         part.requires_grad_(False).eval().to("cpu" if offload and key != "unet" else place)
     vae = parts["vae"]
     vae.enable_slicing()
     model = Model(name, revision, parts["unet"], vae, parts["text_encoder"], tokenizer, schedule, place, kind, offload)
+    model.second = second
     if model.size > 512:
         vae.enable_tiling()
     return model
+
+
+def _blank(folder: Path) -> bool:
+    """Whether an empty prompt is all zeros to an SDXL model: its index says so, as its pipeline's default does."""
+    index = folder / "model_index.json"
+    return not index.is_file() or bool(json.loads(index.read_text("utf-8")).get("force_zeros_for_empty_prompt", True))
 
 
 def find_model(name: str) -> tuple[Path, str]:
@@ -238,7 +303,8 @@ def _from_hub(name: str) -> tuple[Path, str]:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
-    wanted = [f"{part}/*{end}" for part in NEEDED for end in (".json", ".txt", ".safetensors")]
+    wanted = [f"{part}/*{end}" for part in (*NEEDED, *SECOND) for end in (".json", ".txt", ".safetensors")]
+    wanted.append("model_index.json")
     unwanted = ["*.fp16.safetensors", "*.non_ema.safetensors"]
     try:
         try:

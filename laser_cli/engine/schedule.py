@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -50,6 +50,13 @@ class Schedule:
             before = alphas[t - stride] if t >= stride else ddim.final_alpha_cumprod.double()
             out.append(Level(int(t), float(alphas[t]), float(before)))
         return out
+
+
+def every(levels: Sequence[Level], stride: int) -> list[Level]:
+    """Every stride-th of the levels, from the noisiest on: the same way from the same noise, in longer steps."""
+    kept = levels[::stride]
+    ends = [*(level.alpha for level in kept[1:]), levels[-1].alpha_prev]
+    return [Level(level.timestep, level.alpha, end) for level, end in zip(kept, ends, strict=True)]
 
 
 def ddim_step(x: Tensor, eps: Tensor, alpha_from: float, alpha_to: float) -> Tensor:

@@ -91,7 +91,7 @@ def memory(folder: Path, shape: Shape, settings: Settings, size: tuple[int, int]
     weights = (
         number * parameters(folder / "unet")
         + vae * parameters(folder / "vae")
-        + 4 * parameters(folder / "text_encoder")
+        + 4 * (parameters(folder / "text_encoder") + parameters(folder / "text_encoder_2"))
     )
     across, down = size[0] // shape.scale, size[1] // shape.scale
     latent = int(shape.vae.get("latent_channels", 4)) * across * down * 4

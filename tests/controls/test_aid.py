@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from laser_cli.controls.aid import KeysValues, fused_outer, slerp
+from laser_cli.controls.aid import KeysValues, blend_of, fused_outer, merged_outer, slerp, slerp_states
 
 torch.manual_seed(0)
 Q, K, V = (torch.randn(5, 2, 9, 8, dtype=torch.float64) for _ in range(3))
@@ -30,6 +30,67 @@ def test_equals_the_formula_written_out():
         first = attention(Q[i], torch.cat([K[i], K[0]], 1), torch.cat([V[i], V[0]], 1))
         last = attention(Q[i], torch.cat([K[i], K[4]], 1), torch.cat([V[i], V[4]], 1))
         assert torch.allclose(out[i], (1 - t) * first + t * last)
+
+
+VARIANTS = [(kind, fused) for kind in ("outer", "inner") for fused in (True, False)]
+
+
+def written_out(kind, fused, i, t):
+    """The published formulas (AID, eq. 5 to 8), one frame at a time, with explicit softmax and concatenation."""
+    own = (K[i], V[i])
+    beside = lambda k, v: (torch.cat([own[0], k], 1), torch.cat([own[1], v], 1)) if fused else (k, v)  # noqa: E731
+    if kind == "inner":
+        return attention(Q[i], *beside((1 - t) * K[0] + t * K[4], (1 - t) * V[0] + t * V[4]))
+    return (1 - t) * attention(Q[i], *beside(K[0], V[0])) + t * attention(Q[i], *beside(K[4], V[4]))
+
+
+@pytest.mark.parametrize(("kind", "fused"), VARIANTS)
+def test_every_variant_equals_its_formula(kind, fused):
+    out = blend_of(kind, fused)(Q, K, V, anchor(0), anchor(4), T)
+    for i, t in enumerate(T):
+        assert torch.allclose(out[i], written_out(kind, fused, i, t))
+
+
+@pytest.mark.parametrize(("kind", "fused"), VARIANTS)
+@pytest.mark.parametrize(("row", "t"), [(0, 0.0), (4, 1.0)])
+def test_every_variant_is_ordinary_attention_at_the_ends(kind, fused, row, t):
+    out = blend_of(kind, fused)(Q[row : row + 1], *anchor(row), anchor(0), anchor(4), torch.tensor([t]))
+    assert torch.allclose(out, attention(Q[row : row + 1], *anchor(row)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_merging_blocks_changes_nothing(dtype):
+    q, k, v = (torch.randn(3, 2, 200, 16).to(dtype) for _ in range(3))
+    begin, end = (KeysValues(*torch.randn(2, 1, 2, 200, 16).to(dtype)) for _ in range(2))
+    t = torch.tensor([0.0, 0.3, 1.0])
+    merged, fused = (f(q, k, v, begin, end, t) for f in (merged_outer, fused_outer))
+    assert merged.dtype == dtype and torch.allclose(merged, fused, atol=2e-2 if dtype == torch.bfloat16 else 1e-5)
+    assert torch.equal(blend_of("outer")(q, k, v, begin, end, t), merged)
+    short = [x[:, :, :20] for x in (k, v)], [KeysValues(a.k[:, :, :20], a.v[:, :, :20]) for a in (begin, end)]
+    assert torch.equal(blend_of("outer")(q, *short[0], *short[1], t), fused_outer(q, *short[0], *short[1], t))
+
+
+@pytest.mark.parametrize("kind", ["outer", "inner"])
+def test_endpoints_are_shared_not_copied(kind, monkeypatch):
+    seen = []
+    real = torch.nn.functional.scaled_dot_product_attention
+    monkeypatch.setattr(
+        torch.nn.functional, "scaled_dot_product_attention", lambda q, k, v: seen.append(k) or real(q, k, v)
+    )
+    blend_of(kind, False)(Q, K, V, anchor(0), anchor(4), T)
+    assert seen and (kind == "inner" or all(k.stride(0) == 0 for k in seen))
+
+
+def test_text_states_keep_their_length_on_the_way():
+    a, b = torch.randn(1, 6, 32, dtype=torch.float64), torch.randn(1, 6, 32, dtype=torch.float64)
+    a, b = a / a.norm(dim=-1, keepdim=True), b / b.norm(dim=-1, keepdim=True)
+    a[:, 5] = 0
+    way = slerp_states(a, b, T)
+    assert way.shape == (5, 6, 32)
+    assert torch.allclose(way[0], a[0]) and torch.allclose(way[4], b[0])
+    assert torch.allclose(way[:, :5].norm(dim=-1), torch.ones(5, 5, dtype=torch.float64))
+    assert torch.allclose(way[:, 5], T[:, None] * b[:, 5])
+    assert torch.allclose(slerp_states(a, a, T), a.expand(5, -1, -1))
 
 
 def test_a_row_does_not_depend_on_the_others():

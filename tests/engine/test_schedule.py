@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from laser_cli.engine.schedule import Schedule, ddim_step, guide, noise_like, to_eps, to_x0
+from laser_cli.engine.schedule import Level, Schedule, ddim_step, every, guide, noise_like, to_eps, to_x0
 
 SD15 = {
     "_class_name": "PNDMScheduler",
@@ -67,3 +67,13 @@ def test_guidance_one_is_the_prompt_alone():
 def test_noise_depends_on_the_seed_alone():
     assert torch.equal(noise_like((4, 8, 8), 3), noise_like((4, 8, 8), 3))
     assert not torch.equal(noise_like((4, 8, 8), 3), noise_like((4, 8, 8), 4))
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 7, 30])
+def test_fewer_levels_go_the_same_way(stride):
+    levels = [Level(10 * i, 1 - i / 20, 1 - (i - 1) / 20) for i in range(11, 0, -1)]
+    fewer = every(levels, stride)
+    assert len(fewer) == -(-11 // stride)
+    assert fewer[0].alpha == levels[0].alpha and fewer[-1].alpha_prev == levels[-1].alpha_prev
+    assert all(a.alpha_prev == b.alpha for a, b in pairwise(fewer))
+    assert (fewer == levels) == (stride == 1)

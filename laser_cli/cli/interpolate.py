@@ -1,0 +1,93 @@
+"""`laser interpolate`: what lies between prompts and pictures."""
+
+from __future__ import annotations
+
+import typer
+
+from laser_cli.cli import animate_options as a
+from laser_cli.cli import interpolate_options as o
+from laser_cli.cli.console import Console
+from laser_cli.cli.options import Json, Quiet
+
+
+def interpolate(
+    context: typer.Context,
+    stops: o.Stops = None,
+    out: a.Out = None,
+    rerun: o.From = None,
+    prompts: o.Prompts = None,
+    dry_run: o.DryRun = False,
+    approach: o.Method = None,
+    fused: o.Fused = None,
+    guides: o.Guides = None,
+    warmup: o.Warmup = None,
+    embeddings: o.Embeddings = None,
+    latents: o.Latents = None,
+    frames: o.Frames = None,
+    at: o.At = None,
+    spacing: o.Spacing = None,
+    alpha: o.Alpha = None,
+    beta: o.Beta = None,
+    steps: o.Steps = None,
+    guidance: a.Guidance = None,
+    size: a.Size = None,
+    seeds: o.Seeds = None,
+    chunk: a.Chunk = None,
+    exact_first: o.Exact = None,
+    fps: a.Fps = None,
+    loop: a.Loop = None,
+    bounce: a.Bounce = None,
+    hold_first: a.HoldFirst = None,
+    hold_last: a.HoldLast = None,
+    quality: a.Quality = None,
+    palette: a.Palette = None,
+    codec: a.Codec = None,
+    still: a.Still = None,
+    format: a.Format = None,
+    frames_dir: a.FramesDir = None,
+    sheet: a.Sheet = None,
+    report: a.Report = None,
+    depfile: a.Depfile = None,
+    no_clobber: a.NoClobber = False,
+    skip_existing: a.SkipExisting = False,
+    preview: a.Preview = None,
+    model: a.ModelName = None,
+    device: a.Device = None,
+    dtype: a.Dtype = None,
+    offload: a.Offload = None,
+    verbose: a.Verbose = False,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Draw what lies between prompts and pictures.
+
+    A chain of stops is one animation without a cut. Example:
+    laser interpolate "a red ball in a meadow" "a blue cube in a meadow" cottage.png -o out.mp4
+    """
+    from laser_cli.cli.animate_outputs import read_outputs
+    from laser_cli.cli.animation import skip
+    from laser_cli.cli.interpolate_request import read_request
+    from laser_cli.cli.interpolation import perform, place, tell
+    from laser_cli.output.make import refuse_clobber
+
+    console = Console(quiet=quiet and not verbose, json=json)
+    outputs = read_outputs({"resume": False, **context.params})
+    request = read_request(context.params, console)
+    outputs.check(request.settings, request.count, needed=not dry_run)
+    if no_clobber and not skip_existing:
+        refuse_clobber(outputs.paths)
+    for note in request.notes:
+        console.note(note)
+    if dry_run:
+        return tell(console, request)
+    job = place(request)
+    if skip_existing and outputs.are_current(job.fingerprint):
+        return skip(console, job.fingerprint, request.read, outputs)
+    if no_clobber:
+        refuse_clobber(outputs.paths)
+    perform(console, job, outputs, verbose)
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("interpolate")(interpolate)

@@ -1,0 +1,135 @@
+"""Options of `laser interpolate` that it does not share with `laser animate`."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+class Methods(str, Enum):
+    """Methods (stages.interpolate)."""
+
+    outer = "outer"
+    inner = "inner"
+    text = "text"
+    denoise = "denoise"
+    dissolve = "dissolve"
+
+
+class Spacings(str, Enum):
+    """Spacings (stages.spacing)."""
+
+    even = "even"
+    beta = "beta"
+    uniform = "uniform"
+
+
+class Arcs(str, Enum):
+    """Ways between two text embeddings."""
+
+    lerp = "lerp"
+    slerp = "slerp"
+
+
+class Noises(str, Enum):
+    """Where the prompts' noise comes from."""
+
+    same = "same"
+    slerp = "slerp"
+
+
+def _option(panel: str | None, help: str, *names: str, **limits: Any) -> Any:
+    return typer.Option(*names, help=help, show_default=False, rich_help_panel=panel, **limits)
+
+
+Stops = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="A B [C ...]",
+        help="Two stops or more, each a prompt or a picture file (@FILE reads a prompt from a file).",
+        show_default=False,
+    ),
+]
+From = Annotated[Path | None, _option(None, "Run again what made this output; other options change it.", "--from")]
+Prompts = Annotated[
+    list[str] | None,
+    _option(
+        None,
+        "What a picture shows, once for each picture in their order; else their metadata tell.",
+        "--prompt",
+        "--source-prompt",
+        "-p",
+    ),
+]
+DryRun = Annotated[
+    bool, _option(None, "Tell stops, work, memory and time; load no weights and write nothing.", "--dry-run")
+]
+
+METHOD = "Method"
+Method = Annotated[
+    Methods | None,
+    _option(
+        METHOD,
+        "outer (default) or inner attention interpolation; text: of the prompts alone; denoise: one prompt after the "
+        "other in the denoising; dissolve: a cross-fade.",
+        "--method",
+    ),
+]
+Fused = Annotated[
+    bool | None,
+    _option(METHOD, "Frames read their own keys and values too (default), or the stops' alone.", "--fused/--no-fused"),
+]
+Guides = Annotated[
+    list[str] | None,
+    _option(METHOD, "What the pictures between show (PAID); once, or once for each segment.", "--guide"),
+]
+Warmup = Annotated[
+    float | None,
+    _option(METHOD, "Share of the steps with attention interpolation. (default: 0.5)", "--warmup", min=0, max=1),
+]
+Embeddings = Annotated[Arcs | None, _option(METHOD, "Way between the prompts' embeddings. (default: lerp)")]
+Latents = Annotated[
+    Noises | None,
+    _option(
+        METHOD,
+        "Noise of the prompts: the same for all (default; that of the first picture, if there is one), or each its own "
+        "and an arc between them.",
+    ),
+]
+
+DRAWING = "Drawing"
+Frames = Annotated[int | None, _option(DRAWING, "Pictures, stops included. (default: 24)", min=2, max=100_000)]
+At = Annotated[
+    float | None,
+    _option(DRAWING, "Draw only the picture at this place of the way, as a .png.", metavar="0..1", min=0, max=1),
+]
+Spacing = Annotated[
+    Spacings | None,
+    _option(
+        DRAWING,
+        "even (default): each frame changes as much as the next, for which drafts are drawn first; beta: as published; "
+        "uniform.",
+    ),
+]
+Alpha = Annotated[
+    float | None, _option(DRAWING, "Of beta spacing. (default: the steps)", "--alpha", min=1e-6, max=10_000)
+]
+Beta = Annotated[
+    float | None, _option(DRAWING, "Of beta spacing. (default: the steps)", "--beta", min=1e-6, max=10_000)
+]
+Seeds = Annotated[
+    str | None,
+    _option(DRAWING, "Seed of the noise, or one for each stop. (default: 0)", "--seed", metavar="N[,M...]"),
+]
+Steps = Annotated[int | None, _option(DRAWING, "Denoising steps. (default: 25)", min=1, max=1000)]
+Exact = Annotated[
+    bool | None,
+    _option(
+        DRAWING,
+        "Write a picture that is a stop as it is (default), or as the model draws it.",
+        "--exact/--no-exact",
+    ),
+]
