@@ -66,7 +66,7 @@ def invert(
 
     console = Console(quiet=quiet, json=json)
     read = read_picture(image)
-    words = source_prompt(prompt, image)
+    words = source_prompt(console, prompt, image, read, model_name)
     with staged(out) as part:
         model = open_model(console, model_name, device, dtype, offload)
         warn_prompts(console, model, (words,))

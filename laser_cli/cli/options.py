@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from laser_cli.errors import BadInputError, UsageError
+from laser_cli.errors import BadInputError, NotFoundError, UsageError
 from laser_cli.settings.inputs import sha256 as sha256
 
 if TYPE_CHECKING:
@@ -119,11 +119,18 @@ def warn_picture(console: Console, model: Model, inversion: Inversion, picture: 
         console.warn(f"this is no storybook picture (the model can show it at {seen:.0f} dB only); {OTHER_MODEL}")
 
 
-def source_prompt(given: str | None, image: Path) -> str:
-    """What a picture shows: as given, else from its own metadata; BadInputError says what to pass."""
+def source_prompt(console: Console, given: str | None, image: Path, picture: np.ndarray, model: str) -> str:
+    """What a picture shows: as given, else from its metadata, else, for the embedded model, as its critic reads it.
+
+    BadInputError says what to pass where nobody knows.
+    """
     from laser_cli.output.frames import picture_prompt
 
     prompt = given if given is not None else picture_prompt(image)
+    if prompt is None and model == "storybook":
+        prompt = _read_by_critic(picture)
+        if prompt:
+            console.note(f"{image.name} carries no prompt; read from the picture: {prompt}")
     if not prompt or not prompt.strip():
         raise BadInputError(
             f"what does {image.name} show?",
@@ -131,6 +138,18 @@ def source_prompt(given: str | None, image: Path) -> str:
             hint='--prompt "a red ball in a meadow at noon"',
         )
     return prompt
+
+
+def _read_by_critic(picture: np.ndarray) -> str | None:
+    """The storybook critic's caption of a picture; None where no critic is installed."""
+    from laser_cli.stages.invert import to_tensor
+    from laser_cli.storybook.critic import load_critic
+    from laser_cli.storybook.describe import describe
+
+    try:
+        return describe(load_critic(), to_tensor(picture)[0])
+    except NotFoundError:
+        return None
 
 
 def words_of(text: str | None) -> tuple[str | None, Path | None]:
@@ -147,6 +166,17 @@ def words_of(text: str | None) -> tuple[str | None, Path | None]:
         ) from error
 
 
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic")
+
+
+def is_picture(text: str) -> bool:
+    """Whether a word of the command line is a file, or is named like a picture, and no prompt."""
+    try:
+        return Path(text).suffix.lower() in ENDINGS or Path(text).exists()
+    except (OSError, ValueError):  # longer than a name can be, or with letters that none has
+        return False
+
+
 def positionals(arguments: list[str], plan: Path | None) -> tuple[Path | None, str | None]:
     """[IMAGE] [DESCRIPTION]: of one word alone, a file (or what is named like one) is the picture."""
     if len(arguments) > 2:
@@ -158,10 +188,5 @@ def positionals(arguments: list[str], plan: Path | None) -> tuple[Path | None, s
     if not arguments:
         return None, None
     first = Path(arguments[0])
-    is_picture = (
-        len(arguments) == 2
-        or plan is not None
-        or first.exists()
-        or first.suffix.lower() in {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic"}
-    )
-    return (first, arguments[1] if len(arguments) == 2 else None) if is_picture else (None, arguments[0])
+    pictured = len(arguments) == 2 or plan is not None or is_picture(arguments[0])
+    return (first, arguments[1] if len(arguments) == 2 else None) if pictured else (None, arguments[0])

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from laser_cli.errors import NotFoundError
 from laser_cli.storybook.traits import NAMES, NUMBERS, SCENE, Reading, truth
 from laser_cli.storybook.world import Item
 
@@ -139,7 +140,13 @@ def loss(output: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 
 def load_critic(folder: Path = FOLDER, device: torch.device | str = "cpu") -> Critic:
-    """The critic of a folder, in float32."""
+    """The critic of a folder, in float32; NotFoundError if there is none."""
+    if not (folder / "config.json").is_file():
+        raise NotFoundError(
+            "the storybook critic is not there",
+            why=f"no {folder.name}/config.json beside the weights",
+            hint="train it: python -m laser_cli.storybook.train critic --minutes 60, then install",
+        )
     critic = Critic(**json.loads((folder / "config.json").read_text()))
     critic.load_state_dict({k: v.float() for k, v in load_file(folder / "model.safetensors").items()})
     return critic.to(device).eval()

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from laser_cli.errors import NotFoundError
 from laser_cli.storybook.crisp import crisp_puppet, crisp_scene
 from laser_cli.storybook.critic import FOLDER, OUTPUTS, Critic, load_critic, loss, reading, save_critic, targets
 from laser_cli.storybook.face_words import face_caption
@@ -93,6 +94,12 @@ def test_a_critic_survives_its_file_and_measures_distance(tmp_path):
     assert (critic.distance(pictures, pictures.flip(0)) > 0).all()
     assert critic.embedding(pictures).shape == (4, 192)
     assert critic.read(draw(a_few(1), 256))[0].shares["family"]
+
+
+def test_a_critic_that_is_not_there_is_an_error_that_says_what_to_do(tmp_path):
+    with pytest.raises(NotFoundError) as error:
+        load_critic(tmp_path)
+    assert "train critic" in (error.value.hint or "")
 
 
 @SHIPPED
