@@ -166,6 +166,6 @@ def test_a_signal_ends_it_cleanly(tmp_path, number, code):
     assert "model" in process.stderr.readline()
     time.sleep(1)
     process.send_signal(number)
-    assert process.wait(30) == code
+    assert process.wait(900) == code
     assert "Traceback" not in process.stderr.read()
     assert list(tmp_path.iterdir()) == []

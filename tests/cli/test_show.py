@@ -33,7 +33,7 @@ RECORD = make_record("animate", {"plan": PLAN, "size": [64, 48], "steps": 25}, s
 
 def call(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", APP, "show", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
 
 
 @pytest.fixture(scope="module")

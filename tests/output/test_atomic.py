@@ -101,7 +101,7 @@ def test_a_killed_process_leaves_no_target(tmp_path):
         "    path.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)"
     )
     root = Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", script], cwd=root, check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], cwd=root, check=False, timeout=900)
     assert done.returncode == -signal.SIGKILL
     assert not (tmp_path / "out.mp4").exists()
 
@@ -117,7 +117,7 @@ with getattr(atomic, sys.argv[1])(pathlib.Path(sys.argv[2])) as made:
 
 def killed(how: str, target: Path) -> None:
     root = Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, "-c", KILLED, how, str(target)], cwd=root, check=False, timeout=120)
+    done = subprocess.run([sys.executable, "-c", KILLED, how, str(target)], cwd=root, check=False, timeout=900)
     assert done.returncode == -signal.SIGKILL
 
 

@@ -22,7 +22,7 @@ def test_make_reads_odd_names(tmp_path):
 
     def make(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = ["make", "--no-print-directory", *arguments, target]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=900)
 
     assert make().returncode == 0 and (tmp_path / target).exists()
     assert make("-q").returncode == 0

@@ -93,7 +93,7 @@ def test_plays_in_a_real_browser(tmp_path, smooth):
     report(tmp_path / "r.html", [smooth(index) for index in range(6)], Look(fps=10))
     flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
     command = [browser, *flags, "--virtual-time-budget=250", "--dump-dom", (tmp_path / "r.html").as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=900)
     assert 'data-ready="6"' in done.stdout
     assert '<button id="play" type="button">Pause</button>' in done.stdout
     assert re.search(r'<output id="where">frame [0-5] of 6, 0\.\d\d s</output>', done.stdout)

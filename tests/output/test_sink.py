@@ -150,7 +150,7 @@ print(own, children)
     def peak(count: int) -> list[int]:
         command = [sys.executable, "-c", script, str(tmp_path), str(count)]
         root = Path(__file__).parents[2]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=True, timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=True, timeout=900)
         return [int(number) for number in done.stdout.split()]
 
     pytest.importorskip("resource")
@@ -181,7 +181,7 @@ run(render)
 """
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     command = [sys.executable, "-c", script, str(int(number))]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False, timeout=900)
     assert (done.returncode, done.stdout, done.stderr) == (128 + number, b"", b"")
     assert names(tmp_path) == []
 
@@ -201,7 +201,7 @@ with open_sinks(*outputs, size=(64, 48), look=Look(bounce=True), count=4, record
 """
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     (tmp_path / "a.webp").write_text("older")
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=False, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=False, timeout=900)
     assert done.returncode == -signal.SIGKILL
     assert [name for name in names(tmp_path) if not name.startswith(".")] == ["a.webp"]
     assert (tmp_path / "a.webp").read_text() == "older"

@@ -36,7 +36,7 @@ def test_y4m_is_what_ffmpeg_takes_it_for(tmp_path, fps):
     assert data.startswith(b"YUV4MPEG2 W7 H5 F" + {12: b"12:1", 29.97: b"2997:100"}[fps] + b" Ip A1:1 C444")
     # -v info says how it read the header
     command = [executable(), "-i", "a.y4m", "-sws_flags", "accurate_rnd", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, timeout=900)
     assert b"yuv444p(tv" in done.stderr
     back = np.frombuffer(done.stdout, np.uint8).reshape(-1, 5, 7, 3)
     assert back.shape[0] == 3
