@@ -131,7 +131,7 @@ def evaluations(settings: Settings, plan: Plan, *, drawn_first: bool, inverted: 
 
 def cached_model(name: str) -> tuple[Path, str] | None:
     """Folder and revision of a model if it is on this machine; nothing is fetched."""
-    from laser_cli.engine.models import STORYBOOK, find_model
+    from laser_cli.engine.find import STORYBOOK, find_model
 
     if name == STORYBOOK or Path(name).expanduser().is_dir():
         return find_model(name)

@@ -8,7 +8,8 @@ import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from laser_cli.engine.models import WEIGHTS, Model
+from laser_cli.engine.find import WEIGHTS
+from laser_cli.engine.models import Model
 from laser_cli.engine.render import Between, Manner
 from laser_cli.engine.schedule import Schedule
 from laser_cli.stages.interpolate import Approach, Asked, Course, draw, prepare, prompting, single, way_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from laser_cli.engine.models import WEIGHTS
+from laser_cli.engine.find import WEIGHTS
 
 
 def main() -> None:
