@@ -24,7 +24,7 @@ def bench(
     name: Annotated[
         Bench,
         typer.Argument(
-            help="speed: time and memory of an animation; plan: the rule planner on the storybook grammar; "
+            help="speed: time and memory of an animation; plan: the planners on the storybook grammar; "
             "storybook: what the embedded models keep, know and draw.",
             show_default=False,
         ),
@@ -69,9 +69,9 @@ def bench(
         if sheet:
             save_grid(pictures, 8, sheet)
     else:
-        from laser_cli.measure.plans import bench_rules
+        from laser_cli.measure.planners import bench_plans
 
-        figures = bench_rules(items, seed)
+        figures = bench_plans(items, seed, console.note)
     if json:
         console.json_object(as_json(name.value, figures))
     else:

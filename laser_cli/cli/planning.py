@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from laser_cli.errors import NotFoundError, UsageError
+from laser_cli.plan.llm.find import EMBEDDED
 
 if TYPE_CHECKING:
     from laser_cli.cli.console import Console
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from laser_cli.plan.rules import Planned
 
 PANEL = "Planning"
+_EMBEDDED = "storybook (embedded), " if EMBEDDED.is_file() else ""
 
 
 def _option(help: str, *names: str, **more: Any) -> Any:
@@ -24,7 +26,7 @@ def _option(help: str, *names: str, **more: Any) -> Any:
 PlannerName = Annotated[
     str | None,
     _option(
-        "Who plans: rules (default), an instruct model FILE.gguf, or hf:REPO[:FILE] of the hub.",
+        f"Who plans: rules (default), {_EMBEDDED}an instruct model FILE.gguf, or hf:REPO[:FILE] of the hub.",
         "--planner",
         envvar="LASER_PLANNER",
     ),
@@ -83,7 +85,7 @@ def make_plan(
     verbose: bool = False,
     explain: bool = False,
 ) -> Planned:
-    """The plan of `rules` (or None), `FILE.gguf` or `hf:REPO[:FILE]`; NotFoundError for any other planner.
+    """The plan of `rules` (or None), `storybook`, `FILE.gguf` or `hf:REPO[:FILE]`; NotFoundError for any other planner.
 
     Waypoints are left out where a number of keyframes is asked for.
     """
@@ -95,7 +97,7 @@ def make_plan(
     name = planner or "rules"
     if name == "rules":
         made = _by_rules(console, asked, explain)
-    elif is_model(name) or Path(name).is_file():
+    elif name == "storybook" or is_model(name) or Path(name).is_file():
         made = _by_model(console, name, asked, verbose, explain)
     else:
         raise NotFoundError(f"there is no planner {name!r}", hint=HINT)
@@ -114,6 +116,7 @@ def _count(option: str, text: str | None, least: int, most: int) -> int | None:
 
 def _by_model(console: Console, name: str, asked: Asked, verbose: bool, explain: bool) -> Planned:
     from laser_cli.plan.llm.converse import Watcher
+    from laser_cli.plan.llm.embedded import plan_by_embedded
     from laser_cli.plan.llm.planner import plan_by_model
 
     def nothing(*_: object) -> None:
@@ -124,7 +127,7 @@ def _by_model(console: Console, name: str, asked: Asked, verbose: bool, explain:
         console.note(f"planner: {pieces} tokens in {seconds:.1f} s{rate}")
 
     watcher = Watcher(console.note, console.note if explain else nothing, speed if verbose else nothing)
-    return plan_by_model(name, asked, watcher)
+    return plan_by_embedded(asked, watcher) if name == "storybook" else plan_by_model(name, asked, watcher)
 
 
 def _by_rules(console: Console, asked: Asked, explain: bool) -> Planned:

@@ -47,16 +47,19 @@ NOD_WORDS = {"up": ("head raised", "chin up"), "down": ("head lowered", "chin do
 TILT_WORDS = {"left": ("head tilted to the left",), "right": ("head tilted to the right",)}
 
 
-def face_caption(puppet: Puppet, voice: Voice | None = None) -> str:
-    """One sentence about a puppet."""
+def face_caption(puppet: Puppet, voice: Voice | None = None, unsaid: frozenset[str] = frozenset()) -> str:
+    """One sentence about a puppet; `unsaid` attributes are never told: skin, hair, eyes, expression, background."""
     voice = voice or Voice()
-    worn = [w for w in (_skin(puppet, voice), _hair(puppet, voice), _eyes(puppet, voice)) if w]
+    looks = {"skin": _skin(puppet, voice), "hair": _hair(puppet, voice), "eyes": _eyes(puppet, voice)}
+    worn = [w for kind, w in looks.items() if w and kind not in unsaid]
     worn = [w for w in worn if not voice.chance(voice.omit)]
     if puppet.glasses > 0.25 and not voice.chance(voice.omit):
         worn.append("glasses" if puppet.glasses > 0.6 else "faint glasses")
     if puppet.hat and not voice.chance(voice.omit):
         worn.append(_hat(puppet, voice))
-    tail = [*_expression(puppet, voice), *_pose(puppet, voice), _background(puppet, voice)]
+    shown = [] if "expression" in unsaid else _expression(puppet, voice)
+    behind = "" if "background" in unsaid else _background(puppet, voice)
+    tail = [*shown, *_pose(puppet, voice), behind]
     tail = [t for t in tail if t and not voice.chance(voice.omit)]
     if voice.chance(0.3):
         assert voice.rng is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import cache
 
 from laser_cli.storybook.scenes import (
     COLOURS,
@@ -139,10 +140,16 @@ def nearest(value: float, table: dict[str, float], period: float | None = None) 
 
 def colour_words(scene: Scene) -> str:
     """The colour's nearest name, or the mixed name of two neighbours («reddish orange») when it lies between them."""
+    colours = _all_colours()
+    return min(colours, key=lambda name: colour_distance(scene, colours[name]))
+
+
+@cache
+def _all_colours() -> dict[str, tuple[float, float, float]]:
     colours = dict(COLOURS)
     for a, b in zip(WHEEL, (*WHEEL[1:], WHEEL[0]), strict=True):
         colours[f"{ISH[a]} {b}"] = between_colours(a, b, 0.5)
-    return min(colours, key=lambda name: colour_distance(scene, colours[name]))
+    return colours
 
 
 def two(mix: Mix) -> tuple[str, str, float]:
@@ -154,16 +161,21 @@ def two(mix: Mix) -> tuple[str, str, float]:
     return a, b, q / (p + q)
 
 
-def caption(scene: Scene, voice: Voice | None = None) -> str:
-    """One sentence about a scene; defaults stay unsaid unless the voice says otherwise."""
+def caption(scene: Scene, voice: Voice | None = None, unsaid: frozenset[str] = frozenset()) -> str:
+    """One sentence about a scene; defaults stay unsaid unless the voice says otherwise.
+
+    `unsaid` attributes are never told: colour, setting, time.
+    """
     voice = voice or Voice()
     start = _style(scene, voice)
-    tail = [_place(scene, voice), _setting(scene, voice), _time(scene, voice), *_weather(scene, voice)]
+    around = {"setting": _setting(scene, voice), "time": _time(scene, voice)}
+    told = [words for kind, words in around.items() if kind not in unsaid]
+    tail = [_place(scene, voice), *told, *_weather(scene, voice)]
     tail = [t for t in tail if t and not voice.chance(voice.omit)]
     if voice.chance(0.3):
         assert voice.rng is not None
         voice.rng.shuffle(tail)
-    head = _subject(scene, voice)
+    head = _subject(scene, voice, unsaid)
     if voice.chance(0.12) and not start and tail:
         return f"{tail[-1]}, {', '.join([head, *tail[:-1]])}" if len(tail) > 1 else f"{tail[0]}, {head}"
     return " ".join(filter(None, [start, head])) + "".join(_join(t) for t in tail)
@@ -174,13 +186,13 @@ def _join(phrase: str) -> str:
     return (", " if loose else " ") + phrase
 
 
-def _subject(scene: Scene, voice: Voice) -> str:
+def _subject(scene: Scene, voice: Voice, unsaid: frozenset[str]) -> str:
     a, b, share = two(scene.subject)
     size = ""
     name = nearest(scene.size, SIZES)
     if name != "medium" or voice.chance(0.1):
         size = "" if voice.chance(voice.omit) else voice.pick(SIZE_WORDS[name])
-    colour = "" if voice.chance(voice.omit) else colour_words(scene)
+    colour = "" if voice.chance(voice.omit) or "colour" in unsaid else colour_words(scene)
     pattern = ""
     if scene.pattern:
         kind, weight = max(scene.pattern, key=lambda item: item[1])

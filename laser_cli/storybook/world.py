@@ -27,9 +27,9 @@ def items(seed: int, puppets: float = PUPPETS) -> Iterator[Item]:
         yield sample_puppet(rng) if rng.random() < puppets else sample(rng)
 
 
-def caption_of(item: Item, voice: Voice | None = None) -> str:
-    """One sentence about an item; without a voice always the same one."""
-    return face_caption(item, voice) if isinstance(item, Puppet) else caption(item, voice)
+def caption_of(item: Item, voice: Voice | None = None, unsaid: frozenset[str] = frozenset()) -> str:
+    """One sentence about an item; without a voice always the same one. Attributes `unsaid` are never told."""
+    return face_caption(item, voice, unsaid) if isinstance(item, Puppet) else caption(item, voice, unsaid)
 
 
 def blend_items(a: Item, b: Item, t: float) -> Item:

@@ -132,3 +132,20 @@ def test_models_and_doctor_know_planners(laser, tiny, monkeypatch, tmp_path):
     monkeypatch.setattr(find, "cached", lambda: {"hf:a/b:cut.gguf": tmp_path / "cut.gguf"})
     checks = {check.name: check for check in doctor._planners()}
     assert checks["planners"].ok and "truncated" in checks["hf:a/b:cut.gguf"].value
+
+
+def test_the_embedded_planner_is_there_or_said_to_be_missing(laser, tiny, monkeypatch, tmp_path):
+    from laser_cli.plan.llm import embedded
+
+    monkeypatch.setattr(embedded, "EMBEDDED", tmp_path / "none.gguf")
+    for words in (
+        ("plan", "night falls", "-p", "a red ball"),
+        ("animate", "night falls", "-p", "a red ball", "--dry-run"),
+    ):
+        code, out, err = laser(*words, "--planner", "storybook")
+        assert (code, out) == (3, "") and "comes without its file" in err and "--planner rules" in err
+    monkeypatch.setattr(embedded, "EMBEDDED", tiny)
+    monkeypatch.setattr(embedded, "world_of", lambda path: embedded.World(frozenset({"red"}), frozenset()))
+    code, out, err = laser("plan", "the dragon dances", "-p", "a dragon", "--planner", "storybook")
+    assert code == 0 and parse_plan(out).segments[-1].prompt == "the dragon dances"
+    assert "a real model would do better" in err

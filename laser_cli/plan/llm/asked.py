@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 MOST_KEYFRAMES = 6
 """As many segments as a model may plan: small ones lose their way in more."""
+VERSION = "v1"
+"""The prompts that real models get."""
 TEMPERATURE, TIMEOUT, RETRIES = 0.25, 120.0, 2
 
 
@@ -14,7 +16,8 @@ class Asked:
     """A description of change and the limits of planning it; `timeout` in seconds, from the first question on.
 
     `keyframes` are those after the picture, None leaves them to the planner; so does `easing`. So many `layers` of a
-    model go to the GPU, all if None.
+    model go to the GPU, all if None. `prompts` is the version of the prompts; `by_words` holds the answer to the words
+    of the description, as far as the rules understand them.
     """
 
     description: str
@@ -27,6 +30,8 @@ class Asked:
     timeout: float = TIMEOUT
     retries: int = RETRIES
     layers: int | None = None
+    prompts: str = VERSION
+    by_words: bool = True
 
     @property
     def most(self) -> int:

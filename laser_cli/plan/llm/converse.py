@@ -70,7 +70,7 @@ def converse(speaker: Speaker, asked: Asked, watcher: Watcher, clock: Callable[[
             why = str(error)
             if not error.again or clock() >= deadline:
                 return Outcome(None, attempt + 1, why)
-            question = told.again(messages, None, [why])
+            question = told.again(messages, None, [why], asked.prompts)
             continue
         watcher.explain(f"[assistant]\n{answer}")
         try:
@@ -84,7 +84,7 @@ def converse(speaker: Speaker, asked: Asked, watcher: Watcher, clock: Callable[[
         if answer == before:
             return Outcome(None, attempt + 1, f"{why}; the same answer twice")
         before = answer
-        question = told.again(messages, answer if made else None, problems)
+        question = told.again(messages, answer if made else None, problems, asked.prompts)
     return Outcome(None, asked.retries + 1, why)
 
 

@@ -12,7 +12,9 @@ from laser_cli.plan.llm.gguf import parts
 
 PREFERRED = ("q4_k_m", "q4_k_s", "q5_k_m", "q4_0", "q5_k_s", "q6_k", "q8_0")
 """Which quantization is taken where a repository has several and none is named, the best first."""
-HINT = "--planner rules, FILE.gguf, hf:REPO or hf:REPO:FILE"
+EMBEDDED = Path(__file__).resolve().parents[2] / "storybook" / "weights" / "planner" / "planner.gguf"
+"""The planner of the storybook world, where an installation comes with it."""
+HINT = f"--planner rules, {'storybook, ' if EMBEDDED.is_file() else ''}FILE.gguf, hf:REPO or hf:REPO:FILE"
 
 
 def is_model(name: str) -> bool:

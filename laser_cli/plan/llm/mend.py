@@ -31,7 +31,7 @@ def mend(filled: Filled, asked: Asked) -> Mended:
     """The answer cleaned and mended: empty and equal neighbours, order, subject, goal words, length of the prompts."""
     source = asked.source or _clean(filled.source)
     made = Mended(source, tuple(_with_prompt(k, _clean(k.prompt)) for k in filled.segments))
-    sure = wanted(asked.description, source)
+    sure = wanted(asked.description, source) if asked.by_words else Wanted()
     for step in (_without_repeats, _in_order, _with_subject, _with_goals):
         made = step(made, sure)
     made = _short_enough(made, sure)

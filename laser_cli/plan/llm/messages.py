@@ -10,9 +10,7 @@ from typing import Any
 
 import yaml
 
-from laser_cli.plan.llm.asked import Asked
-
-VERSION = "v1"
+from laser_cli.plan.llm.asked import VERSION, Asked
 
 Message = dict[str, str]
 """One turn of a conversation: `role` (system, user or assistant) and `content`."""
@@ -20,29 +18,36 @@ Message = dict[str, str]
 
 @cache
 def text(name: str, version: str = VERSION) -> str:
-    """The text of a prompt file of a version."""
+    """The text of a prompt file of a version; empty if the version has no such file."""
     place = files("laser_cli.plan.llm") / "prompts" / version / name
-    return place.read_text(encoding="utf-8").strip()
+    return place.read_text(encoding="utf-8").strip() if place.is_file() else ""
 
 
-def examples() -> list[dict[str, Any]]:
+def examples(version: str = VERSION) -> list[dict[str, Any]]:
     """The worked examples: `description`, `source` (None if not given) and `answer`."""
-    return list(yaml.safe_load(text("examples.yaml")))
+    return list(yaml.safe_load(text("examples.yaml", version)) or [])
 
 
 def conversation(asked: Asked) -> list[Message]:
     """The messages that ask for a plan: the system's, the worked examples as turns, the request."""
-    messages = [{"role": "system", "content": text("system.md")}]
-    for example in examples():
-        question = Asked(example["description"], example["source"], keyframes=None)
+    system = text("system.md", asked.prompts)
+    messages = [{"role": "system", "content": system}] if system else []
+    for example in examples(asked.prompts):
+        question = Asked(example["description"], example["source"], keyframes=None, prompts=asked.prompts)
         messages.append({"role": "user", "content": _question(question)})
         messages.append({"role": "assistant", "content": json.dumps(example["answer"], ensure_ascii=False)})
     return [*messages, {"role": "user", "content": _question(asked)}]
 
 
-def again(messages: list[Message], answer: str | None, problems: list[str]) -> list[Message]:
-    """The messages that ask once more: after `answer`, or with the question itself if it was no JSON at all (None)."""
-    told = Template(text("retry.md")).substitute(problems="\n".join(f"- {problem}" for problem in problems))
+def again(messages: list[Message], answer: str | None, problems: list[str], version: str = VERSION) -> list[Message]:
+    """The messages that ask once more: after `answer`, or with the question itself if it was no JSON at all (None).
+
+    A version that has no words for it asks the same again.
+    """
+    retry = text("retry.md", version)
+    if not retry:
+        return messages
+    told = Template(retry).substitute(problems="\n".join(f"- {problem}" for problem in problems))
     if answer is not None:
         return [*messages, {"role": "assistant", "content": answer}, {"role": "user", "content": told}]
     last = messages[-1]
@@ -51,7 +56,7 @@ def again(messages: list[Message], answer: str | None, problems: list[str]) -> l
 
 def _question(asked: Asked) -> str:
     # a template puts values in as they are: braces and dollars in a description mean nothing to it
-    return Template(text("ask.md")).substitute(
+    return Template(text("ask.md", asked.prompts)).substitute(
         source=asked.source or "not described; say what it shows, as the request names it",
         description=asked.description,
         keyframes=asked.keyframes or "as many as the request needs",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from importlib.metadata import version
+from pathlib import Path
 
 from laser_cli.errors import BadInputError
 from laser_cli.plan.llm import messages as told
@@ -24,6 +25,17 @@ def plan_by_model(name: str, asked: Asked, watcher: Watcher) -> Planned:
     check_description(asked.description, asked.source)
     share_frames(asked.frames, [1] * (asked.keyframes or 1))
     path = find(name, watcher.note)
+    outcome = ask_model(path, asked, watcher)
+    if outcome.made is None:
+        return instead(path.name, asked, outcome)
+    return planned(outcome.made, asked, record(path.name, asked, outcome, digest(path)))
+
+
+def ask_model(path: Path, asked: Asked, watcher: Watcher) -> Outcome:
+    """What a model's file has to say, its memory freed again.
+
+    NotFoundError if it cannot be used, MemoryExhausted if it is too large.
+    """
     header, size = read_model(path)
     from laser_cli.plan.llm.speaker import open_speaker
 
@@ -31,9 +43,7 @@ def plan_by_model(name: str, asked: Asked, watcher: Watcher) -> Planned:
         outcome = converse(speaker, asked, watcher)
     del speaker
     gc.collect()  # its memory is needed for drawing
-    if outcome.made is None:
-        return instead(path.name, asked, outcome)
-    return planned(outcome.made, asked, record(path.name, asked, outcome, digest(path)))
+    return outcome
 
 
 def record(name: str, asked: Asked, outcome: Outcome, sha256: str | None) -> Planner:
@@ -43,7 +53,7 @@ def record(name: str, asked: Asked, outcome: Outcome, sha256: str | None) -> Pla
         version=f"llama-cpp-python {version('llama-cpp-python')}",
         seed=asked.seed,
         sha256=sha256,
-        prompts=told.VERSION,
+        prompts=asked.prompts,
         temperature=asked.temperature,
         attempts=outcome.attempts,
     )

@@ -215,7 +215,7 @@ def _context(header: Header, vocabulary: Vocabulary, chat: Chat, asked: Asked, m
     """Tokens that question, answer, a second question with that answer in it, and the second answer need."""
     most = fill.longest_answer(asked)
     first = len(vocabulary.tokens(chat.render(messages)))
-    second = len(vocabulary.tokens(chat.render(again(messages, "", ["x" * 400])))) + most
+    second = len(vocabulary.tokens(chat.render(again(messages, "", ["x" * 400], asked.prompts)))) + most
     room = header.context or 2**20
     if first + most > room:
         why = f"the request needs {first + most} tokens, the model reads {room}"

@@ -1,4 +1,4 @@
-"""``python -m laser_cli.storybook.train vae|unet|critic|install``: trains the models, from where it stopped."""
+"""``python -m laser_cli.storybook.train MODEL``: trains the models, from where it stopped, and installs them."""
 
 from __future__ import annotations
 
@@ -12,21 +12,31 @@ from laser_cli.engine.find import WEIGHTS
 
 
 def main() -> None:
-    """One step of the training, in the order vae, unet, critic, install."""
+    """One step of the training, in the order vae, unet, critic, planner, install."""
     parser = argparse.ArgumentParser(prog="python -m laser_cli.storybook.train", description=__doc__)
     parser.add_argument(
         "model",
-        choices=("vae", "unet", "critic", "install"),
-        help="install writes the trained models, in half precision, as a standard folder",
+        choices=("vae", "unet", "critic", "planner", "install", "install-planner"),
+        help="install writes all that is trained, in half precision, as a standard folder; install-planner one file",
     )
     parser.add_argument("--folder", type=Path, default=Path(".train"), help="checkpoints, logs and sample sheets")
     parser.add_argument("--minutes", type=float, default=None, help="total time to train, earlier stretches included")
     parser.add_argument("--steps", type=int, default=None, help="total steps to train")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--start", type=Path, default=None, help="a pipeline's folder whose weights to begin with")
+    parser.add_argument(
+        "--start",
+        type=Path,
+        default=None,
+        help="a pipeline's folder whose weights to begin with, or a planner's training folder",
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--to", type=Path, default=WEIGHTS, help="where install writes")
     chosen = parser.parse_args()
+    if chosen.model == "install-planner":
+        from laser_cli.storybook.train.install import install_planner
+
+        install_planner(chosen.folder, chosen.to)
+        return
     if chosen.model == "install":
         from laser_cli.storybook.train.install import install
 

@@ -54,6 +54,6 @@ def split(*models: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     others: list[nn.Parameter] = []
     for model in models:
         for name, p in model.named_parameters():
-            edge = any(k in name for k in ("embedding.weight", "conv_in", "conv_out"))
+            edge = any(k in name for k in ("embedding.weight", "embed_tokens", "conv_in", "conv_out"))
             (others if p.dim() < 2 or edge else matrices).append(p)
     return matrices, others

@@ -1,0 +1,229 @@
+"""The embedded planner in miniature: it learns, goes on, and llama.cpp reads its file as it was trained."""
+
+import json
+import random
+
+import pytest
+import torch
+from tokenizers import Tokenizer
+
+from laser_cli.errors import BadInputError, NotFoundError
+from laser_cli.measure import planners
+from laser_cli.plan.llm import embedded, messages
+from laser_cli.plan.llm.asked import Asked
+from laser_cli.plan.llm.converse import Outcome, Watcher
+from laser_cli.plan.llm.fill import Filled, Keyframe
+from laser_cli.plan.llm.find import digest
+from laser_cli.plan.llm.gguf import read_header
+from laser_cli.plan.llm.mend import mend
+from laser_cli.plan.schema import Plan, Segment
+from laser_cli.storybook.planner_tasks import Task, Telling, answer_text, filled, sample_task, task_of
+from laser_cli.storybook.train import planner
+from laser_cli.storybook.train.install import install_planner
+from laser_cli.storybook.train.planner_file import write_planner
+from laser_cli.storybook.train.planner_tokens import END, prompt_of
+
+TINY = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 2}
+BALL = "a red ball in a meadow at noon"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A training of a tiny model that stopped and went on: its folder and its file."""
+    folder = tmp_path_factory.mktemp("train")
+    for steps in (25, 60):
+        path = planner.train(folder, steps=steps, batch=8, vocabulary=700, read=1500, held=1, **TINY)
+    return folder, path
+
+
+@pytest.fixture(scope="module")
+def llama(trained):
+    import llama_cpp
+
+    made = llama_cpp.Llama(str(trained[1]), n_ctx=512, logits_all=True, verbose=False, seed=1)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def answers(monkeypatch, trained):
+    """The embedded planner, with an answer in place of its own; gives the questions that it was asked."""
+    asked_for = []
+
+    def answer(*prompts, source=BALL):
+        keyframes = tuple(Keyframe(prompt=p, control="texture", strength=80, share=1, easing="ease") for p in prompts)
+
+        def ask(path, asked, watcher):
+            asked_for.append(asked)
+            return Outcome(mend(Filled(reasoning="", source=source, segments=keyframes), asked), 1)
+
+        monkeypatch.setattr(embedded, "ask_model", ask)
+        return asked_for
+
+    monkeypatch.setattr(embedded, "EMBEDDED", trained[1])
+    return answer
+
+
+def test_training_learns_and_goes_on_where_it_stopped(trained):
+    folder, path = trained
+    lines = [json.loads(line) for line in (folder / "planner.log").read_text().splitlines()]
+    losses = [line["loss"] for line in lines if "loss" in line]
+    assert losses[-1] < 0.8 * losses[0] and [line["step"] for line in lines if "exact" in line] == [25, 60]
+    header = read_header(path)
+    assert header.context == 4096 and header.size < 2**20
+    assert install_planner(folder, folder / "weights").read_bytes() == path.read_bytes()
+
+
+def test_only_the_answer_is_learned(trained):
+    tokenizer = Tokenizer.from_file(str(trained[0] / "planner" / "tokenizer.json"))
+    tokens, target = next(planner.batches(tokenizer, 0, 4, at_once=1))
+    rng = random.Random("tasks 0")
+    drawn = sorted((sample_task(rng) for _ in range(4)), key=lambda t: len(planner.encode(tokenizer, t)[0]))
+    for row, task in enumerate(drawn):
+        asked = target[row][target[row] != planner.IGNORED].tolist()
+        assert tokenizer.decode(asked, skip_special_tokens=False) == answer_text(task.answer) + END
+        told = tokenizer.encode(prompt_of(task)).ids
+        assert tokens[row, : len(told)].tolist() == told
+
+
+def test_llama_cpp_tokenizes_as_the_training_did(trained, llama):
+    tokenizer = Tokenizer.from_file(str(trained[0] / "planner" / "tokenizer.json"))
+    rng = random.Random(11)
+    texts = ["", " two  spaces\n\nand\tmore ", "naïve café, 雪の夜 🎉", "it's 24 'frames'; isn't it?!", "x" * 300]
+    for _ in range(100):
+        task = sample_task(rng)
+        texts += [prompt_of(task), answer_text(task.answer) + END]
+    for text in texts:
+        found = llama.tokenize(text.encode(), add_bos=False, special=True)
+        assert found == tokenizer.encode(text).ids, text
+    assert len(texts) > 200
+
+
+@torch.no_grad()
+def test_llama_cpp_says_what_the_trained_model_says(trained, llama):
+    tokenizer = Tokenizer.from_file(str(trained[0] / "planner" / "tokenizer.json"))
+    model = planner.new_model(tokenizer, **TINY).eval()
+    model.load_state_dict(torch.load(trained[0] / "planner.pt", weights_only=False)["model_average"])
+    rng, compared = random.Random(3), 0
+    for _ in range(5):
+        ids = planner.encode(tokenizer, sample_task(rng))[0][:256]
+        logits = model(torch.tensor([ids])).logits[0]
+        llama.reset()
+        llama.eval(ids)
+        theirs = torch.tensor(llama.scores[: len(ids)])
+        assert (logits - theirs).abs().mean() < 0.05 * logits.std()
+        best = logits.topk(2).values
+        sure = best[:, 0] - best[:, 1] > 0.2
+        assert torch.equal(logits.argmax(-1)[sure], theirs.argmax(-1)[sure])
+        compared += int(sure.sum())
+    assert compared > 100
+
+
+def test_what_it_knows_by_heart_comes_through_the_grammar(trained, tmp_path):
+    tokenizer = Tokenizer.from_file(str(trained[0] / "planner" / "tokenizer.json"))
+    torch.manual_seed(0)
+    model = planner.new_model(tokenizer, **TINY)
+    prompts = ("a blue ball in a meadow at noon", "a blue ball in a meadow at night")
+    answer = filled(BALL, [(prompt, "texture") for prompt in prompts])
+    task = Task("the ball turns blue, then night falls", BALL, answer)
+    ids, told = planner.encode(tokenizer, task)
+    target = torch.tensor([[planner.IGNORED] * (told - 1) + ids[told:]])
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    for _ in range(100):
+        error = planner.loss(model, torch.tensor([ids[:-1]]), target)
+        error.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    path = write_planner(model, tokenizer, tmp_path / "planner.gguf")
+    pieces = []
+    watcher = Watcher(speed=lambda count, seconds: pieces.append(count))
+    plan, notes = embedded.plan_by_embedded(Asked(task.description, BALL, temperature=0), watcher, path)
+    assert (plan.prompts, notes) == ((BALL, *prompts), ())
+    assert [s.control for s in plan.segments] == ["texture"] * 2 and plan.planner.sha256 == digest(path)
+    assert pieces[0] <= len(ids) - told
+
+
+def test_its_prompts_are_a_version_of_their_own():
+    question = messages.conversation(Asked("night falls", BALL, prompts="storybook1"))
+    assert question == [{"role": "user", "content": f"{BALL}\nnight falls"}]
+    assert messages.again(question, "x", ["wrong"], "storybook1") == question
+
+
+def test_in_its_world(answers):
+    asked = answers("a red ball in a meadow at night", "a red ball in a meadow at night in the rain")
+    wanted = Asked("nigth falls, then it starts to rain", BALL, keyframes=4)
+    plan, notes = embedded.plan_by_embedded(wanted, Watcher())
+    assert (plan.planner.name, plan.planner.prompts, plan.planner.attempts) == ("storybook", "storybook1", 1)
+    assert plan.segments[-1].prompt.endswith("in the rain") and asked[0].keyframes is None
+    assert notes == ("the embedded planner makes a keyframe of every stage: 2, not 4",)
+    embedded.plan_by_embedded(Asked(f"{BALL} turns blue"), Watcher())
+    assert asked[1].source is None
+    with pytest.raises(BadInputError, match="does not say what the picture shows"):
+        embedded.plan_by_embedded(Asked("night falls"), Watcher())
+
+
+@pytest.mark.parametrize(
+    ("description", "source"),
+    [
+        ("entropy prevails over everything", BALL),
+        ("the dragon turns red", BALL),
+        ("the horse turns red", "a brown horse in a meadow"),
+        ("night falls", "my grandmother in the kitchen"),
+        ("la nuit tombe", BALL),
+        ("夜になる", BALL),
+        ("a sitting wolf becomes a jumping dog", None),
+    ],
+)
+def test_outside_its_world_the_description_is_taken_as_written(answers, description, source):
+    asked = answers("a red ball in a meadow at night")
+    plan, notes = embedded.plan_by_embedded(Asked(description, source), Watcher())
+    assert not asked and [s.prompt for s in plan.segments] == [description]
+    assert "a real model would do better" in notes[0] and plan.planner.name == "storybook"
+    assert plan.source == source or "a sitting wolf" in notes[1]
+
+
+def test_what_it_holds_for_outside_is_as_written_too_and_garbage_is_left_to_the_rules(answers):
+    answers("the baall turns round and round")
+    plan, notes = embedded.plan_by_embedded(Asked("the ball turns round and round", BALL), Watcher())
+    assert plan.segments[0].prompt == "the ball turns round and round" and "outside" in notes[0]
+    answers("a red baxll in a meadow at night")
+    plan, notes = embedded.plan_by_embedded(Asked("night falls", BALL), Watcher())
+    assert plan.planner.name == "rules" and "'baxll'" in plan.planner.instead_of
+    answers("a blue ball", source="a green cube")
+    plan, _ = embedded.plan_by_embedded(Asked(f"{BALL} turns blue"), Watcher())
+    assert plan.planner.name == "rules" and "'a green cube'" in plan.planner.instead_of
+
+
+def test_typing_errors_and_strange_words_do_not_lead_out_of_its_world(trained):
+    world, rng = embedded.world_of(trained[1]), random.Random(2)
+    drawn = [sample_task(rng) for _ in range(200)]
+    held = [world.holds(task.description) and world.holds(task.answer.source) for task in drawn]
+    inside = [is_held for is_held, task in zip(held, drawn, strict=True) if task.change]
+    assert sum(inside) >= 0.97 * len(inside) and sum(held) == sum(inside)
+
+
+def test_files_that_are_no_embedded_planner(tmp_path, monkeypatch):
+    from tests.tiny_gguf import write_tiny
+
+    with pytest.raises(NotFoundError, match="no embedded planner"):
+        embedded.world_of(write_tiny(tmp_path / "tiny.gguf"))
+    monkeypatch.setattr(embedded, "EMBEDDED", tmp_path / "none.gguf")
+    with pytest.raises(NotFoundError, match="there is no planner 'storybook'"):
+        embedded.plan_by_embedded(Asked("night falls", BALL), Watcher())
+
+
+def test_the_bench_judges_both_planners(monkeypatch, trained):
+    changes = planners.held_out(60, 5)
+    right = {}
+    for change in changes:
+        answer = task_of(Telling(change)).answer
+        segments = [Segment(prompt=k.prompt, control=k.control, frames=2) for k in answer.segments]
+        right[change.description] = Plan(source=answer.source, segments=segments)
+    perfect = planners.tally(lambda description, source: right[description], changes)
+    assert all(perfect.share(name) == 100 for name in planners.TARGETS)
+    rules = planners.tally(planners.by_rules, changes)
+    assert rules.share("scenes: final attributes right") > 80
+    monkeypatch.setattr(planners, "EMBEDDED", trained[1])
+    monkeypatch.setattr(planners, "by_embedded", planners.by_rules)
+    names = [figure.name for figure in planners.bench_plans(5, 1)]
+    assert "control right, storybook" in names and "seconds a plan, rules" in names
