@@ -19,7 +19,7 @@ from laser_cli.plan.llm.mend import mend
 from laser_cli.plan.schema import Plan, Segment
 from laser_cli.storybook.planner_tasks import Task, Telling, answer_text, filled, sample_task, task_of
 from laser_cli.storybook.train import planner
-from laser_cli.storybook.train.install import install_planner
+from laser_cli.storybook.train.install import install
 from laser_cli.storybook.train.planner_file import write_planner
 from laser_cli.storybook.train.planner_tokens import END, prompt_of
 
@@ -71,7 +71,8 @@ def test_training_learns_and_goes_on_where_it_stopped(trained):
     assert losses[-1] < 0.8 * losses[0] and [line["step"] for line in lines if "exact" in line] == [25, 60]
     header = read_header(path)
     assert header.context == 4096 and header.size < 2**20
-    assert install_planner(folder, folder / "weights").read_bytes() == path.read_bytes()
+    assert install(folder, folder / "weights") == ["planner"]
+    assert (folder / "weights" / "planner" / "planner.gguf").read_bytes() == path.read_bytes()
 
 
 def test_only_the_answer_is_learned(trained):

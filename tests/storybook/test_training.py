@@ -85,7 +85,7 @@ def test_training_goes_on_where_it_stopped_and_installs_a_standard_pipeline(tmp_
         folder = unet.train(tmp_path, steps=steps, batch=4, size=64, pool=64, shown=2)
     assert torch.load(tmp_path / "unet.pt", weights_only=False)["step"] == 3
     critic.train(tmp_path, steps=2, batch=6, start=folder, first=64)
-    install(folder, tmp_path / "weights")
+    assert install(tmp_path, tmp_path / "weights") == ["pipeline", "critic"]
     assert load_critic(tmp_path / "weights" / "critic").config == Critic().config
     pipe = StableDiffusionPipeline.from_pretrained(tmp_path / "weights", safety_checker=None)
     picture = pipe("a red ball", num_inference_steps=1, height=64, width=64, output_type="pt").images

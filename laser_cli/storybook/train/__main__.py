@@ -16,8 +16,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m laser_cli.storybook.train", description=__doc__)
     parser.add_argument(
         "model",
-        choices=("vae", "unet", "critic", "planner", "install", "install-planner"),
-        help="install writes all that is trained, in half precision, as a standard folder; install-planner one file",
+        choices=("vae", "unet", "critic", "planner", "install"),
+        help="install puts what is trained, in half precision, where it ships",
     )
     parser.add_argument("--folder", type=Path, default=Path(".train"), help="checkpoints, logs and sample sheets")
     parser.add_argument("--minutes", type=float, default=None, help="total time to train, earlier stretches included")
@@ -32,15 +32,10 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--to", type=Path, default=WEIGHTS, help="where install writes")
     chosen = parser.parse_args()
-    if chosen.model == "install-planner":
-        from laser_cli.storybook.train.install import install_planner
-
-        install_planner(chosen.folder, chosen.to)
-        return
     if chosen.model == "install":
         from laser_cli.storybook.train.install import install
 
-        install(chosen.folder / "pipeline", chosen.to)
+        print("installed:", ", ".join(install(chosen.folder, chosen.to)) or "nothing, for nothing is trained")
         return
     options = {"minutes": chosen.minutes, "seed": chosen.seed, "device": chosen.device, "start": chosen.start} | (
         {"steps": chosen.steps} if chosen.steps else {"steps": 10**9} if chosen.minutes else {}

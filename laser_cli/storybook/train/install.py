@@ -9,30 +9,37 @@ from pathlib import Path
 import torch
 from diffusers import StableDiffusionPipeline
 
-PLANNER = "planner.gguf"
+PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+FILES = {"critic": ("config.json", "model.safetensors"), "planner": ("planner.gguf",)}
+"""What ships of the models that are no part of the pipeline."""
 
 
-def install_planner(folder: Path, to: Path) -> Path:
-    """Puts the planner that was trained in ``folder`` to the models in ``to``; returns its file there."""
-    place = to / "planner" / PLANNER
-    place.parent.mkdir(parents=True, exist_ok=True)
-    part = place.with_suffix(".part")
-    shutil.copy(folder / "planner" / PLANNER, part)
-    return part.replace(place)
+def install(trained: Path, to: Path) -> list[str]:
+    """Replaces in ``to`` what was trained in ``trained``: pipeline, critic, planner; returns their names.
+
+    What was not trained there stays as it is, the model card too.
+    """
+    done = []
+    if (trained / "pipeline").is_dir():
+        _pipeline(trained, to)
+        done.append("pipeline")
+    for name, files in FILES.items():
+        if (trained / name).is_dir():
+            (to / name).mkdir(parents=True, exist_ok=True)
+            for file in files:
+                shutil.copyfile(trained / name / file, to / name / file)
+            done.append(name)
+    return done
 
 
-def install(pipeline: Path, to: Path) -> None:
-    """Replaces the models in ``to``, critic and planner too if they are there; the model card stays."""
-    pipe = StableDiffusionPipeline.from_pretrained(pipeline, safety_checker=None, requires_safety_checker=False)
-    for part in ("unet", "vae", "text_encoder", "tokenizer", "scheduler"):
+def _pipeline(trained: Path, to: Path) -> None:
+    folder = trained / "pipeline"
+    pipe = StableDiffusionPipeline.from_pretrained(folder, safety_checker=None, requires_safety_checker=False)
+    for part in PARTS:
         shutil.rmtree(to / part, ignore_errors=True)
     pipe.to(torch.float16).save_pretrained(to)
     # Half precision is how the weights are stored; who loads them without a word gets all parts in float32.
     config = to / "text_encoder" / "config.json"
     config.write_text(json.dumps(json.loads(config.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
     for name in ("vocab.json", "merges.txt"):  # CLIP's own two files, for readers that know no other
-        shutil.copy(pipeline.parent / "tokenizer" / name, to / "tokenizer" / name)
-    if (pipeline.parent / "planner" / PLANNER).is_file():
-        install_planner(pipeline.parent, to)
-    if (critic := pipeline.parent / "critic").is_dir():
-        shutil.copytree(critic, to / "critic", dirs_exist_ok=True)
+        shutil.copy(trained / "tokenizer" / name, to / "tokenizer" / name)
