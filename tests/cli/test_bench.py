@@ -26,3 +26,12 @@ def test_plan_prints_a_table():
     done = bench("plan", "--items", "30")
     assert done.returncode == 0, done.stderr
     assert "target" in done.stdout
+
+
+def test_storybook_prints_figures_and_writes_a_sheet(tmp_path):
+    done = bench("storybook", "--items", "2", "--steps", "1", "--sheet", str(tmp_path / "sheet.png"), "--json")
+    assert done.returncode == 0, done.stderr
+    figures = {f["name"]: f for f in json.loads(done.stdout)["figures"]}
+    assert {"VAE round trip, scenes", "VAE round trip, puppets", "inversion in 50 steps, re-generated"} <= set(figures)
+    assert figures["VAE round trip, scenes"]["value"] > 20
+    assert (tmp_path / "sheet.png").stat().st_size > 1000
