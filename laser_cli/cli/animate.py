@@ -69,28 +69,14 @@ def animate(
     Frame 0 is the picture; the rest move smoothly to what was asked. Without IMAGE the first picture is drawn from the
     source prompt. Example: laser animate cottage.png "summer turns to a snowy night" -o cottage.mp4
     """
+    from laser_cli.cli import animation
     from laser_cli.cli.animate_outputs import read_outputs
-    from laser_cli.cli.animation import perform, place, skip
-    from laser_cli.cli.dry_run import tell
+    from laser_cli.cli.produce import produce
     from laser_cli.cli.request import read_request
-    from laser_cli.output.make import refuse_clobber
 
     console = Console(quiet=quiet and not verbose, json=json)
     outputs = read_outputs(context.params)
-    request = read_request(context.params, console)
-    outputs.check(request.settings, request.plan.total_frames, needed=not dry_run)
-    if no_clobber and not skip_existing:
-        refuse_clobber(outputs.paths)
-    for note in request.notes:
-        console.note(note)
-    if dry_run:
-        return tell(console, request)
-    job = place(request)
-    if skip_existing and outputs.are_current(job.fingerprint):
-        return skip(console, job.fingerprint, request.read, outputs)
-    if no_clobber:
-        refuse_clobber(outputs.paths)
-    perform(console, job, outputs, verbose)
+    produce(console, read_request(context.params, console), outputs, animation, context.params)
 
 
 def register(app: typer.Typer) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from laser_cli.cli.options import DEVICE, DTYPE, MODEL
+from laser_cli.cli.options import DEVICE, DTYPE, MODEL, option
 from laser_cli.cli.options import Control as Controls
 from laser_cli.cli.options import Easing as Easings
 from laser_cli.cli.options import Method as Methods
@@ -35,10 +35,6 @@ class RawFormats(str, Enum):
     rgb24 = "rgb24"
 
 
-def _option(panel: str | None, help: str, *names: str, **limits: Any) -> Any:
-    return typer.Option(*names, help=help, show_default=False, rich_help_panel=panel, **limits)
-
-
 Arguments = Annotated[
     list[str] | None,
     typer.Argument(
@@ -48,15 +44,13 @@ Arguments = Annotated[
     ),
 ]
 
-PlanFile = Annotated[Path | None, _option(None, "Render this plan instead of a description; - is stdin.", "--plan")]
-From = Annotated[Path | None, _option(None, "Run again what made this output; other options change it.", "--from")]
-Preset = Annotated[str | None, _option(None, "A preset's name or YAML file (laser presets lists them).", "--preset")]
-InversionFile = Annotated[
-    Path | None, _option(None, "Use this inversion of the picture (laser invert).", "--inversion")
-]
+PlanFile = Annotated[Path | None, option(None, "Render this plan instead of a description; - is stdin.", "--plan")]
+From = Annotated[Path | None, option(None, "Run again what made this output; other options change it.", "--from")]
+Preset = Annotated[str | None, option(None, "A preset's name or YAML file (laser presets lists them).", "--preset")]
+InversionFile = Annotated[Path | None, option(None, "Use this inversion of the picture (laser invert).", "--inversion")]
 Prompt = Annotated[
     str | None,
-    _option(
+    option(
         None,
         "What the picture shows; else its metadata or the description tell.",
         "--prompt",
@@ -65,37 +59,37 @@ Prompt = Annotated[
     ),
 ]
 DryRun = Annotated[
-    bool, _option(None, "Tell plan, work, memory and time; load no weights and write nothing.", "--dry-run")
+    bool, option(None, "Tell plan, work, memory and time; load no weights and write nothing.", "--dry-run")
 ]
 
 DRAWING = "Drawing"
 Frames = Annotated[
     int | None,
-    _option(DRAWING, "Pictures, first and last keyframe included. (default: 24, or the plan's)", min=2, max=100_000),
+    option(DRAWING, "Pictures, first and last keyframe included. (default: 24, or the plan's)", min=2, max=100_000),
 ]
-Steps = Annotated[int | None, _option(DRAWING, "Denoising steps. (default: 25, or the inversion's)", min=1, max=1000)]
+Steps = Annotated[int | None, option(DRAWING, "Denoising steps. (default: 25, or the inversion's)", min=1, max=1000)]
 Guidance = Annotated[
-    float | None, _option(DRAWING, "How strongly the prompts lead; 1 is off. (default: 3)", min=1, max=30)
+    float | None, option(DRAWING, "How strongly the prompts lead; 1 is off. (default: 3)", min=1, max=30)
 ]
 Warmup = Annotated[
     float | None,
-    _option(DRAWING, "Share of the steps with attention interpolation. (default: 0.5)", min=0, max=1),
+    option(DRAWING, "Share of the steps with attention interpolation. (default: 0.5)", min=0, max=1),
 ]
-Easing = Annotated[Easings | None, _option(DRAWING, "Course of time within segments. (default: ease, or the plan's)")]
+Easing = Annotated[Easings | None, option(DRAWING, "Course of time within segments. (default: ease, or the plan's)")]
 Control = Annotated[
-    Controls | None, _option(DRAWING, "What all segments keep of the picture, instead of the plan's choice.")
+    Controls | None, option(DRAWING, "What all segments keep of the picture, instead of the plan's choice.")
 ]
 Strength = Annotated[
-    float | None, _option(DRAWING, "How firmly they keep it, instead of the plan's choice.", min=0, max=1)
+    float | None, option(DRAWING, "How firmly they keep it, instead of the plan's choice.", min=0, max=1)
 ]
-Method = Annotated[Methods | None, _option(DRAWING, "Inversion method. (default: direct)", "--method")]
-Size = Annotated[int | None, _option(DRAWING, "Longer side in px. (default: the model's own size)", min=32, max=4096)]
+Method = Annotated[Methods | None, option(DRAWING, "Inversion method. (default: direct)", "--method")]
+Size = Annotated[int | None, option(DRAWING, "Longer side in px. (default: the model's own size)", min=32, max=4096)]
 Seed = Annotated[
-    int | None, _option(DRAWING, "Seed of all noise, and of a model that plans. (default: 0)", min=0, max=2**63 - 1)
+    int | None, option(DRAWING, "Seed of all noise, and of a model that plans. (default: 0)", min=0, max=2**63 - 1)
 ]
 Chunk = Annotated[
     int | None,
-    _option(
+    option(
         DRAWING,
         "Frames in one U-Net call: memory against speed; the pictures stay the same. (default: 12)",
         min=1,
@@ -104,7 +98,7 @@ Chunk = Annotated[
 ]
 ExactFirst = Annotated[
     bool | None,
-    _option(
+    option(
         DRAWING,
         "Write the picture itself as frame 0 (default), or its way through the model.",
         "--exact-first/--no-exact-first",
@@ -112,7 +106,7 @@ ExactFirst = Annotated[
 ]
 EvenPace = Annotated[
     bool | None,
-    _option(
+    option(
         DRAWING,
         "Lay the frames so that each changes as much (default, costs a quick draft), or evenly in time.",
         "--even-pace/--no-even-pace",
@@ -121,7 +115,7 @@ EvenPace = Annotated[
 
 Waypoints = Annotated[
     bool | None,
-    _option(
+    option(
         DRAWING,
         "Cut far ways of a description into near ones, day to night by way of sunset (default), or not.",
         "--waypoints/--no-waypoints",
@@ -129,25 +123,25 @@ Waypoints = Annotated[
 ]
 
 PLAYING = "Playing"
-Fps = Annotated[float | None, _option(PLAYING, "Frames a second. (default: 12)", min=0.1, max=240)]
+Fps = Annotated[float | None, option(PLAYING, "Frames a second. (default: 12)", min=0.1, max=240)]
 Loop = Annotated[
     str | None,
-    _option(PLAYING, "forever (default), none, or how often it is shown.", metavar="N|forever|none"),
+    option(PLAYING, "forever (default), none, or how often it is shown.", metavar="N|forever|none"),
 ]
-Bounce = Annotated[bool | None, _option(PLAYING, "There and back again.", "--bounce/--no-bounce")]
-HoldFirst = Annotated[float | None, _option(PLAYING, "Show the first frame so many seconds longer.", min=0, max=3600)]
-HoldLast = Annotated[float | None, _option(PLAYING, "Show the last frame so many seconds longer.", min=0, max=3600)]
+Bounce = Annotated[bool | None, option(PLAYING, "There and back again.", "--bounce/--no-bounce")]
+HoldFirst = Annotated[float | None, option(PLAYING, "Show the first frame so many seconds longer.", min=0, max=3600)]
+HoldLast = Annotated[float | None, option(PLAYING, "Show the last frame so many seconds longer.", min=0, max=3600)]
 Quality = Annotated[
-    int | None, _option(PLAYING, "Of mp4, webm and webp; webp is lossless at 100. (default: 80)", min=0, max=100)
+    int | None, option(PLAYING, "Of mp4, webm and webp; webp is lossless at 100. (default: 80)", min=0, max=100)
 ]
-Palette = Annotated[Palettes | None, _option(PLAYING, "Of a gif: one for all frames (global, default), or one each.")]
+Palette = Annotated[Palettes | None, option(PLAYING, "Of a gif: one for all frames (global, default), or one each.")]
 Codec = Annotated[
     Codecs | None,
-    _option(PLAYING, "Of a webm: vp9 (default), or av1: smaller, slower; laser doctor tells if it is there."),
+    option(PLAYING, "Of a webm: vp9 (default), or av1: smaller, slower; laser doctor tells if it is there."),
 ]
 Still = Annotated[
     int | None,
-    _option(
+    option(
         PLAYING,
         "Which frame a .png is, from 0, or from the end if negative. (default: -1, the last)",
         min=-100_000,
@@ -159,27 +153,27 @@ Still = Annotated[
 OUTPUT = "Output"
 Out = Annotated[
     Path | None,
-    _option(
+    option(
         OUTPUT,
         "File to write: .mp4, .webm, .gif, .webp or .apng; .png is one frame (--still); - streams raw frames.",
         "--output",
         "-o",
     ),
 ]
-Format = Annotated[RawFormats | None, _option(OUTPUT, "Of the frames that -o - streams. (default: y4m)", "--format")]
-FramesDir = Annotated[Path | None, _option(OUTPUT, "Write the frames as PNG files into this folder.")]
-Sheet = Annotated[Path | None, _option(OUTPUT, "Write a contact sheet (.png).")]
-Report = Annotated[Path | None, _option(OUTPUT, "Write a page with player, plan and settings (.html).")]
-Depfile = Annotated[Path | None, _option(OUTPUT, "Write what the output depends on, for Make's include (.d).")]
-NoClobber = Annotated[bool, _option(OUTPUT, "Refuse to replace an output that is there.", "--no-clobber")]
+Format = Annotated[RawFormats | None, option(OUTPUT, "Of the frames that -o - streams. (default: y4m)", "--format")]
+FramesDir = Annotated[Path | None, option(OUTPUT, "Write the frames as PNG files into this folder.")]
+Sheet = Annotated[Path | None, option(OUTPUT, "Write a contact sheet (.png).")]
+Report = Annotated[Path | None, option(OUTPUT, "Write a page with player, plan and settings (.html).")]
+Depfile = Annotated[Path | None, option(OUTPUT, "Write what the output depends on, for Make's include (.d).")]
+NoClobber = Annotated[bool, option(OUTPUT, "Refuse to replace an output that is there.", "--no-clobber")]
 SkipExisting = Annotated[
-    bool, _option(OUTPUT, "Do nothing if the outputs are there and were made of the same.", "--skip-existing")
+    bool, option(OUTPUT, "Do nothing if the outputs are there and were made of the same.", "--skip-existing")
 ]
 
 Resume = Annotated[
-    bool, _option(OUTPUT, "Keep what is drawn in a hidden file while it runs, and go on from it.", "--resume")
+    bool, option(OUTPUT, "Keep what is drawn in a hidden file while it runs, and go on from it.", "--resume")
 ]
-Preview = Annotated[Path | None, _option(OUTPUT, "Write a sheet (.png) of what is being drawn, every few seconds.")]
+Preview = Annotated[Path | None, option(OUTPUT, "Write a sheet (.png) of what is being drawn, every few seconds.")]
 
 MODEL_PANEL = "Model"
 ModelName = Annotated[str | None, MODEL]
@@ -187,11 +181,11 @@ Device = Annotated[str | None, DEVICE]
 Dtype = Annotated[str | None, DTYPE]
 Offload = Annotated[
     bool | None,
-    _option(MODEL_PANEL, "Keep text encoder and VAE off the device until they work.", "--offload/--no-offload"),
+    option(MODEL_PANEL, "Keep text encoder and VAE off the device until they work.", "--offload/--no-offload"),
 ]
 Verbose = Annotated[
     bool,
-    _option(
+    option(
         "Console",
         "Tell versions, seconds of each stage and evaluations a second; goes before --quiet.",
         "--verbose",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -73,13 +71,11 @@ def place(request: Request) -> Job:
     return Job(request, job.settings, fingerprint(told, inputs))
 
 
-def skip(console: Console, fingerprint: str, read: Sequence[Path], outputs: Outputs) -> None:
-    """Reports outputs that are there already; they count as made now, so that Make is content."""
-    for path in outputs.paths:
-        os.utime(path)
-    outputs.note_dependencies(read)
-    console.note("up to date: made of the same inputs and settings")
-    console.result(outputs.paths, {"skipped": True, "fingerprint": fingerprint})
+def tell(console: Console, request: Request) -> None:
+    """What the request would cost, told instead of drawn."""
+    from laser_cli.cli import dry_run
+
+    dry_run.tell(console, request)
 
 
 def perform(console: Console, job: Job, outputs: Outputs, verbose: bool) -> None:
@@ -104,7 +100,7 @@ def perform(console: Console, job: Job, outputs: Outputs, verbose: bool) -> None
     with watch.stage("inversion", model):
         inversion = _inversion(console, model, job, picture)
     warn_picture(console, model, inversion, picture)
-    look, count = look_of(settings), request.plan.total_frames
+    look, count = look_of(settings), request.count
     manner = Manner(settings.guidance, settings.warmup, settings.chunk)
     rows = _rendering(job)
     keeper = Keeper(outputs.kept, job.fingerprint) if outputs.kept else None

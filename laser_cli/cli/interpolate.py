@@ -14,7 +14,7 @@ def interpolate(
     context: typer.Context,
     stops: o.Stops = None,
     out: a.Out = None,
-    rerun: o.From = None,
+    rerun: a.From = None,
     prompts: o.Prompts = None,
     dry_run: o.DryRun = False,
     approach: o.Method = None,
@@ -64,28 +64,14 @@ def interpolate(
     A chain of stops is one animation without a cut. Example:
     laser interpolate "a red ball in a meadow" "a blue cube in a meadow" cottage.png -o out.mp4
     """
+    from laser_cli.cli import interpolation
     from laser_cli.cli.animate_outputs import read_outputs
-    from laser_cli.cli.animation import skip
     from laser_cli.cli.interpolate_request import read_request
-    from laser_cli.cli.interpolation import perform, place, tell
-    from laser_cli.output.make import refuse_clobber
+    from laser_cli.cli.produce import produce
 
     console = Console(quiet=quiet and not verbose, json=json)
     outputs = read_outputs({"resume": False, **context.params})
-    request = read_request(context.params, console)
-    outputs.check(request.settings, request.count, needed=not dry_run)
-    if no_clobber and not skip_existing:
-        refuse_clobber(outputs.paths)
-    for note in request.notes:
-        console.note(note)
-    if dry_run:
-        return tell(console, request)
-    job = place(request)
-    if skip_existing and outputs.are_current(job.fingerprint):
-        return skip(console, job.fingerprint, request.read, outputs)
-    if no_clobber:
-        refuse_clobber(outputs.paths)
-    perform(console, job, outputs, verbose)
+    produce(console, read_request(context.params, console), outputs, interpolation, context.params)
 
 
 def register(app: typer.Typer) -> None:

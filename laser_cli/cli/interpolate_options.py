@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from enum import Enum
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+
+from laser_cli.cli.options import option
 
 
 class Methods(str, Enum):
@@ -41,10 +42,6 @@ class Noises(str, Enum):
     slerp = "slerp"
 
 
-def _option(panel: str | None, help: str, *names: str, **limits: Any) -> Any:
-    return typer.Option(*names, help=help, show_default=False, rich_help_panel=panel, **limits)
-
-
 Stops = Annotated[
     list[str] | None,
     typer.Argument(
@@ -53,10 +50,9 @@ Stops = Annotated[
         show_default=False,
     ),
 ]
-From = Annotated[Path | None, _option(None, "Run again what made this output; other options change it.", "--from")]
 Prompts = Annotated[
     list[str] | None,
-    _option(
+    option(
         None,
         "What a picture shows, once for each picture in their order; else their metadata tell.",
         "--prompt",
@@ -65,13 +61,13 @@ Prompts = Annotated[
     ),
 ]
 DryRun = Annotated[
-    bool, _option(None, "Tell stops, work, memory and time; load no weights and write nothing.", "--dry-run")
+    bool, option(None, "Tell stops, work, memory and time; load no weights and write nothing.", "--dry-run")
 ]
 
 METHOD = "Method"
 Method = Annotated[
     Methods | None,
-    _option(
+    option(
         METHOD,
         "outer (default) or inner attention interpolation; text: of the prompts alone; denoise: one prompt after the "
         "other in the denoising; dissolve: a cross-fade.",
@@ -80,20 +76,20 @@ Method = Annotated[
 ]
 Fused = Annotated[
     bool | None,
-    _option(METHOD, "Frames read their own keys and values too (default), or the stops' alone.", "--fused/--no-fused"),
+    option(METHOD, "Frames read their own keys and values too (default), or the stops' alone.", "--fused/--no-fused"),
 ]
 Guides = Annotated[
     list[str] | None,
-    _option(METHOD, "What the pictures between show (PAID); once, or once for each segment.", "--guide"),
+    option(METHOD, "What the pictures between show (PAID); once, or once for each segment.", "--guide"),
 ]
 Warmup = Annotated[
     float | None,
-    _option(METHOD, "Share of the steps with attention interpolation. (default: 0.5)", "--warmup", min=0, max=1),
+    option(METHOD, "Share of the steps with attention interpolation. (default: 0.5)", "--warmup", min=0, max=1),
 ]
-Embeddings = Annotated[Arcs | None, _option(METHOD, "Way between the prompts' embeddings. (default: lerp)")]
+Embeddings = Annotated[Arcs | None, option(METHOD, "Way between the prompts' embeddings. (default: lerp)")]
 Latents = Annotated[
     Noises | None,
-    _option(
+    option(
         METHOD,
         "Noise of the prompts: the same for all (default; that of the first picture, if there is one), or each its own "
         "and an arc between them.",
@@ -101,33 +97,31 @@ Latents = Annotated[
 ]
 
 DRAWING = "Drawing"
-Frames = Annotated[int | None, _option(DRAWING, "Pictures, stops included. (default: 24)", min=2, max=100_000)]
+Frames = Annotated[int | None, option(DRAWING, "Pictures, stops included. (default: 24)", min=2, max=100_000)]
 At = Annotated[
     float | None,
-    _option(DRAWING, "Draw only the picture at this place of the way, as a .png.", metavar="0..1", min=0, max=1),
+    option(DRAWING, "Draw only the picture at this place of the way, as a .png.", metavar="0..1", min=0, max=1),
 ]
 Spacing = Annotated[
     Spacings | None,
-    _option(
+    option(
         DRAWING,
         "even (default): each frame changes as much as the next, for which drafts are drawn first; beta: as published; "
         "uniform.",
     ),
 ]
 Alpha = Annotated[
-    float | None, _option(DRAWING, "Of beta spacing. (default: the steps)", "--alpha", min=1e-6, max=10_000)
+    float | None, option(DRAWING, "Of beta spacing. (default: the steps)", "--alpha", min=1e-6, max=10_000)
 ]
-Beta = Annotated[
-    float | None, _option(DRAWING, "Of beta spacing. (default: the steps)", "--beta", min=1e-6, max=10_000)
-]
+Beta = Annotated[float | None, option(DRAWING, "Of beta spacing. (default: the steps)", "--beta", min=1e-6, max=10_000)]
 Seeds = Annotated[
     str | None,
-    _option(DRAWING, "Seed of the noise, or one for each stop. (default: 0)", "--seed", metavar="N[,M...]"),
+    option(DRAWING, "Seed of the noise, or one for each stop. (default: 0)", "--seed", metavar="N[,M...]"),
 ]
-Steps = Annotated[int | None, _option(DRAWING, "Denoising steps. (default: 25)", min=1, max=1000)]
+Steps = Annotated[int | None, option(DRAWING, "Denoising steps. (default: 25)", min=1, max=1000)]
 Exact = Annotated[
     bool | None,
-    _option(
+    option(
         DRAWING,
         "Write a picture that is a stop as it is (default), or as the model draws it.",
         "--exact/--no-exact",

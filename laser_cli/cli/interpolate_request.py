@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from laser_cli.cli.options import is_picture, source_prompt, words_of
 from laser_cli.cli.request import said
+from laser_cli.engine.find import STORYBOOK
 from laser_cli.errors import BadInputError, UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from laser_cli.settings.interpolation import Interpolation
     from laser_cli.settings.schema import Settings
 
-STORYBOOK = "storybook"
 OWN = ("method", "fused", "embeddings", "spacing", "alpha", "beta", "at")
 """Options that are keys of an Interpolation as they are."""
 

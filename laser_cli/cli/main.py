@@ -87,7 +87,7 @@ def exit_code(application: Callable[..., object]) -> int:
         code = end.exit_code
     except BrokenPipeError:
         code = _drop_stdout()
-    except Exception as error:
+    except Exception as error:  # whatever it is: one line and an exit code, never a traceback unasked for
         code = _report(error)
     try:
         sys.stdout.flush()

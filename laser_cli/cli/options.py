@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from laser_cli.cli.console import Console
     from laser_cli.engine.models import Model
     from laser_cli.stages.invert import Inversion
+
+
+def option(panel: str | None, help: str, *names: str, **limits: Any) -> Any:
+    """A Typer option in a panel of the help that shows no default: None means that it was not given."""
+    return typer.Option(*names, help=help, show_default=False, rich_help_panel=panel, **limits)
 
 
 class Method(str, Enum):
@@ -124,10 +129,11 @@ def source_prompt(console: Console, given: str | None, image: Path, picture: np.
 
     BadInputError says what to pass where nobody knows.
     """
+    from laser_cli.engine.find import STORYBOOK
     from laser_cli.output.frames import picture_prompt
 
     prompt = given if given is not None else picture_prompt(image)
-    if prompt is None and model == "storybook":
+    if prompt is None and model == STORYBOOK:
         prompt = _read_by_critic(picture)
         if prompt:
             console.note(f"{image.name} carries no prompt; read from the picture: {prompt}")

@@ -37,6 +37,11 @@ class Request:
     read: tuple[Path, ...] = ()
     """Every file that was read, for dependency files."""
 
+    @property
+    def count(self) -> int:
+        """How many pictures are written."""
+        return self.plan.total_frames
+
 
 def read_request(params: Mapping[str, Any], console: Console) -> Request:
     """The request of a command line: its settings merged, its picture read, its plan made; `console` hears how."""

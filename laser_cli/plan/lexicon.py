@@ -1,9 +1,22 @@
 """Words that the rule planner knows: kinds of attributes, their values and the phrases for them.
 
-It repeats the storybook's captions on purpose: importing those would import torch. A test keeps the two in step.
+The storybook's captions are known by their own words (storybook.vocabulary), others stand here beside them.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+
+from laser_cli.storybook.vocabulary import (
+    PLACE_WORDS,
+    RAIN_WORDS,
+    SIZE_WORDS,
+    SKY_WORDS,
+    SNOW_WORDS,
+    SNOWFALL_WORDS,
+    SUBJECT_WORDS,
+    TIME_WORDS,
+)
 
 
 def words(text: str) -> tuple[str, ...]:
@@ -16,27 +29,15 @@ def word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+def _and(known: Mapping[str, tuple[str, ...]], more: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """A table of phrases with more of them, for its own values and for new ones."""
+    return {value: (*known.get(value, ()), *more.get(value, ())) for value in (*known, *more)}
+
+
 # The order in which a prompt tells the kinds that follow its subject.
 TAIL_ORDER = ("place", "setting", "season", "time", "rain", "snowfall", "fog", "snow", "sky")
 
-SUBJECTS = {
-    "ball": ("ball", "sphere"),
-    "cube": ("cube", "box", "block"),
-    "star": ("star",),
-    "heart": ("heart",),
-    "tree": ("tree",),
-    "house": ("house", "cottage", "cabin"),
-    "mushroom": ("mushroom", "toadstool"),
-    "boat": ("boat", "sailboat", "ship"),
-    "fish": ("fish",),
-    "cat": ("cat", "kitten", "kitty"),
-    "flower": ("flower", "blossom"),
-    "balloon": ("balloon",),
-    "car": ("car", "automobile"),
-    "bird": ("bird",),
-    "rocket": ("rocket", "spaceship"),
-    "cup": ("cup", "mug"),
-}
+SUBJECTS = SUBJECT_WORDS
 GENERIC = word_set(
     "it he she they him her them this that one something someone thing object shape animal creature pet person "
     "man woman figure boy girl child kid guy lady hero flower character subject people building vehicle plant toy "
@@ -72,11 +73,13 @@ PATTERN_NOUNS = {
     "checkered": ("checks", "squares", "a checkered pattern", "a chequered pattern", "a checkerboard pattern"),
     "plain": ("a plain surface",),
 }
-SIZES = {
-    "small": ("small", "little", "tiny", "smaller", "minuscule"),
-    "medium": ("medium-sized",),
-    "large": ("large", "big", "huge", "larger", "bigger", "giant", "gigantic", "enormous"),
-}
+SIZES = _and(
+    SIZE_WORDS,
+    {
+        "small": ("smaller", "minuscule"),
+        "large": ("larger", "bigger", "giant", "gigantic", "enormous"),
+    },
+)
 PLAIN_SIZE = {"smaller": "small", "larger": "large", "bigger": "big"}
 
 # Adjectives that exclude one another; an age replaces an age.
@@ -145,15 +148,18 @@ SETTINGS = {
 }
 SETTING_NOUN = "|".join(sorted(map(str, SETTINGS), key=len, reverse=True))
 
-TIMES = {
-    "night": ("at night", "by night", "under the moon", "late at night", "in the late evening", "at midnight"),
-    "dawn": ("at dawn", "at sunrise", "at daybreak", "before dawn", "after dawn", "before sunrise", "after sunrise"),
-    "morning": ("in the morning", "in the early morning"),
-    "noon": ("at noon", "at midday", "by day", "before noon", "after noon", "during the day", "in daylight"),
-    "afternoon": ("in the afternoon", "in the late afternoon"),
-    "sunset": ("at sunset", "at sundown", "before sunset", "after sunset"),
-    "dusk": ("at dusk", "at twilight", "in the evening", "before dusk", "after dusk"),
-}
+TIMES = _and(
+    TIME_WORDS,
+    {
+        "night": ("late at night", "in the late evening", "at midnight"),
+        "dawn": ("before dawn", "after dawn", "before sunrise", "after sunrise"),
+        "morning": ("in the early morning",),
+        "noon": ("before noon", "after noon", "during the day", "in daylight"),
+        "afternoon": ("in the late afternoon",),
+        "sunset": ("before sunset", "after sunset"),
+        "dusk": ("in the evening", "before dusk", "after dusk"),
+    },
+)
 # noun -> (value, phrase)
 TIME_NOUNS = {
     "night": ("night", "at night"),
@@ -188,34 +194,43 @@ SEASONS = {
     name: (f"in {name}", f"in the {name}", f"on a {name} day", f"during {name}")
     for name in ("spring", "summer", "autumn")
 }
-PLACES = {
-    "left": ("on the left", "to the left", "at the left", "on the left side", "to the left side"),
-    "middle": ("in the middle", "in the centre", "in the center"),
-    "right": ("on the right", "to the right", "at the right", "on the right side", "to the right side"),
-    "half left": ("a little to the left",),
-    "half right": ("a little to the right",),
-}
-RAIN = {
-    "light": ("in light rain", "in a drizzle"),
-    "steady": ("in the rain", "in rain", "on a rainy day"),
-    "heavy": ("in heavy rain", "in pouring rain", "in a storm", "in a thunderstorm", "in a rainstorm"),
-}
-SNOWFALL = {
-    "light": ("in light snowfall", "with a few snowflakes"),
-    "steady": ("in falling snow", "with snow falling", "on a snowy day"),
-    "heavy": ("in heavy snowfall", "in a snowstorm", "in a blizzard"),
-}
-SNOW = {
-    "some": ("with a little snow on the ground", "with some snow"),
-    "half": ("half covered in snow",),
-    "deep": ("covered in snow", "in winter", "deep in snow", "covered with snow", "in the snow", "blanketed in snow"),
-}
-SKY = {
-    "clear": ("under a clear sky", "under a blue sky", "on a sunny day", "in the sunshine", "under a clear blue sky"),
-    "cloudy": ("under a cloudy sky", "on a cloudy day"),
-    "overcast": ("under an overcast sky", "under a dark sky", "under a stormy sky"),
-    "starry": ("under a starry sky", "under the stars"),
-}
+PLACES = _and(
+    PLACE_WORDS,
+    {
+        "left": ("at the left", "on the left side", "to the left side"),
+        "right": ("at the right", "on the right side", "to the right side"),
+        "half left": ("a little to the left",),
+        "half right": ("a little to the right",),
+    },
+)
+RAIN = _and(
+    RAIN_WORDS,
+    {
+        "steady": ("in rain", "on a rainy day"),
+        "heavy": ("in a storm", "in a thunderstorm", "in a rainstorm"),
+    },
+)
+SNOWFALL = _and(
+    SNOWFALL_WORDS,
+    {
+        "steady": ("on a snowy day",),
+        "heavy": ("in a blizzard",),
+    },
+)
+SNOW = _and(
+    SNOW_WORDS,
+    {
+        "deep": ("covered with snow", "in the snow", "blanketed in snow"),
+    },
+)
+SKY = _and(
+    SKY_WORDS,
+    {
+        "clear": ("under a blue sky", "on a sunny day", "in the sunshine", "under a clear blue sky"),
+        "overcast": ("under a dark sky", "under a stormy sky"),
+        "starry": ("under a starry sky", "under the stars"),
+    },
+)
 FOG = {"fog": ("in the fog", "in fog", "in the mist", "in mist", "in thick fog")}
 
 # Styles: last word of the noun phrase -> value; what stands before it belongs to the style.

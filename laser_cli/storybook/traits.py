@@ -163,7 +163,7 @@ def _judge_scene(read: Reading, scene: Scene) -> dict[str, bool]:
             right[name] = read.name(name) == true.name(name)
     apart = abs((read.hour - scene.hour + 12) % 24 - 12)
     right["time"] = apart < 1.5 or nearest(read.hour, TIMES, 24.0) == nearest(scene.hour, TIMES, 24.0)
-    right["colour"] = _far(read.rgb, true.rgb) < 0.15 or _colour_name(read) == colour_words(scene)
+    right["colour"] = math.dist(read.rgb, true.rgb) < 0.15 or _colour_name(read) == colour_words(scene)
     weather = ("snow", "clouds", "rain", "snowfall")
     right["weather"] = all(abs(read.numbers[k] - true.numbers[k]) < 0.3 for k in weather)
     right["size"] = abs(read.numbers["size"] - scene.size) < 0.25
@@ -199,10 +199,6 @@ def judge_told(read: Reading, item: Item) -> dict[str, bool]:
         values = [(read.numbers[name], item.value(name)) for name in BLENDSHAPES]
         right["face"] = all(got > 0.4 if told > 0.6 else got < 0.5 for got, told in values)
     return right
-
-
-def _far(a: tuple[float, ...], b: tuple[float, ...]) -> float:
-    return math.dist(a, b)
 
 
 def _colour_name(read: Reading) -> str:
