@@ -10,7 +10,7 @@ from typing import Any
 from laser_cli.errors import NotFoundError
 from laser_cli.plan.llm.messages import Message
 
-RECOMMENDED = "use an instruct model, for example hf:unsloth/Qwen3-4B-Instruct-2507-GGUF"
+RECOMMENDED = "use an instruct model, for example Qwen3-4B-Instruct-2507"
 
 Render = Callable[[list[Message]], str]
 
