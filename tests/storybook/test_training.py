@@ -9,7 +9,7 @@ from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline
 from laser_cli.storybook.critic import Critic, load_critic
 from laser_cli.storybook.draw import draw
 from laser_cli.storybook.scenes import Scene
-from laser_cli.storybook.train import critic, unet, vae
+from laser_cli.storybook.train import common, critic, unet, vae
 from laser_cli.storybook.train.common import Clock, course
 from laser_cli.storybook.train.install import install
 from laser_cli.storybook.train.muon import orthogonalise
@@ -61,6 +61,15 @@ def test_time_in_which_a_training_lay_still_does_not_count(monkeypatch):
 
 
 @torch.no_grad()
+def test_a_training_told_to_stop_writes_its_checkpoint(tmp_path, monkeypatch):
+    monkeypatch.setattr(common.Run, "learn", lambda run, loss: common.STOP.set())
+    try:
+        critic.train(tmp_path, steps=10**9, batch=3, first=64)
+    finally:
+        common.STOP.clear()
+    assert (tmp_path / "critic.pt").is_file() and (tmp_path / "critic").is_dir()
+
+
 def test_a_trained_text_encoder_keeps_its_words_in_a_larger_vocabulary(tmp_path):
     small, large = build(tmp_path / "small", 700, captions=200), build(tmp_path / "large", 900, captions=400)
     old, new = unet.new_models(small, 8), unet.new_models(large, 8)

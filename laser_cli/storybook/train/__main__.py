@@ -1,14 +1,19 @@
-"""``python -m laser_cli.storybook.train MODEL``: trains the models, from where it stopped, and installs them."""
+"""``python -m laser_cli.storybook.train MODEL``: trains the models, from where it stopped, and installs them.
+
+Interrupted (control-C, SIGTERM), it finishes its step and writes a checkpoint to go on from.
+"""
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import signal
 from pathlib import Path
 
 import torch
 
 from laser_cli.engine.find import WEIGHTS
+from laser_cli.storybook.train.common import STOP
 
 
 def main() -> None:
@@ -40,6 +45,8 @@ def main() -> None:
     options = {"minutes": chosen.minutes, "seed": chosen.seed, "device": chosen.device, "start": chosen.start} | (
         {"steps": chosen.steps} if chosen.steps else {"steps": 10**9} if chosen.minutes else {}
     )
+    for signum in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(signum, lambda *_: STOP.set())
     module = importlib.import_module(f"laser_cli.storybook.train.{chosen.model}")
     module.train(chosen.folder, **options)
 

@@ -6,6 +6,7 @@ import copy
 import json
 import math
 import os
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from laser_cli.engine.models import fast_bfloat16
+
+STOP = threading.Event()
+"""Once set, trainings end after the step they are at, with a checkpoint."""
 
 
 def course(progress: float, warmup: float = 0.01) -> float:
@@ -67,11 +71,11 @@ class Run:
             self.step, clock.before = state["step"], state["minutes"]
 
     def going(self) -> bool:
-        """Whether there is more to do; sets the learning rates of the next step."""
+        """Whether there is more to do, and nobody said stop; sets the learning rates of the next step."""
         progress = self.clock.progress(self.step)
         for o, peak in zip(self.optimizers, self.peaks, strict=True):
             o.param_groups[0]["lr"] = peak * course(progress)
-        return progress < 1
+        return progress < 1 and not STOP.is_set()
 
     def learn(self, loss: Tensor) -> None:
         """One step down the gradient, its norm clipped at 1."""
