@@ -99,7 +99,7 @@ def generate_all(
     model: Model, prompts: Sequence[str], steps: int, guidance: float, say: Say, batch: int = 25
 ) -> Tensor:
     """One picture a prompt, seeds 0, 1, 2 ..."""
-    side, batch, pictures = model.size // model.scale, 25, []
+    side, pictures = model.size // model.scale, []
     levels = model.schedule.levels(steps)
     for first in range(0, len(prompts), batch):
         say(f"generating {first:,} of {len(prompts):,}")
