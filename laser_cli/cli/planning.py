@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,8 +12,12 @@ from laser_cli.plan.llm.find import EMBEDDED
 
 if TYPE_CHECKING:
     from laser_cli.cli.console import Console
+    from laser_cli.measure.plans import PlanOne
+    from laser_cli.plan.guide import Guide
     from laser_cli.plan.llm.asked import Asked
+    from laser_cli.plan.llm.converse import Watcher
     from laser_cli.plan.rules import Planned
+    from laser_cli.plan.schema import Plan
 
 PANEL = "Planning"
 _EMBEDDED = "storybook (embedded), " if EMBEDDED.is_file() else ""
@@ -89,21 +93,82 @@ def make_plan(
 
     Waypoints are left out where a number of keyframes is asked for.
     """
-    from pathlib import Path
-
-    from laser_cli.plan.llm.find import HINT, is_model
+    from laser_cli.plan.llm.embedded import plan_by_embedded
+    from laser_cli.plan.llm.planner import plan_by_model
     from laser_cli.plan.waypoints import with_waypoints
 
-    name = planner or "rules"
+    name = named(planner)
+    watcher = _watcher(console, verbose, explain)
     if name == "rules":
         made = _by_rules(console, asked, explain)
-    elif name == "storybook" or is_model(name) or Path(name).is_file():
-        made = _by_model(console, name, asked, verbose, explain)
+    elif name == "storybook":
+        made = plan_by_embedded(asked, watcher)
     else:
-        raise NotFoundError(f"there is no planner {name!r}", hint=HINT)
+        made = plan_by_model(name, asked, watcher)
     if asked.keyframes is not None or not waypoints:
         return made
     return made._replace(plan=with_waypoints(made.plan))
+
+
+def make_guides(
+    console: Console, planner: str | None, pairs: Sequence[tuple[str, str]], limits: Asked, *, verbose: bool = False
+) -> list[Guide]:
+    """A guide for each pair of prompts by the same planners, with the same errors; ``limits`` bounds models.
+
+    The embedded planner knows of changes only: the rules, which know its world's words, make its guides.
+    """
+    from laser_cli.plan.guide import guide_by_rules
+    from laser_cli.plan.llm.embedded import EMBEDDED, world_of
+    from laser_cli.plan.llm.guide import guides_by_model
+
+    name = named(planner)
+    if name not in ("rules", "storybook"):
+        return guides_by_model(name, pairs, limits, _watcher(console, verbose, False))
+    if name == "storybook":
+        world_of(EMBEDDED)
+        console.note("the storybook planner plans changes only: the rules make the guide")
+    return [guide_by_rules(a, b) for a, b in pairs]
+
+
+def planners_beside(planner: str | None, **limits: Any) -> dict[str, PlanOne]:
+    """The rules and the planner asked for, by what a table calls them; the embedded one, where it is there, if None.
+
+    They plan as the commands do, but a model's call fails with NoPlan where the rules would stand in for it.
+    """
+    from pathlib import Path
+
+    names = {"rules": "rules"}
+    chosen = named(planner or ("storybook" if EMBEDDED.is_file() else None))
+    names[chosen if chosen.startswith("hf:") else Path(chosen).name] = chosen
+    return {shown: _alone(name, limits) for shown, name in names.items()}
+
+
+def _alone(name: str, limits: dict[str, Any]) -> PlanOne:
+    """A planner as a function, without console, waypoints and substitute."""
+    from laser_cli.cli.console import Console
+    from laser_cli.measure.planners import NoPlan
+
+    silent = Console(quiet=True)
+
+    def plan(description: str, source: str | None) -> Plan:
+        made = make_plan(silent, name, asked_for(description, source, **limits), waypoints=False).plan
+        if made.planner.instead_of:
+            raise NoPlan(f"{name} gave no plan", why=made.planner.instead_of)
+        return made
+
+    return plan
+
+
+def named(planner: str | None) -> str:
+    """The planner's name, rules if none is given; NotFoundError for one that cannot be any."""
+    from pathlib import Path
+
+    from laser_cli.plan.llm.find import HINT, is_model
+
+    name = planner or "rules"
+    if name in ("rules", "storybook") or is_model(name) or Path(name).is_file():
+        return name
+    raise NotFoundError(f"there is no planner {name!r}", hint=HINT)
 
 
 def _count(option: str, text: str | None, least: int, most: int) -> int | None:
@@ -114,10 +179,9 @@ def _count(option: str, text: str | None, least: int, most: int) -> int | None:
     raise UsageError(f"{option} {text!r}", why=f"it takes auto, or a number from {least} to {most}")
 
 
-def _by_model(console: Console, name: str, asked: Asked, verbose: bool, explain: bool) -> Planned:
+def _watcher(console: Console, verbose: bool, explain: bool) -> Watcher:
+    """What a model does, as the console tells it."""
     from laser_cli.plan.llm.converse import Watcher
-    from laser_cli.plan.llm.embedded import plan_by_embedded
-    from laser_cli.plan.llm.planner import plan_by_model
 
     def nothing(*_: object) -> None:
         pass
@@ -126,8 +190,7 @@ def _by_model(console: Console, name: str, asked: Asked, verbose: bool, explain:
         rate = f", {pieces / seconds:.1f} a second" if seconds else ""
         console.note(f"planner: {pieces} tokens in {seconds:.1f} s{rate}")
 
-    watcher = Watcher(console.note, console.note if explain else nothing, speed if verbose else nothing)
-    return plan_by_embedded(asked, watcher) if name == "storybook" else plan_by_model(name, asked, watcher)
+    return Watcher(console.note, console.note if explain else nothing, speed if verbose else nothing)
 
 
 def _by_rules(console: Console, asked: Asked, explain: bool) -> Planned:

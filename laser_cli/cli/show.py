@@ -50,6 +50,7 @@ def lines(record: Mapping[str, Any]) -> list[str]:
         manner = ", ".join(_plain(value) for key, value in segment.items() if key not in ("prompt", "frames"))
         told.append(f"{f'{first} to {last}':<13}{_plain(segment.get('prompt'))} ({manner})")
         first = last
+    told += [f"{_plain(name):<12} {_plain(value)}" for name, value in face_lines(plan.get("face"))]
     more = {
         "size": " x ".join(str(side) for side in size) if isinstance(size, list) else size,
         "seed": record.get("seed"),
@@ -61,6 +62,17 @@ def lines(record: Mapping[str, Any]) -> list[str]:
         "libraries": ", ".join(f"{name} {version}" for name, version in _mapping(record.get("libraries")).items()),
     }
     return told + [f"{name:<13}{_plain(value)}" for name, value in more.items() if value not in (None, "")]
+
+
+def face_lines(track: Any) -> list[tuple[str, str]]:
+    """The points of a plan's face track: when, and what the face does."""
+    points = [_mapping(point) for point in track] if isinstance(track, list) else []
+    told = []
+    for point in points:
+        done = {**_mapping(point.get("expression")), **{key: point.get(key) for key in ("yaw", "pitch", "roll")}}
+        shown = ", ".join(f"{name} {value}" for name, value in done.items() if value)
+        told.append((f"face {point.get('at')}%", shown or "at rest"))
+    return told
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -9,13 +9,14 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured number; without a target it is a baseline or a fact."""
+    """One measured number; without a target it is a baseline or a fact. `of` is on how many items it was measured."""
 
     name: str
     value: float
     unit: str = ""
     target: float | None = None
     better: Literal["lower", "higher"] = "lower"
+    of: int | None = None
 
     @property
     def holds(self) -> bool | None:
@@ -27,7 +28,10 @@ class Figure:
 
 def as_json(bench: str, figures: Sequence[Figure]) -> dict[str, object]:
     """What ``laser bench NAME --json`` prints, less the version."""
-    rows = [{k: v for k, v in asdict(f).items() if k != "better"} | {"holds": f.holds} for f in figures]
+    rows = []
+    for f in figures:
+        told = {k: v for k, v in asdict(f).items() if k not in ("better", "of")} | {"holds": f.holds}
+        rows.append(told if f.of is None else {**told, "of": f.of})
     return {"bench": bench, "figures": rows}
 
 
@@ -41,5 +45,6 @@ def as_text(figures: Sequence[Figure]) -> str:
             if f.target is None
             else f"  target {'<=' if f.better == 'lower' else '>='} {f.target:g}  {'holds' if f.holds else 'MISSED'}"
         )
-        lines.append(f"{f.name:<{width}}  {f.value:>10.4g} {f.unit:<6}{target}".rstrip())
+        measured = f"{f.value:>10.4g} {f.unit:<6}" + ("" if f.of is None else f" of {f.of:<5}")
+        lines.append(f"{f.name:<{width}}  {measured}{target}".rstrip())
     return "\n".join(lines)

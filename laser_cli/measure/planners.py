@@ -1,19 +1,17 @@
-"""Planners side by side on held-out descriptions of scenes and puppets."""
+"""Planners side by side: on held-out descriptions of scenes and puppets, and on sentences of the open world."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from laser_cli.errors import LaserError
+from laser_cli.errors import BadInputError, LaserError
+from laser_cli.measure import open_domain
 from laser_cli.measure.face_prompts import SHOWN, face_attributes, face_differences
 from laser_cli.measure.figures import Figure
-from laser_cli.measure.plans import bench_rules, differences, scene_attributes
-from laser_cli.plan.llm.asked import Asked
-from laser_cli.plan.llm.find import EMBEDDED
-from laser_cli.plan.rules import plan_by_rules
+from laser_cli.measure.plans import PlanOne, bench_rules, differences, scene_attributes
 from laser_cli.plan.schema import Plan
 from laser_cli.storybook.changes import Change, sample_change
 from laser_cli.storybook.face_changes import sample_face_change
@@ -22,7 +20,6 @@ from laser_cli.storybook.puppets import Puppet
 from laser_cli.storybook.scenes import Scene
 
 AnyChange = Change[Scene] | Change[Puppet]
-PlanOne = Callable[[str, str | None], Plan]
 TARGETS = {
     "plans made": 100.0,
     "scenes: final attributes right": 97.0,
@@ -34,6 +31,12 @@ TARGETS = {
 }
 """What the embedded planner is held to, in percent; seconds a plan beside them."""
 SECONDS = 2.0
+HELD = "storybook"
+"""The planner that has targets."""
+
+
+class NoPlan(LaserError):
+    """A planner gave none: the rules had to stand in for it."""
 
 
 @dataclass
@@ -48,30 +51,59 @@ class Tally:
         self.asked[name] = self.asked.get(name, 0) + 1
         self.right[name] = self.right.get(name, 0) + right
 
+    def timed(self, planner: PlanOne, description: str, source: str | None) -> Plan | None:
+        """A planner's plan, or None where there is none; its time is added."""
+        start = time.perf_counter()
+        plan = _try(planner, description, source)
+        self.seconds += time.perf_counter() - start
+        return plan
+
     def share(self, name: str) -> float:
         """Percent; 0 of none."""
         return 100 * self.right.get(name, 0) / max(self.asked.get(name, 0), 1)
 
 
-def bench_plans(items: int, seed: int, say: Callable[[str], None] = lambda text: None) -> list[Figure]:
-    """The rules on scenes alone, then all planners on scenes and puppets, each figure beside the others'.
+def bench_plans(
+    planners: Mapping[str, PlanOne], items: int, seed: int, step: Callable[[int, str], None] = lambda n, name: None
+) -> list[Figure]:
+    """The rules on scenes alone, then each planner beside the others; targets are those of the embedded one.
 
-    The embedded planner is measured where its file is there; targets are its own.
+    Of the generated descriptions so many `items` are taken, and of those written by hand no more; `step` hears of
+    every plan. Errors that are not about one description are raised.
     """
-    changes = held_out(items, seed)
-    tallies = {"rules": tally(by_rules, changes)}
-    if EMBEDDED.is_file():
-        say("the embedded planner")
-        tallies["storybook"] = tally(by_embedded, changes)
+    changes, written = held_out(items, seed), open_domain.sentences()[:items]
+    tallies = {}
+    for name, planner in planners.items():
+        # not counted: the first plan of a process waits for libraries
+        _try(planner, "night falls", "a red ball in a meadow at noon")
+
+        def told(name: str = name) -> None:
+            step(1, f"plans by {name}")
+
+        tallies[name] = (tally(planner, changes, told), tally_open(planner, written, told))
     figures = bench_rules(items, seed)
-    for name, target in TARGETS.items():
-        for planner, found in tallies.items():
-            goal = None if planner == "rules" else target
-            figures.append(Figure(f"{name}, {planner}", found.share(name), "%", goal, "higher"))
-    for planner, found in tallies.items():
-        goal = None if planner == "rules" else SECONDS
-        figures.append(Figure(f"seconds a plan, {planner}", found.seconds / max(items, 1), "s", goal))
+    for check, target in TARGETS.items():
+        for name, (found, _) in tallies.items():
+            goal = target if name == HELD else None
+            figures.append(
+                Figure(f"{check}, {name}", found.share(check), "%", goal, "higher", found.asked.get(check, 0))
+            )
+    for name, (found, _) in tallies.items():
+        goal = SECONDS if name == HELD else None
+        figures.append(Figure(f"seconds a plan, {name}", found.seconds / max(items, 1), "s", goal, of=items))
+    for check in dict.fromkeys(check for _, found in tallies.values() for check in found.asked):
+        for name, (_, found) in tallies.items():
+            label, share = f"open domain: {check}, {name}", found.share(check)
+            figures.append(Figure(label, share, "%", None, "higher", found.asked.get(check, 0)))
+    for name, (_, found) in tallies.items():
+        seconds = found.seconds / max(len(written), 1)
+        figures.append(Figure(f"open domain: seconds a plan, {name}", seconds, "s", of=len(written)))
     return figures
+
+
+def count(planners: Mapping[str, PlanOne], items: int) -> int:
+    """How many plans a bench makes."""
+    return len(planners) * (items + len(open_domain.sentences()[:items]))
 
 
 def held_out(items: int, seed: int) -> list[AnyChange]:
@@ -80,35 +112,37 @@ def held_out(items: int, seed: int) -> list[AnyChange]:
     return [sample_face_change(rng) if rng.random() < PUPPETS else sample_change(rng) for _ in range(items)]
 
 
-def by_rules(description: str, source: str | None) -> Plan:
-    return plan_by_rules(description, source).plan
-
-
-def by_embedded(description: str, source: str | None) -> Plan:
-    """The embedded planner's own plan; LaserError where the rules had to stand in."""
-    from laser_cli.plan.llm.converse import Watcher
-    from laser_cli.plan.llm.embedded import plan_by_embedded
-
-    plan = plan_by_embedded(Asked(description, source), Watcher()).plan
-    if plan.planner.instead_of:
-        raise LaserError("the embedded planner gave no plan", why=plan.planner.instead_of)
-    return plan
-
-
-def tally(planner: PlanOne, changes: Sequence[AnyChange]) -> Tally:
+def tally(planner: PlanOne, changes: Sequence[AnyChange], step: Callable[[], None] = lambda: None) -> Tally:
     """What a planner gets right; a change without a plan is wrong in all that is asked of it."""
     found = Tally()
     for change in changes:
-        start = time.perf_counter()
-        try:
-            plan = planner(change.description, None if change.names_source else change.source_prompt)
-        except LaserError:
-            plan = None
-        found.seconds += time.perf_counter() - start
+        plan = found.timed(planner, change.description, None if change.names_source else change.source_prompt)
         found.count("plans made", plan is not None)
         found.count("control right", plan is not None and [s.control for s in plan.segments] == _controls(change))
         _judge(found, plan, change)
+        step()
     return found
+
+
+def tally_open(
+    planner: PlanOne, written: Sequence[open_domain.Sentence], step: Callable[[], None] = lambda: None
+) -> Tally:
+    """Which checks the plans of sentences pass, each counted where it applies."""
+    found = Tally()
+    for sentence in written:
+        plan = found.timed(planner, sentence.description, sentence.source)
+        for check, right in open_domain.checks(plan, sentence).items():
+            found.count(check, right)
+        step()
+    return found
+
+
+def _try(planner: PlanOne, description: str, source: str | None) -> Plan | None:
+    """The plan, or None where a description gets none."""
+    try:
+        return planner(description, source)
+    except (BadInputError, NoPlan):
+        return None
 
 
 def _judge(found: Tally, plan: Plan | None, change: AnyChange) -> None:

@@ -253,6 +253,8 @@ def _noun(prompt: str, who: str, what: str) -> tuple[str, set[str]]:
         return tidy(fix_article(made, target.start)), {"look"}
     if target is None and around and main is not None and setting_value(who):
         return add_part(prompt, f"in {what}"), {"setting"}
+    if target is None and main is not None and re.match(r"(?:his|her|its|their) ", who, re.IGNORECASE):
+        return add_part(prompt, f"with {what}", main), {"object"}
     target = target or main
     if target is None:
         return what, {"subject"}

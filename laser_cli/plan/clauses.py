@@ -11,11 +11,25 @@ from laser_cli.plan.edits import tidy
 from laser_cli.plan.events import AIR_NOUNS, adjuncts, environment, read_event, told
 from laser_cli.plan.orders import imperative
 from laser_cli.plan.phrases import adjective_spans, is_adjective, noun_phrases, noun_value, singular, tail_spans
-from laser_cli.plan.verbs import BECOMING, GAINING, GROWING, SHRINKING, STAYING, Parts, ing, split_verb, without_adverbs
+from laser_cli.plan.verbs import (
+    BECOMING,
+    GAINING,
+    GROWING,
+    SHRINKING,
+    STAYING,
+    TAKING,
+    Parts,
+    ing,
+    split_verb,
+    without_adverbs,
+)
 
 How = Literal[
     "become", "size", "place", "setting", "pattern", "pose", "gain", "lose", "appear", "vanish", "settle", "hold"
 ]  # fmt: skip
+
+
+_WHERE = ("on", "over", "from", "out", "all", "along", "around", "across", "through")
 
 
 @dataclass(frozen=True)
@@ -53,7 +67,7 @@ def read_clause(text: str, prompt: str | None = None, after: Clause | None = Non
 
 
 def _same_subject(after: Clause | None) -> str:
-    if after is None or after.how in ("settle", "hold", "bare") or not after.who:
+    if after is None or after.how in ("settle", "hold", "bare", "vanish") or not after.who:
         return ""
     return "" if after.how == "become" and not adjectives_only(after.what) else after.who
 
@@ -63,7 +77,7 @@ def _action(parts: Parts, timed: bool) -> Clause | None:
     low = rest.lower()
     if re.fullmatch(r"nothing(?: else)?", who.lower()) or (verb in STAYING and not _starts_object(low)):
         return Clause("hold", who)
-    into = re.match(r"(?:back )?(?:from .+? )?(?:in)?to (.+)", rest, re.IGNORECASE)
+    into = re.match(r"(?:back |up )?(?:from .+? )?(?:in)?to (.+)", rest, re.IGNORECASE)
     walks = (
         verb in lex.MOTIONS | lex.MOVES
         and verb not in BECOMING | GROWING
@@ -98,9 +112,13 @@ def _action(parts: Parts, timed: bool) -> Clause | None:
         return Clause("become", who, into[1])
     if verb == "become":
         return Clause("become", who, rest) if rest else None
+    if verb in GROWING and into and rest.lower().startswith("up into "):
+        return Clause("become", who, into[1])
+    if verb == "look" and adjectives_only(rest):
+        return Clause("become", who, rest)
     if verb in GROWING | SHRINKING or (verb == "double" and low.startswith("in size")):
         return _growth(who, verb, rest)
-    if verb == "take" and (taken := re.match(r"off ((?:his|her|its|their|the) .+)", rest, re.IGNORECASE)):
+    if verb in TAKING and (taken := re.match(r"off ((?:his|her|its|their|the) .+)", rest, re.IGNORECASE)):
         return Clause("vanish", taken[1])
     if verb in ("lose", "shed"):
         return Clause("lose", who, rest)
@@ -141,7 +159,7 @@ def _growth(who: str, verb: str, rest: str) -> Clause:
         return Clause("size", who, "large" if large else "small")
     if all(is_adjective(w) for w in words):
         return Clause("become", who, rest)
-    if large and verb == "grow" and noun_phrases(rest) and words[0] not in ("on", "over", "from", "out"):
+    if large and verb == "grow" and noun_phrases(rest) and words[0] not in _WHERE:
         return Clause("gain", who, rest)
     return Clause("size", who, "large" if large else "small")
 
@@ -155,7 +173,7 @@ def _gain(who: str, verb: str, rest: str, timed: bool) -> Clause | None:
         return Clause("settle", who) if timed else None
     if verb == "wear" or (verb == "put" and low != rest.lower()):
         return Clause("pose", who, "wearing " + re.sub(r"^on ", "", rest))
-    if verb in ("get", "go") and low.split()[0] in ("up", "down", "out", "in", "off", "away", "to", "on"):
+    if verb in ("get", "go", "turn") and low.split()[0] in ("up", "down", "out", "in", "off", "away", "to", "on"):
         return Clause("pose", who, f"{ing(verb)} {rest}")
     if verb in ("get", "turn", "go", "be") and (
         adjectives_only(rest) or environment(rest) or low in ("dark", "light", "bright")
@@ -200,7 +218,8 @@ def style_of(words: str) -> str | None:
     """The style's name with its article, if that is what the words are («watercolour» -> «a watercolour»)."""
     plain = re.sub(r"^(?:in |as |the |style of )+", "", words.strip(), flags=re.IGNORECASE)
     plain = re.sub(r" style$", "", plain, flags=re.IGNORECASE)
-    found = re.fullmatch(rf"(?:(an?) )?((?:(?!of\b)[\w-]+ ){{0,2}}?(?:{lex.STYLE_NOUN}))", plain, re.IGNORECASE)
+    own = r"(?:(?!(?:with|in|on|and|by|of|a|an|the)\b)[\w-]+ ){0,3}?"
+    found = re.fullmatch(rf"(?:(an?) )?({own}(?:{lex.STYLE_NOUN}))", plain, re.IGNORECASE)
     if not found:
         return None
     article = found[1] or ("an" if found[2][0].lower() in "aeiou" else "a")

@@ -13,7 +13,7 @@ import yaml
 from pydantic import ValidationError
 
 from laser_cli.errors import BadInputError
-from laser_cli.plan.schema import Plan, Planner, Segment
+from laser_cli.plan.schema import FacePoint, Plan, Planner, Segment
 
 Format = Literal["yaml", "json"]
 Location = tuple[str | int, ...]
@@ -27,10 +27,14 @@ HEADER = """\
 #   frames    pictures in the segment, first and last included; neighbours share the one between them
 #   easing    linear | ease | ease-in | ease-out
 """
+FACE_HEADER = """\
+#   face      at a percentage of the time: expression 0..100 by ARKit's names, yaw, pitch and roll in degrees
+"""
 _KEYS = {
     "plan": tuple(Plan.model_fields),
-    "segment": tuple(Segment.model_fields),
+    "segments": tuple(Segment.model_fields),
     "planner": tuple(Planner.model_fields),
+    "face": tuple(FacePoint.model_fields),
 }
 
 
@@ -85,8 +89,15 @@ def plan_text(plan: Plan, format: Format = "yaml") -> str:
     value = plan.model_dump(mode="json")
     if format == "json":
         return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    if plan.face:
+        value["face"] = [_Line(point) for point in value["face"]]
+    header = HEADER + (FACE_HEADER if plan.face else "")
     # the width keeps every prompt on one line, easy to edit and to compare
-    return HEADER + yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6)
+    return header + yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6)
+
+
+class _Line(dict[str, Any]):
+    """A mapping that is written on one line."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -98,7 +109,12 @@ def _text_node(dumper: _Dumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
+def _line_node(dumper: _Dumper, line: _Line) -> yaml.MappingNode:
+    return dumper.represent_mapping("tag:yaml.org,2002:map", line, flow_style=True)
+
+
 _Dumper.add_representer(str, _text_node)
+_Dumper.add_representer(_Line, _line_node)
 
 
 def _load(text: str, name: str) -> tuple[Any, yaml.Node | None]:
@@ -218,6 +234,8 @@ def _where(root: yaml.Node | None, location: Sequence[str | int]) -> tuple[int |
             key += f"[{part}]"
         elif key.endswith("planner.version"):
             break  # the name of a union's branch, not a key
+        elif part == "[key]":
+            break  # the key before it is what is wrong
         else:
             key += f".{part}" if key else part
         if isinstance(node, yaml.MappingNode):
@@ -236,11 +254,11 @@ def _problem(detail: Mapping[str, Any]) -> tuple[str, str]:
     kind, given, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         location = detail["loc"]
-        known = _KEYS["segment" if "segments" in location[:-1] else "planner" if "planner" in location[:-1] else "plan"]
+        known = _KEYS[next((part for part in location[:-1] if isinstance(part, str)), "plan")]
         near = get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
         return "unknown key", f"did you mean {near[0]!r}?" if near else f"the keys here are {', '.join(known)}"
     if kind == "missing":
-        return "missing", "a plan needs `source` and `segments`; a segment needs `prompt` and `frames`"
+        return "missing", "a plan needs `source` and `segments`; a segment `prompt` and `frames`, a face point `at`"
     if kind == "literal_error":
         if detail["loc"] == ("version",):
             return f"{_shown(given)} is not a version that this laser reads (1)", ""
@@ -249,6 +267,8 @@ def _problem(detail: Mapping[str, Any]) -> tuple[str, str]:
         return f"{_shown(given)} is not one of {', '.join(allowed)}", f"did you mean {near[0]!r}?" if near else ""
     if kind == "string_type" and given is not None and not isinstance(given, list | dict):
         return f"{_shown(given)} is not text", "put it in quotes"
+    if kind in ("tuple_type", "dict_type", "model_type"):
+        return f"{_shown(given)} is not a {'list' if kind == 'tuple_type' else 'mapping'}", ""
     message = detail["msg"].removeprefix("Input ")
     return f"{_shown(given)} {message}" if message.startswith("should") else message, ""
 

@@ -50,6 +50,16 @@ SCENERY = word_set(
     "dusk morning evening noon afternoon sunset"
 )
 """Words for what is around the subject."""
+FACES = word_set(
+    "portrait headshot selfie face head mouth lip eye eyebrow brow cheek chin eyelid smile smiling frown frowning wink "
+    "winking blink blinking laugh laughing grin pout he she his her him person people man men woman women boy girl "
+    "child children kid baby toddler teenager lady gentleman guy king queen prince princess knight wizard witch pirate "
+    "soldier sailor astronaut doctor nurse teacher student chef farmer actor actress singer dancer bride groom clown "
+    "elf fairy monk nun priest grandmother grandfather grandma grandpa granny mother father mum mom dad sister brother "
+    "son daughter friend warrior robot android cyborg statue mask puppet doll vampire zombie mermaid angel viking "
+    "samurai geisha cowboy detective policeman firefighter"
+)
+"""Words of pictures that may show a face."""
 PICTURE = word_set("picture image style photo photograph painting drawing frame all everything it scene")
 
 COLOURS = words(
@@ -306,7 +316,9 @@ AIR: dict[str, Settled] = {
     "mist": (("fog", "in the mist"),),
     "wintry": WINTER,
 }
-AIR_FILLERS = word_set("a an the of and full beautiful dark cold warm hot quiet moonlit bright calm sky weather day in")
+AIR_FILLERS = word_set(
+    "a an the of and full beautiful dark cold warm hot quiet moonlit golden bright calm sky weather day in"
+)
 
 # Verbs of pose and movement: they need no object, and their -ing form can stand after a noun.
 MOTIONS = word_set(

@@ -230,12 +230,12 @@ def locate(text: str, named: str) -> NounPhrase | None:
         return main
     if not wanted:
         return None
-    owner_of = words[0] in ("his", "her", "its", "their")
     head = noun_value((main_phrase(named) or wanted[0]).head)
     for phrase in noun_phrases(text):
         if noun_value(phrase.head) == head:
             return phrase
-    return main if head in lex.GENERIC and not owner_of else None
+    # «the building» may be the house that is there; «a building», «wild flowers» and «its people» are others
+    return main if head in lex.GENERIC and words[0] in ("the", "this", "that") else None
 
 
 def parse_attributes(prompt: str) -> dict[str, object]:

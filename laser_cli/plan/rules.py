@@ -124,9 +124,14 @@ def _named_source(stages: list[str]) -> str | None:
         for clause in clauses:
             after = clause
             who = _as_picture(clause.who)
-            if who and (clause.how not in ("settle", "appear", "vanish", "hold") or (clause.how == "hold" and who)):
+            if who and (clause.how not in ("settle", "appear", "vanish") or _is_new(clause)):
                 return who
     return None
+
+
+def _is_new(clause: Clause) -> bool:
+    """Whether what happens by itself happens to something told of for the first time: «a garden is covered in snow»."""
+    return clause.how == "settle" and bool(re.match(r"an? ", clause.who, re.IGNORECASE)) and not is_scenery(clause.who)
 
 
 def _as_picture(who: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -12,20 +13,28 @@ from pydantic import (
     SerializerFunctionWrapHandler,
     StrictInt,
     StrictStr,
+    field_validator,
     model_serializer,
 )
+from pydantic_core import PydanticCustomError
 
 from laser_cli.errors import BadInputError
 from laser_cli.plan.easing import Easing
+from laser_cli.storybook.vocabulary import Blendshape
 
 Control = Literal["texture", "motion", "hybrid", "hold"]
 
 MAX_SEGMENTS = 64
 MAX_PROMPT = 10_000
+MAX_FACE = 1_000
+TURN = 90
+"""Degrees that a head turns at most, either way."""
 STRENGTHS: dict[str, float] = {"texture": 0.8, "motion": 0.7, "hybrid": 0.5, "hold": 0.0}
 """How strongly a planner lets each control hold on to the source."""
 
 Prompt = Annotated[str, Field(strict=True, min_length=1, max_length=MAX_PROMPT)]
+Level = Annotated[int, Field(strict=True, ge=0, le=100)]
+Angle = Annotated[float, Field(strict=True, ge=-TURN, le=TURN)]
 
 
 class _Model(BaseModel):
@@ -40,6 +49,26 @@ class Segment(_Model):
     strength: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.8
     frames: Annotated[int, Field(strict=True, ge=2)]
     easing: Easing = "ease"
+
+
+class FacePoint(_Model):
+    """What a face does at a moment: `at` percent of the animation, `expression` 0..100 by ARKit's names, degrees.
+
+    Shapes that are not named are 0, and left and right in their names are the person's own. A positive yaw turns the
+    head to the viewer's right, a positive pitch up, and a positive roll tilts it to the viewer's right.
+    """
+
+    at: Annotated[float, Field(strict=True, ge=0, le=100)]
+    expression: dict[Blendshape, Level] = {}
+    yaw: Angle = 0.0
+    pitch: Angle = 0.0
+    roll: Angle = 0.0
+
+    @model_serializer
+    def _said(self) -> dict[str, Any]:
+        """What is at rest goes without saying; whole numbers are written as such."""
+        angles = {name: _plain(angle) for name in ("yaw", "pitch", "roll") if (angle := getattr(self, name))}
+        return {"at": _plain(self.at), **({"expression": self.expression} if self.expression else {}), **angles}
 
 
 class Planner(_Model):
@@ -64,13 +93,32 @@ class Planner(_Model):
 
 
 class Plan(_Model):
-    """A source prompt and what becomes of it; neighbouring segments share the keyframe between them."""
+    """A source prompt and what becomes of it; neighbouring segments share the keyframe between them.
+
+    `face` is the track of a portrait's face, empty for all else; between its points values run evenly.
+    """
 
     version: Literal[1] = 1
     description: StrictStr = ""
     source: Prompt
     segments: Annotated[tuple[Segment, ...], Field(min_length=1, max_length=MAX_SEGMENTS)]
+    face: Annotated[tuple[FacePoint, ...], Field(max_length=MAX_FACE)] = ()
     planner: Planner = Planner()
+
+    @field_validator("face")
+    @classmethod
+    def _rises(cls, face: tuple[FacePoint, ...]) -> tuple[FacePoint, ...]:
+        for number, (before, after) in enumerate(pairwise(face), 2):
+            if after.at <= before.at:
+                told = {"number": number, "at": _plain(after.at), "before": _plain(before.at)}
+                raise PydanticCustomError(
+                    "face_order", "point {number} is at {at}, the one before it at {before}: `at` has to rise", told
+                )
+        return face
+
+    @model_serializer(mode="wrap")
+    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if key != "face" or value}
 
     @property
     def prompts(self) -> tuple[str, ...]:
@@ -81,6 +129,11 @@ class Plan(_Model):
     def total_frames(self) -> int:
         """How many pictures are written."""
         return sum(segment.frames for segment in self.segments) - (len(self.segments) - 1)
+
+
+def _plain(number: float) -> float:
+    """A whole number as an integer, to be read by people."""
+    return int(number) if number == int(number) else number
 
 
 def with_frames(plan: Plan, total: int) -> Plan:

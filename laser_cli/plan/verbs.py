@@ -19,6 +19,7 @@ COMING = word_set(
 )
 ENDING = word_set("stop end cease pass clear lift part melt thaw disappear vanish fade finish drift leave")
 STAYING = word_set("stay remain wait pause hold")
+TAKING = word_set("take shave cut pull peel throw")
 _OTHERS = word_set(
     "go be give rain snow pour drizzle rise shine sink cover blanket bury emerge lose shed brighten darken cool "
     "happen freeze flood rot double put take bring replace find end reach redden yellow age dry hide crack break "
@@ -39,6 +40,8 @@ _IRREGULAR_FORMS = {
 }  # fmt: skip
 
 
+_ALIKE = word_set("sheep deer fish")
+"""Nouns whose plural looks like their singular."""
 _NEVER_BEFORE = word_set("a an the his her its their with of in at by on no")
 
 
@@ -91,7 +94,8 @@ def _forms() -> dict[str, str]:
 def without_adverbs(text: str) -> str:
     """The text without words that only tell how or when a change comes."""
     text = re.sub(
-        r"\b(?:little by little|bit by bit|step by step|all at once|at once|more and more)\b",
+        r"\b(?:little by little|bit by bit|step by step|all at once|at once|more and more|at the same time"
+        r"|(?:over|with|through) (?:the )?(?:years|centuries|decades|ages|time))\b",
         "",
         text,
         flags=re.IGNORECASE,
@@ -128,7 +132,11 @@ def _may_be_verb(found: list[re.Match[str]], i: int, verb: str) -> bool:
     if is_participle(word) and before not in ("is", "are"):
         return False  # «a man walking a dog turns …»
     if word == verb and verb != "be":  # a base form needs a plural or a helper before it
-        plural = singular(before) != before or before in ("they", "people", "to", "will", "and", "i", "you", "we")
+        plural = (
+            singular(before) != before
+            or before in ("they", "people", "to", "will", "and", "i", "you", "we")
+            or before in _ALIKE
+        )
         return plural
     return not (word.endswith("ed") and before not in ("it", "is", "are") and not before.isalpha())
 

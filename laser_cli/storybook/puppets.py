@@ -9,6 +9,7 @@ import random
 from dataclasses import dataclass, fields
 
 from laser_cli.storybook.scenes import Mix, blend_mix, pure
+from laser_cli.storybook.vocabulary import BLENDSHAPES as BLENDSHAPES
 
 HAIRS = ("short", "long", "curly", "bun", "bald")
 HATS = ("cap", "beanie", "top hat")
@@ -17,30 +18,6 @@ EYE_COLOURS = ("brown", "blue", "green", "gray")
 HAT_COLOURS = ("red", "blue", "green", "yellow", "black")
 BACKGROUNDS = ("blue", "green", "yellow", "pink", "purple", "gray")
 SKINS = {"pale": 0.0, "light": 0.25, "tan": 0.5, "brown": 0.75, "dark": 1.0}
-
-BLENDSHAPES = (
-    "browDownLeft",
-    "browDownRight",
-    "browInnerUp",
-    "cheekPuff",
-    "eyeBlinkLeft",
-    "eyeBlinkRight",
-    "eyeLookDownLeft",
-    "eyeLookDownRight",
-    "eyeLookInLeft",
-    "eyeLookInRight",
-    "eyeLookOutLeft",
-    "eyeLookOutRight",
-    "eyeLookUpLeft",
-    "eyeLookUpRight",
-    "jawOpen",
-    "mouthFrownLeft",
-    "mouthFrownRight",
-    "mouthPucker",
-    "mouthSmileLeft",
-    "mouthSmileRight",
-)
-"""The blendshapes of ARKit that a puppet knows, each 0..1."""
 
 YAW, PITCH, ROLL = 40.0, 24.0, 24.0
 """The farthest a head turns, in degrees."""

@@ -1,9 +1,11 @@
 """The words of the storybook world, by attribute and value; captions and the rule planner both read them here.
 
-Nothing is imported, so that a plan can be made without torch.
+No library is imported, so that a plan can be made without torch.
 """
 
 from __future__ import annotations
+
+from typing import Literal, get_args
 
 ISH = {
     "red": "reddish",
@@ -88,3 +90,28 @@ SNOW_WORDS = {
     "half": ("half covered in snow",),
     "deep": ("covered in snow", "in winter", "deep in snow"),
 }
+
+Blendshape = Literal[
+    "browDownLeft",
+    "browDownRight",
+    "browInnerUp",
+    "cheekPuff",
+    "eyeBlinkLeft",
+    "eyeBlinkRight",
+    "eyeLookDownLeft",
+    "eyeLookDownRight",
+    "eyeLookInLeft",
+    "eyeLookInRight",
+    "eyeLookOutLeft",
+    "eyeLookOutRight",
+    "eyeLookUpLeft",
+    "eyeLookUpRight",
+    "jawOpen",
+    "mouthFrownLeft",
+    "mouthFrownRight",
+    "mouthPucker",
+    "mouthSmileLeft",
+    "mouthSmileRight",
+]
+BLENDSHAPES: tuple[str, ...] = get_args(Blendshape)
+"""The blendshapes of ARKit that a puppet knows, each 0..1; left and right are the person's own."""

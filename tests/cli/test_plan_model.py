@@ -149,3 +149,40 @@ def test_the_embedded_planner_is_there_or_said_to_be_missing(laser, tiny, monkey
     code, out, err = laser("plan", "the dragon dances", "-p", "a dragon", "--planner", "storybook")
     assert code == 0 and parse_plan(out).segments[-1].prompt == "the dragon dances"
     assert "a real model would do better" in err
+
+
+def test_animate_says_that_it_does_not_draw_a_face_track_and_show_tells_it(laser, tmp_path):
+    from laser_cli.cli.show import lines
+
+    path = tmp_path / "plan.yaml"
+    segment = "segments:\n- {prompt: a portrait of a smiling woman, frames: 5}\n"
+    path.write_text(
+        f"source: a portrait of a woman\n{segment}face:\n- {{at: 90, expression: {{jawOpen: 70}}, yaw: 5}}\n"
+    )
+    code, out, err = laser("animate", "--plan", path, "--dry-run", "--json", "--frames", "9")
+    told = json.loads(out)
+    assert code == 0 and sum("face track" in line for line in err.splitlines()) == 1 and err.startswith("warning: ")
+    assert told["frames"] == 9 and told["plan"]["face"] == [{"at": 90, "expression": {"jawOpen": 70}, "yaw": 5}]
+    shown = lines({"settings": {"plan": told["plan"]}})
+    assert "face 90%     jawOpen 70, yaw 5" in shown
+    path.write_text(f"source: a portrait of a woman\n{segment}")
+    assert "face" not in laser("animate", "--plan", path, "--dry-run")[2].replace("a portrait", "")
+    assert lines({"settings": {"plan": {"face": [3, {"at": None, "expression": 4}]}}})
+
+
+def test_the_bench_puts_any_planner_beside_the_rules(laser, tiny, tmp_path):
+    code, out, _ = laser("bench", "plan", "--planner", tiny, "--items", "4", "--json")
+    figures = {f["name"]: f for f in json.loads(out)["figures"]}
+    assert code == 0
+    for planner in ("rules", "tiny.gguf"):
+        assert figures[f"plans made, {planner}"]["of"] == 4
+        assert figures[f"open domain: all checks that apply, {planner}"]["of"] == 4
+        assert figures[f"open domain: seconds a plan, {planner}"]["value"] > 0
+    assert figures["plans made, rules"]["value"] == 100 and figures["plans made, tiny.gguf"]["target"] is None
+    endless = write_tiny(tmp_path / "endless.gguf", ends=False)
+    code, out, _ = laser("bench", "plan", "--planner", endless, "--planner-timeout", "1", "--items", "1", "--json")
+    figures = {f["name"]: f["value"] for f in json.loads(out)["figures"]}
+    assert code == 0 and figures["plans made, endless.gguf"] == 0  # the rules stand in, and that does not count
+    for wrong, told in (("none.gguf", "no such file"), ("oracle", "no planner 'oracle'")):
+        code, out, err = laser("bench", "plan", "--planner", wrong)
+        assert (code, out) == (3, "") and told in err

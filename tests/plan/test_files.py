@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from laser_cli.errors import BadInputError, LaserError
 from laser_cli.plan.files import parse_plan, plan_text, read_plan, write_plan
-from laser_cli.plan.schema import Plan, Planner, Segment
+from laser_cli.plan.schema import FacePoint, Plan, Planner, Segment
+from laser_cli.storybook.vocabulary import BLENDSHAPES
 
 GOOD = """\
 version: 1
@@ -32,8 +33,26 @@ segments = st.builds(
     easing=st.sampled_from(("linear", "ease", "ease-in", "ease-out")),
 )
 planners = st.builds(Planner, name=prose, version=prose | st.integers(), seed=st.none() | st.integers())
+angles = st.floats(-90, 90)
+faces = st.lists(
+    st.builds(
+        FacePoint,
+        at=st.floats(0, 100),
+        expression=st.dictionaries(st.sampled_from(BLENDSHAPES), st.integers(0, 100), max_size=3),
+        yaw=angles,
+        pitch=angles,
+        roll=angles,
+    ),
+    max_size=4,
+    unique_by=lambda point: point.at,
+).map(lambda points: sorted(points, key=lambda point: point.at))
 plans = st.builds(
-    Plan, description=prose, source=prose, segments=st.lists(segments, min_size=1, max_size=4), planner=planners
+    Plan,
+    description=prose,
+    source=prose,
+    segments=st.lists(segments, min_size=1, max_size=4),
+    face=st.just([]) | faces,
+    planner=planners,
 )
 
 
@@ -166,3 +185,37 @@ def test_never_anything_but_a_plan_or_bad_input(text):
         assert error.render()
     else:
         assert parse_plan(plan_text(plan)) == plan
+
+
+FACE = """\
+face:
+- {at: 0}
+- {at: 50, expression: {mouthSmileLeft: 80, mouthSmileRight: 80}, yaw: -20}
+"""
+
+
+def test_a_face_track_is_read_and_written_a_line_a_point():
+    plan = parse_plan(GOOD + FACE)
+    text = plan_text(plan)
+    assert FACE in text and "percentage" in text and "face" not in plan_text(parse_plan(GOOD))
+    assert parse_plan(text) == plan
+    assert parse_plan(GOOD + "face: []\n") == parse_plan(GOOD)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("SmileLeft", "SmilLeft", ["line 12", "expression.mouthSmilLeft", "did you mean 'mouthSmileLeft'?"]),
+        ("yaw", "yew", ["line 12", "face[1].yew", "unknown key", "did you mean 'yaw'?"]),
+        ("at: 50", "at: 0", ["line 10", "face", "point 2 is at 0, the one before it at 0"]),
+        ("Left: 80", "Left: 180", ["line 12", "180 should be less than or equal to 100"]),
+        ("-20", "-200", ["line 12", "face[1].yaw", "greater than or equal to -90"]),
+        ("at: 0", "yaw: 0", ["line 11", "face[0].at", "missing", "a face point `at`"]),
+        (FACE[6:], " 3", ["line 10", "face: 3 is not a list"]),
+    ],
+)
+def test_errors_of_a_face_track(old, new, told):
+    with pytest.raises(BadInputError) as caught:
+        parse_plan(GOOD + FACE.replace(old, new, 1), "plan.yaml")
+    for words in ("plan.yaml", *told):
+        assert words in caught.value.render()

@@ -114,6 +114,20 @@ TABLE = [
     ("a cat on a mat", "change the cat into a dog", ["a dog on a mat"]),
     ("a balloon in a park", "the balloon gets bigger and turns orange", ["a big orange balloon in a park"]),
     ("a red car", "its colour changes to green", ["a green car"]),
+    ("a busy street by day", "the neon signs turn on", ["a busy street by day, the neon signs turning on"]),
+    ("a man with a hat", "he takes off his hat and waves", ["a man waving"]),
+    ("a man with a beard in a forest", "he shaves off his beard", ["a man in a forest"]),
+    ("a boy on a bicycle", "the boy grows up into an old man", ["an old man on a bicycle"]),
+    ("a mermaid on a rock", "her tail turns into legs", ["a mermaid with legs on a rock"]),
+    ("a flock of sheep on a hill", "the sheep turn into clouds", ["a flock of clouds on a hill"]),
+    ("a forest in winter", "wild flowers come out", ["a forest in winter, wild flowers coming out"]),
+    ("a sad girl", "she looks surprised, then she laughs", ["a surprised girl", "a surprised girl laughing"]),
+    ("a bridge", "over the years, weeds grow all over it", ["a bridge, weeds growing"]),
+    (
+        "a photo of a lighthouse",
+        "turn it into a van Gogh style oil painting",
+        ["a van Gogh style oil painting of a lighthouse"],
+    ),
     ("an empty square", "the streets fill with people", ["an empty square, the streets filling with people"]),
 ]
 
@@ -138,6 +152,7 @@ def test_open_domain(source, description, expected):
         ("an old castle on a hill crumbles into ruins", "an old castle on a hill"),
         ("a young woman in a red dress slowly grows old", "a young woman in a red dress"),
         ("a summer day turns into a snowy night", "a summer day"),
+        ("a garden slowly gets covered in snow", "a garden"),
     ],
 )
 def test_sources_named_in_the_description(description, source):

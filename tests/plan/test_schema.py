@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from laser_cli.errors import BadInputError
 from laser_cli.plan.easing import ease
-from laser_cli.plan.schema import Plan, Segment, share_frames, with_easing, with_frames
+from laser_cli.plan.schema import FacePoint, Plan, Segment, share_frames, with_easing, with_frames
+from laser_cli.plan.waypoints import with_waypoints
 
 EASINGS = ("linear", "ease", "ease-in", "ease-out")
 
@@ -89,3 +90,48 @@ def test_with_easing():
     assert {s.easing for s in with_easing(plan(5, 5), "linear").segments} == {"linear"}
     with pytest.raises(BadInputError):
         with_easing(plan(5), "bounce")
+
+
+FACE = (
+    FacePoint(at=0),
+    FacePoint(at=37.5, expression={"mouthSmileLeft": 80, "mouthSmileRight": 80}, yaw=-20),
+    FacePoint(at=100, expression={"jawOpen": 0}, pitch=12.5, roll=4),
+)
+
+
+def test_a_face_track_stays_through_other_frames_easings_and_waypoints():
+    night = Segment(prompt="a portrait of a woman at night", frames=9)
+    made = Plan(source="a portrait of a woman at noon", segments=[night], face=FACE)
+    for changed in (with_frames(made, 50), with_easing(made, "linear"), with_waypoints(made)):
+        assert changed.face == FACE and Plan.model_validate(changed.model_dump(mode="json")) == changed
+    assert len(with_waypoints(made).segments) > 1
+
+
+def test_what_is_at_rest_goes_without_saying():
+    assert "face" not in plan(3).model_dump(mode="json")
+    made = plan(3).model_copy(update={"face": FACE}).model_dump(mode="json")
+    assert made["face"][0] == {"at": 0} and made["face"][2]["pitch"] == 12.5
+    assert made["face"][1] == {"at": 37.5, "expression": {"mouthSmileLeft": 80, "mouthSmileRight": 80}, "yaw": -20}
+    assert list(made)[-2:] == ["face", "planner"]
+
+
+@pytest.mark.parametrize(
+    "face",
+    [
+        [{"at": 101}],
+        [{"at": -1}],
+        [{}],
+        [{"at": 50}, {"at": 50}],
+        [{"at": 50}, {"at": 20}],
+        [{"at": 0, "yaw": 91}],
+        [{"at": 0, "roll": "left"}],
+        [{"at": 0, "expression": {"mouthSmile": 10}}],
+        [{"at": 0, "expression": {"jawOpen": 101}}],
+        [{"at": 0, "expression": {"jawOpen": 0.5}}],
+        [{"at": i / 20} for i in range(1001)],
+        None,
+    ],
+)
+def test_what_is_no_face_track(face):
+    with pytest.raises(ValidationError):
+        Plan.model_validate({"source": "a cat", "segments": [{"prompt": "a dog", "frames": 4}], "face": face})

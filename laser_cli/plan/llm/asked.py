@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+from laser_cli.plan.lexicon import FACES
 
 MOST_KEYFRAMES = 6
 """As many segments as a model may plan: small ones lose their way in more."""
@@ -17,7 +20,7 @@ class Asked:
 
     `keyframes` are those after the picture, None leaves them to the planner; so does `easing`. So many `layers` of a
     model go to the GPU, all if None. `prompts` is the version of the prompts; `by_words` holds the answer to the words
-    of the description, as far as the rules understand them.
+    of the description, as far as the rules understand them; `faces` lets the model plan the faces of portraits.
     """
 
     description: str
@@ -32,8 +35,15 @@ class Asked:
     layers: int | None = None
     prompts: str = VERSION
     by_words: bool = True
+    faces: bool = True
 
     @property
     def most(self) -> int:
         """As many segments as there may be: each needs a picture of its own."""
         return self.keyframes or max(1, min(MOST_KEYFRAMES, self.frames - 1))
+
+    @property
+    def face(self) -> bool:
+        """Whether the form has room for a face track: where the words speak of a face or of a person."""
+        words = re.findall(r"[a-z]+", f"{self.source or ''} {self.description}".lower())
+        return self.faces and any(word in FACES or word.removesuffix("s") in FACES for word in words)

@@ -41,6 +41,15 @@ class Watcher:
     speed: Callable[[int, float], None] = lambda pieces, seconds: None
 
 
+Judge = Callable[[str, Asked], Mended]
+"""Makes a usable thing of a whole answer, with what is still wrong in it; Unreadable where it is not the form."""
+
+
+def as_plan(answer: str, asked: Asked) -> Mended:
+    """The plan in an answer, mended."""
+    return mend(read(answer), asked)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What came of a conversation: a usable answer, or None and why; and how often the model was asked."""
@@ -50,7 +59,13 @@ class Outcome:
     why: str = ""
 
 
-def converse(speaker: Speaker, asked: Asked, watcher: Watcher, clock: Callable[[], float] = time.monotonic) -> Outcome:
+def converse(
+    speaker: Speaker,
+    asked: Asked,
+    watcher: Watcher,
+    clock: Callable[[], float] = time.monotonic,
+    judge: Judge = as_plan,
+) -> Outcome:
     """Ask until an answer can be used, `asked.retries` times more at most, each with the next seed and what was wrong.
 
     An answer that comes twice ends it: the model has no other.
@@ -74,7 +89,7 @@ def converse(speaker: Speaker, asked: Asked, watcher: Watcher, clock: Callable[[
             continue
         watcher.explain(f"[assistant]\n{answer}")
         try:
-            made = mend(read(answer), asked)
+            made = judge(answer, asked)
             problems = [*made.problems]
         except Unreadable as error:
             problems, made = [str(error)], None

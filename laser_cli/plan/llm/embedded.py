@@ -75,7 +75,12 @@ def plan_by_embedded(asked: Asked, watcher: Watcher, path: Path | None = None) -
         asked = replace(asked, source=named)
     # its own number of keyframes: it learned to make one of every stage
     question = replace(
-        asked, prompts=PROMPTS, by_words=False, keyframes=None, frames=max(asked.frames, MOST_KEYFRAMES + 1)
+        asked,
+        prompts=PROMPTS,
+        by_words=False,
+        faces=False,
+        keyframes=None,
+        frames=max(asked.frames, MOST_KEYFRAMES + 1),
     )
     outcome = ask_model(path, question, watcher)
     prompts = [keyframe.prompt for keyframe in outcome.made.keyframes] if outcome.made else []

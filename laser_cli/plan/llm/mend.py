@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from laser_cli.plan.llm.asked import Asked
+from laser_cli.plan.llm.faces import face_track
 from laser_cli.plan.llm.fill import Filled, Keyframe
 from laser_cli.plan.llm.wanted import Wanted, says, wanted
 from laser_cli.plan.phrases import main_phrase
+from laser_cli.plan.schema import FacePoint
 
 CLIP_TOKENS = 75
 """What a text encoder with 77 tokens reads beside the marks for beginning and end."""
@@ -19,18 +21,20 @@ CLIP_TOKENS = 75
 
 @dataclass(frozen=True)
 class Mended:
-    """Source and keyframes; what was mended (for people), and what is still wrong (for the model)."""
+    """Source, keyframes and face track; what was mended (for people), and what is still wrong (for the model)."""
 
     source: str
     keyframes: tuple[Keyframe, ...]
+    face: tuple[FacePoint, ...] = ()
     mended: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
 
 def mend(filled: Filled, asked: Asked) -> Mended:
-    """The answer cleaned and mended: empty and equal neighbours, order, subject, goal words, length of the prompts."""
+    """The answer cleaned and mended: equal neighbours, order, subject, goal words, length of prompts, face track."""
     source = asked.source or _clean(filled.source)
-    made = Mended(source, tuple(_with_prompt(k, _clean(k.prompt)) for k in filled.segments))
+    face, notes = face_track(filled.face)
+    made = Mended(source, tuple(_with_prompt(k, _clean(k.prompt)) for k in filled.segments), face, notes)
     sure = wanted(asked.description, source) if asked.by_words else Wanted()
     for step in (_without_repeats, _in_order, _with_subject, _with_goals):
         made = step(made, sure)

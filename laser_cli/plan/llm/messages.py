@@ -29,13 +29,22 @@ def examples(version: str = VERSION) -> list[dict[str, Any]]:
 
 
 def conversation(asked: Asked) -> list[Message]:
-    """The messages that ask for a plan: the system's, the worked examples as turns, the request."""
-    system = text("system.md", asked.prompts)
+    """The messages that ask for a plan: the system's, the worked examples as turns, the request.
+
+    Faces are spoken of only where there may be one.
+    """
+    faces = text("face.md", asked.prompts) if asked.face else ""
+    system = "\n\n".join(filter(None, [text("system.md", asked.prompts), faces]))
     messages = [{"role": "system", "content": system}] if system else []
     for example in examples(asked.prompts):
+        answer = example["answer"]
+        if "face" in answer and not faces:
+            continue
+        if faces:
+            answer = {**answer, "face": answer.get("face", [])}
         question = Asked(example["description"], example["source"], keyframes=None, prompts=asked.prompts)
         messages.append({"role": "user", "content": _question(question)})
-        messages.append({"role": "assistant", "content": json.dumps(example["answer"], ensure_ascii=False)})
+        messages.append({"role": "assistant", "content": json.dumps(answer, ensure_ascii=False)})
     return [*messages, {"role": "user", "content": _question(asked)}]
 
 

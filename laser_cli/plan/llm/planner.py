@@ -74,7 +74,7 @@ def planned(made: Mended, asked: Asked, planner: Planner) -> Planned:
     )
     notes = [] if asked.source else [f"taken for what the picture shows: {made.source}"]
     notes += [f"mended: {text}" for text in made.mended]
-    plan = Plan(description=asked.description, source=made.source, segments=segments, planner=planner)
+    plan = Plan(description=asked.description, source=made.source, segments=segments, face=made.face, planner=planner)
     return Planned(plan, tuple(notes))
 
 

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from laser_cli.errors import LaserError, MemoryExhausted, NotFoundError, UsageError
 from laser_cli.plan.llm import fill
@@ -31,11 +31,18 @@ def threads() -> int:
     return usable if usable <= 4 else min(usable // 2, 16)  # two processors of a core share its units
 
 
-class LlamaSpeaker:
-    """Answers with a model in llama.cpp; made by `open_speaker`."""
+class Form(NamedTuple):
+    """What an answer has to look like: its JSON schema, and the tokens that it may have."""
 
-    def __init__(self, llama: Any, chat: Chat, grammar: Any, asked: Asked, vocabulary: Vocabulary) -> None:
-        self._llama, self._chat, self._grammar, self._asked = llama, chat, grammar, asked
+    schema: dict[str, Any]
+    most: int
+
+
+class LlamaSpeaker:
+    """Answers with a model in llama.cpp, in `most` tokens at most; made by `open_speaker`."""
+
+    def __init__(self, llama: Any, chat: Chat, grammar: Any, asked: Asked, vocabulary: Vocabulary, most: int) -> None:
+        self._llama, self._chat, self._grammar, self._asked, self._most = llama, chat, grammar, asked, most
         self._vocabulary = vocabulary
         self._deadline = float("inf")
         self._signals: list[int] = []
@@ -50,11 +57,10 @@ class LlamaSpeaker:
         self._deadline = deadline
         self._llama.reset()  # reusing what it read before can change the answer
         tokens = self._vocabulary.tokens(self._chat.render(messages))
-        most = fill.longest_answer(self._asked)
-        if len(tokens) + most > self._llama.n_ctx():
+        if len(tokens) + self._most > self._llama.n_ctx():
             raise NoAnswer("the conversation is too long for the model", again=False)
         with held_signals() as self._signals:
-            finish = yield from self._pieces(tokens, most, seed, deadline)
+            finish = yield from self._pieces(tokens, self._most, seed, deadline)
         if finish != "stop":
             raise NoAnswer("the answer did not come to an end: use short prompts and few segments")
 
@@ -134,23 +140,30 @@ class Vocabulary:
 
 @contextmanager
 def open_speaker(
-    header: Header, size: int, asked: Asked, messages: list[Message], note: Callable[[str], None]
+    header: Header,
+    size: int,
+    asked: Asked,
+    messages: list[Message],
+    note: Callable[[str], None],
+    form: Form | None = None,
 ) -> Iterator[LlamaSpeaker]:
     """The model, ready to answer these messages; `size` is the bytes of its files. Its memory is free again afterwards.
 
-    NotFoundError if it cannot be used, MemoryExhausted if it is too large, UsageError for layers on a GPU that is none.
+    It answers in the plan's form, or in another one. NotFoundError if it cannot be used, MemoryExhausted if it is too
+    large, UsageError for layers on a GPU that is none.
     """
     with _quiet() as heard, _vocabulary(header, heard) as vocabulary:
         chat = chat_of(header.path.name, header.template, vocabulary.bos, vocabulary.eos, messages)
         for text in chat.notes:
             note(text)
-        grammar = _grammar(asked, vocabulary)
-        context = _context(header, vocabulary, chat, asked, messages)
+        schema, most = form or (fill.schema(asked), fill.longest_answer(asked))
+        grammar = _grammar(schema, vocabulary)
+        context = _context(header, vocabulary, chat, asked, messages, most)
         layers = _layers(asked, header, size, context)
         with held_signals():
             llama = _load(header, context, layers, asked.layers is None, heard, note)
         try:
-            yield LlamaSpeaker(llama, chat, grammar, asked, vocabulary)
+            yield LlamaSpeaker(llama, chat, grammar, asked, vocabulary, most)
         finally:
             llama.close()
 
@@ -197,12 +210,12 @@ def _unusable(header: Header, heard: list[str]) -> NotFoundError:
     return NotFoundError(f"llama.cpp cannot load {header.path}", why=why, hint=_UNUSABLE)
 
 
-def _grammar(asked: Asked, vocabulary: Vocabulary) -> Any:
+def _grammar(schema: dict[str, Any], vocabulary: Vocabulary) -> Any:
     """The grammar of the form, built here and tried: llama.cpp takes any JSON where it is not, and says nothing."""
     from llama_cpp import LlamaGrammar
 
     try:
-        grammar = LlamaGrammar.from_json_schema(json.dumps(fill.schema(asked)), verbose=False)
+        grammar = LlamaGrammar.from_json_schema(json.dumps(schema), verbose=False)
     except (ValueError, KeyError, AssertionError, TypeError, RecursionError) as error:
         raise LaserError("no grammar could be made for plans", why=str(error), hint="--planner rules") from error
     if not vocabulary.accepts(grammar._grammar):
@@ -211,9 +224,10 @@ def _grammar(asked: Asked, vocabulary: Vocabulary) -> Any:
     return grammar
 
 
-def _context(header: Header, vocabulary: Vocabulary, chat: Chat, asked: Asked, messages: list[Message]) -> int:
-    """Tokens that question, answer, a second question with that answer in it, and the second answer need."""
-    most = fill.longest_answer(asked)
+def _context(
+    header: Header, vocabulary: Vocabulary, chat: Chat, asked: Asked, messages: list[Message], most: int
+) -> int:
+    """Tokens that question, answer (`most`), a second question with that answer in it, and the second answer need."""
     first = len(vocabulary.tokens(chat.render(messages)))
     second = len(vocabulary.tokens(chat.render(again(messages, "", ["x" * 400], asked.prompts)))) + most
     room = header.context or 2**20

@@ -8,7 +8,8 @@ from laser_cli.errors import BadInputError
 from laser_cli.plan.llm import messages
 from laser_cli.plan.llm.asked import Asked
 from laser_cli.plan.llm.converse import NoAnswer, Watcher, converse
-from laser_cli.plan.llm.fill import LONGEST, Unreadable, longest_answer, read, schema
+from laser_cli.plan.llm.faces import face_track
+from laser_cli.plan.llm.fill import LONGEST, Moment, Unreadable, longest_answer, read, schema
 from laser_cli.plan.llm.mend import CLIP_TOKENS, clip_tokens, cut, mend
 from laser_cli.plan.llm.planner import instead, planned, record
 from laser_cli.plan.llm.wanted import same, wanted
@@ -180,3 +181,52 @@ def test_words_and_their_forms():
     assert not same("cat", "castle-wall") and not same("red", "reed")
     assert wanted("night falls, then it snows", SOURCE).goals == (("night",), ("snows",))
     assert wanted("quux the frob", SOURCE) == wanted("x", "") == type(wanted("x", ""))()
+
+
+WOMAN = "a portrait of a woman"
+
+
+def moment(at, *shapes, yaw=0, pitch=0, roll=0):
+    expression = [{"name": name, "value": value} for name, value in shapes]
+    return {"at": at, "expression": expression, "yaw": yaw, "pitch": pitch, "roll": roll}
+
+
+def track(*moments):
+    return face_track([Moment.model_validate(m) for m in moments])
+
+
+def test_faces_are_asked_about_only_where_there_may_be_one():
+    portrait, house = Asked("she smiles", WOMAN), Asked("night falls", SOURCE)
+    for asked, face in ((portrait, True), (house, False), (Asked("the queen smiles"), True)):
+        made, told = schema(asked), messages.conversation(asked)
+        assert asked.face == face and made["required"] == list(made["properties"])
+        assert ("face" in made["properties"]) == face
+        assert all(('"face"' in m["content"]) == face for m in told if m["role"] != "user")
+    text = json.dumps(schema(portrait))
+    assert "imum" not in text and "default" not in text and '"minItems": 1' in text
+    assert longest_answer(portrait) > longest_answer(Asked("x", SOURCE))
+    assert not Asked("she smiles", WOMAN, faces=False).face
+
+
+def test_a_face_track_goes_into_the_plan():
+    asked = Asked("she smiles", WOMAN)
+    smile = moment(100, ("mouthSmileLeft", 80), ("mouthSmileRight", 80), yaw=10)
+    answer = {**json.loads(form("a portrait of a smiling woman", source=WOMAN)), "face": [moment(0), smile]}
+    outcome = converse(Fake(json.dumps(answer)), asked, Watcher())
+    plan, notes = planned(outcome.made, asked, record("m.gguf", asked, outcome, None))
+    assert [(p.at, p.yaw) for p in plan.face] == [(0, 0), (100, 10)] and notes == ()
+    assert plan.face[1].expression == {"mouthSmileLeft": 80, "mouthSmileRight": 80}
+    answer["face"] = [moment(0), moment(100)]
+    assert not converse(Fake(json.dumps(answer)), asked, Watcher()).made.face  # nothing ever moves
+    answer["face"] = [moment(0, ("noseWiggle", 10))]
+    with pytest.raises(Unreadable, match="face"):
+        read(json.dumps(answer))
+
+
+def test_a_face_track_is_put_in_order_and_range():
+    face, notes = track(moment(100, yaw=40), moment(0), moment(50, ("jawOpen", 30)), moment(50, ("jawOpen", 60)))
+    assert [p.at for p in face] == [0, 50, 100] and face[1].expression == {"jawOpen": 60}
+    assert notes == ("the face track is put in the order of time",)
+    face, notes = track(moment(-5, ("jawOpen", 250), yaw=-100), moment(200, ("jawOpen", -3)))
+    assert [(p.at, p.expression, p.yaw) for p in face] == [(0, {"jawOpen": 100}, -90), (100, {}, 0)]
+    assert notes == ("values of the face track were out of range: they go to its ends",)

@@ -156,3 +156,15 @@ def test_ctrl_c_ends_it(tmp_path):
     running.send_signal(signal.SIGINT)
     out, told = running.communicate(timeout=900)
     assert (running.returncode, out) == (130, "") and "Traceback" not in told
+
+
+def test_a_portrait_is_planned_under_the_grammar_of_faces(tiny):
+    asked = Asked("she smiles", "a portrait of a woman")
+    assert asked.face
+    made = {}
+    for seed in range(3):  # hot enough to write points at random
+        hot = Asked(asked.description, asked.source, temperature=2.0, seed=seed)
+        plan, _ = plan_by_model(str(tiny), hot, Watcher())
+        assert parse_plan(plan_text(plan)) == plan and plan.planner.name in ("tiny.gguf", "rules")
+        made[plan.planner.name] = plan
+    assert plan_by_model(str(tiny), asked, Watcher()).plan.planner.name == "tiny.gguf"
