@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laser_cli.cli.animate_outputs import Outputs, look_of
-from laser_cli.cli.options import open_model, warn_picture, warn_prompts
-from laser_cli.cli.watch import Watch
+from laser_cli.cli.options import warn_picture
+from laser_cli.cli.produce import RENDERING, Work, placed, record_of, size_of
 from laser_cli.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -17,12 +15,12 @@ if TYPE_CHECKING:
 
     from laser_cli.cli.console import Console
     from laser_cli.cli.request import Request
+    from laser_cli.cli.watch import Watch
     from laser_cli.engine.models import Model
     from laser_cli.settings.schema import Settings
-    from laser_cli.stages.invert import Inversion
-
-
-RENDERING = "rendering and encoding"
+    from laser_cli.stages.invert import Inversion, Report
+    from laser_cli.stages.preview import Glimpse
+    from laser_cli.stages.resume import Keeper
 
 
 @dataclass(frozen=True)
@@ -43,17 +41,10 @@ class Job:
         rest = self.settings.model_dump(mode="json", exclude=set(BESIDE))
         return {"image": image, "inversion": inversion, "plan": plan, **rest}
 
-
-def placed(settings: Settings, folder: Path | None) -> Settings:
-    """The settings with size, device and precision as this model and machine have them."""
-    from laser_cli.engine.models import choose_device, choose_dtype
-    from laser_cli.settings.estimate import read_shape
-
-    shape = read_shape(folder) if folder else None
-    device = choose_device(settings.device)
-    dtype = str(choose_dtype(settings.dtype, device)).removeprefix("torch.")
-    size = settings.size or (shape.side if shape else None)
-    return settings.model_copy(update={"size": size, "device": str(device), "dtype": dtype})
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """Everything that the text encoder reads."""
+        return self.request.plan.prompts
 
 
 def place(request: Request) -> Job:
@@ -78,75 +69,34 @@ def tell(console: Console, request: Request) -> None:
     dry_run.tell(console, request)
 
 
-def perform(console: Console, job: Job, outputs: Outputs, verbose: bool) -> None:
-    """Draws the animation and writes its outputs."""
+def prepare(console: Console, watch: Watch, model: Model, job: Job, keeper: Keeper | None) -> Work:
+    """The first picture and its inversion; what follows is drawn frame by frame."""
     from laser_cli.engine.render import Manner
-    from laser_cli.output.atomic import sweep
-    from laser_cli.output.sink import open_sinks
     from laser_cli.settings import timing
     from laser_cli.stages.animate import animate as draw
-    from laser_cli.stages.preview import Glimpse
-    from laser_cli.stages.resume import Keeper
 
     request, settings = job.request, job.settings
-    watch = Watch(console, verbose)
-    with watch.stage("loading"):
-        model = open_model(console, settings.model, settings.device, settings.dtype, settings.offload)
-    warn_prompts(console, model, request.plan.prompts)
-    if request.revision not in (None, model.revision):
-        console.warn(f"{model.name} is not what it was when the record was made: the pictures will differ")
     with watch.stage("first picture", model):
         picture = _first_picture(console, model, job)
     with watch.stage("inversion", model):
         inversion = _inversion(console, model, job, picture)
     warn_picture(console, model, inversion, picture)
-    look, count = look_of(settings), request.count
     manner = Manner(settings.guidance, settings.warmup, settings.chunk)
-    rows = _rendering(job)
-    keeper = Keeper(outputs.kept, job.fingerprint) if outputs.kept else None
-    if outputs.unfinished:
-        sweep(outputs.unfinished)  # what a kill in the middle of a saving left; the saved render itself stays
-    with (
-        watch.stage(RENDERING, model),
-        open_sinks(
-            outputs.out,
-            outputs.frames_dir,
-            outputs.sheet,
-            size=(picture.shape[1], picture.shape[0]),
-            look=look,
-            count=count,
-            record=_record(model, job),
-            labels=_captions(job),
-            report=outputs.report,
-            command=command_line(),
-            stream=(sys.stdout.buffer, outputs.stream) if outputs.stream else None,
-        ) as sink,
-        console.progress(rows, f"drawing {count} frames") as bar,
-    ):
-        before = model.rows
-        first = picture if settings.exact_first else None
-        glimpse = Glimpse(outputs.show) if outputs.preview else None
-        aids = (bar.advance, settings.even_pace, keeper, console.warn, glimpse)
-        for drawn in draw(model, request.plan, inversion, manner, first, *aids):
-            sink.add(drawn.index, drawn.array)
-        outputs.note_dependencies(request.read)
-    if keeper:
-        keeper.forget()
-    if outputs.stream:
-        for path in sink.paths:
-            console.note(f"written: {path}")
-        return
-    # not of a stream: who reads it sets its pace
-    timing.remember(timing.kind_of(settings, (picture.shape[1], picture.shape[0])), _stages(watch))
-    told = {"frames": count, "shown": look.shown(count), "evaluations": model.rows - before}
-    console.result(sink.paths, {**told, "plan": job.recorded["plan"], "fingerprint": job.fingerprint})
+    first = picture if settings.exact_first else None
+    size = (picture.shape[1], picture.shape[0])
 
+    def pictures(report: Report, glimpse: Glimpse | None) -> Iterator[np.ndarray]:
+        aids = (report, settings.even_pace, keeper, console.warn, glimpse)
+        return (drawn.array for drawn in draw(model, request.plan, inversion, manner, first, *aids))
 
-def command_line() -> str:
-    """This command as a shell takes it."""
-    import shlex
+    def told() -> dict[str, Any]:
+        # not of a stream, which is not told: who reads it sets its pace
+        timing.remember(timing.kind_of(settings, size), _stages(watch))
+        return {"plan": job.recorded["plan"]}
 
-    return shlex.join(["laser", *sys.argv[1:]])
+    more = {"input_sha256": request.digest or None}
+    record = record_of("animate", job, job.recorded, request.plan.prompts[-1], model, **more)
+    return Work(size, _captions(job), record, _rendering(job), model.rows, pictures, told)
 
 
 def _stages(watch: Watch) -> dict[str, tuple[int, float]]:
@@ -162,23 +112,6 @@ def _rendering(job: Job) -> int:
     return evaluations(job.settings, job.request.plan, drawn_first=False, inverted=False)["total"]
 
 
-def _record(model: Model, job: Job) -> dict[str, Any]:
-    from laser_cli.output.record import make_record
-
-    return make_record(
-        "animate",
-        job.recorded,
-        seed=job.settings.seed,
-        prompt=job.request.plan.prompts[-1],
-        model=model.name,
-        revision=model.revision,
-        input_sha256=job.request.digest or None,
-        dtype=str(model.dtype).removeprefix("torch."),
-        device=model.device.type,
-        fingerprint=job.fingerprint,
-    )
-
-
 def _first_picture(console: Console, model: Model, job: Job) -> np.ndarray:
     """The picture at the size it is drawn in: what was read from the file, or drawn from the source prompt."""
     from laser_cli.output.frames import fit
@@ -188,7 +121,7 @@ def _first_picture(console: Console, model: Model, job: Job) -> np.ndarray:
     side = settings.size or model.size
     if job.request.picture is not None:
         return fit(job.request.picture, side, model.scale)
-    side -= side % model.scale
+    size = size_of(None, side, model.scale)
     with console.progress(settings.steps * 2, "drawing the first picture") as bar:
         return generate(
             model,
@@ -196,7 +129,7 @@ def _first_picture(console: Console, model: Model, job: Job) -> np.ndarray:
             settings.seed,
             settings.steps,
             settings.guidance,
-            (side, side),
+            size,
             bar.advance,
         )
 

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from laser_cli.cli import planning as p
 from laser_cli.cli.console import Console
 from laser_cli.cli.options import Device, Dtype, Json, ModelName, Quiet, open_model
 
@@ -18,29 +19,56 @@ class Bench(str, Enum):
     speed = "speed"
     plan = "plan"
     storybook = "storybook"
+    interpolate = "interpolate"
 
 
 def bench(
     name: Annotated[
         Bench,
         typer.Argument(
-            help="speed: time and memory of an animation; plan: the planners on the storybook grammar; "
-            "storybook: what the embedded models keep, know and draw.",
+            help="speed: time and memory of an animation; plan: the rules beside a planner, on the storybook grammar "
+            "and the open world; storybook: what the embedded models keep, know and draw; interpolate: every method "
+            "and spacing, on storybook pairs.",
             show_default=False,
         ),
     ],
-    frames: Annotated[int, typer.Option(min=2, help="Frames of the animation (speed).")] = 24,
-    steps: Annotated[int, typer.Option(min=1, help="Denoising steps (speed, storybook).")] = 25,
+    frames: Annotated[
+        int | None, typer.Option(min=2, help="Frames (speed: 24; interpolate: 7, stops included).", show_default=False)
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Denoising steps. (25; interpolate: 10)", show_default=False)
+    ] = None,
     chunk: Annotated[int, typer.Option(min=1, help="Frames in one U-Net call (speed).")] = 12,
     whole: Annotated[
         bool,
-        typer.Option("--whole/--no-whole", help="Also measure whole commands, and peak memory at 50 and 1,000 frames."),
+        typer.Option(
+            "--whole/--no-whole",
+            help="Also measure whole commands (speed) and peak memory at 50 and 1,000 frames (speed, interpolate).",
+        ),
     ] = True,
-    items: Annotated[int, typer.Option(min=1, help="Held-out descriptions (plan) or pictures (storybook).")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the descriptions (plan).")] = 1,
+    items: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Held-out descriptions (plan: 1000), pictures (storybook: 1000) or pairs (interpolate: 100).",
+            show_default=False,
+        ),
+    ] = None,
+    methods: Annotated[
+        str | None,
+        typer.Option(
+            help="Methods, with commas; all of them else: outer, outer-unfused, inner, inner-unfused, text, denoise "
+            "(interpolate).",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the descriptions (plan) or pairs (interpolate).")] = 1,
     sheet: Annotated[
         Path | None, typer.Option(help="Write the first 64 generated pictures here (storybook).", show_default=False)
     ] = None,
+    planner: p.PlannerName = None,
+    planner_timeout: p.PlannerTimeout = None,
+    planner_gpu_layers: p.GpuLayers = None,
     model_name: ModelName = "storybook",
     device: Device = "auto",
     dtype: Dtype = "auto",
@@ -51,11 +79,12 @@ def bench(
     from laser_cli.measure.figures import as_json, as_text
 
     console = Console(quiet=quiet, json=json)
+    beside, above = [], ""  # figures and a table of their own
     if name is Bench.speed:
         from laser_cli.measure import speed
 
         figures = speed.speed(
-            open_model(console, model_name, device, dtype), frames, steps, chunk=chunk, say=console.note
+            open_model(console, model_name, device, dtype), frames or 24, steps or 25, chunk=chunk, say=console.note
         )
         if whole:
             console.note("whole commands")
@@ -65,17 +94,31 @@ def bench(
         from laser_cli.storybook.train.common import save_grid
 
         model = open_model(console, model_name, device, dtype)
-        figures, pictures = bench_storybook(model, items, steps, say=console.note)
+        figures, pictures = bench_storybook(model, items or 1000, steps or 25, say=console.note)
         if sheet:
             save_grid(pictures, 8, sheet)
-    else:
-        from laser_cli.measure.planners import bench_plans
+    elif name is Bench.interpolate:
+        from laser_cli.measure import interpolations as i
+        from laser_cli.measure.interpolations_cost import memory
 
-        figures = bench_plans(items, seed, console.note)
-    if json:
-        console.json_object(as_json(name.value, figures))
+        wanted, critic = i.read_methods(methods), i.needed_critic(frames or 7)
+        model = open_model(console, model_name, device, dtype)
+        rows, figures = i.bench_interpolations(
+            model, critic, items or 100, frames or 7, steps or 10, wanted, seed, say=console.note
+        )
+        if whole:
+            figures += memory(model_name, console.note)
+        beside, above = i.as_figures(rows), i.table(rows) + "\n\n"
     else:
-        typer.echo(as_text(figures))
+        from laser_cli.measure.planners import bench_plans, count
+
+        planners = p.planners_beside(planner, timeout=planner_timeout, layers=planner_gpu_layers)
+        with console.progress(count(planners, items or 1000), "planning") as bar:
+            figures = bench_plans(planners, items or 1000, seed, bar.advance)
+    if json:
+        console.json_object(as_json(name.value, [*figures, *beside]))
+    else:
+        typer.echo(above + as_text(figures))
 
 
 def register(app: typer.Typer) -> None:

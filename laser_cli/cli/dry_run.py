@@ -23,7 +23,7 @@ def tell(console: Console, request: Request) -> None:
 
 def costs_of(request: Request) -> dict[str, Any]:
     """Plan, pictures, evaluations, memory and time; the last two are None where the model is not on this machine."""
-    from laser_cli.cli.animation import placed
+    from laser_cli.cli.produce import placed, size_of
     from laser_cli.settings import estimate, timing
 
     found = estimate.cached_model(request.settings.model)
@@ -34,7 +34,7 @@ def costs_of(request: Request) -> dict[str, Any]:
         settings, request.plan, drawn_first=request.image is None, inverted=request.inversion is None
     )
     if found and shape and settings.size:
-        size = _size(request, settings.size, shape.scale)
+        size = size_of(request.picture, settings.size, shape.scale)
         memory = estimate.memory(found[0], shape, settings, size, len(request.plan.segments))
         seconds = timing.estimate(timing.kind_of(settings, size), evaluations)
         measured = seconds is not None
@@ -81,13 +81,3 @@ def lines(costs: dict[str, Any]) -> list[str]:
     if time["measured"]:
         return [*told, f"time: about {clock_text(time['seconds'])}, by earlier runs on this machine"]
     return [*told, f"time: very roughly {clock_text(time['seconds'])}, by the model's size; a run will measure it"]
-
-
-def _size(request: Request, side: int, scale: int) -> tuple[int, int]:
-    """Width and height of the pictures, as the animation itself will have them."""
-    from laser_cli.output.frames import fit
-
-    if request.picture is None:
-        return side - side % scale, side - side % scale
-    height, width = fit(request.picture, side, scale).shape[:2]
-    return width, height

@@ -6,6 +6,7 @@ import typer
 
 from laser_cli.cli import animate_options as a
 from laser_cli.cli import interpolate_options as o
+from laser_cli.cli import planning as p
 from laser_cli.cli.console import Console
 from laser_cli.cli.options import Json, Quiet
 
@@ -15,6 +16,7 @@ def interpolate(
     stops: o.Stops = None,
     out: a.Out = None,
     rerun: a.From = None,
+    preset: a.Preset = None,
     prompts: o.Prompts = None,
     dry_run: o.DryRun = False,
     approach: o.Method = None,
@@ -23,9 +25,13 @@ def interpolate(
     warmup: o.Warmup = None,
     embeddings: o.Embeddings = None,
     latents: o.Latents = None,
+    ip_adapter: o.Adapter = None,
+    ip_scale: o.AdapterScale = None,
+    image_prompt: o.ImagePrompts = None,
     frames: o.Frames = None,
     at: o.At = None,
     spacing: o.Spacing = None,
+    distance: o.Distance = None,
     alpha: o.Alpha = None,
     beta: o.Beta = None,
     steps: o.Steps = None,
@@ -50,7 +56,11 @@ def interpolate(
     depfile: a.Depfile = None,
     no_clobber: a.NoClobber = False,
     skip_existing: a.SkipExisting = False,
+    resume: a.Resume = False,
     preview: a.Preview = None,
+    planner: p.PlannerName = None,
+    planner_timeout: p.PlannerTimeout = None,
+    planner_gpu_layers: p.GpuLayers = None,
     model: a.ModelName = None,
     device: a.Device = None,
     dtype: a.Dtype = None,
@@ -70,7 +80,7 @@ def interpolate(
     from laser_cli.cli.produce import produce
 
     console = Console(quiet=quiet and not verbose, json=json)
-    outputs = read_outputs({"resume": False, **context.params})
+    outputs = read_outputs(context.params)
     produce(console, read_request(context.params, console), outputs, interpolation, context.params)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -80,7 +81,12 @@ Fused = Annotated[
 ]
 Guides = Annotated[
     list[str] | None,
-    option(METHOD, "What the pictures between show (PAID); once, or once for each segment.", "--guide"),
+    option(
+        METHOD,
+        "What the pictures between show (PAID); once, or once for each segment. auto: the planner says it.",
+        "--guide",
+        metavar="PROMPT|auto",
+    ),
 ]
 Warmup = Annotated[
     float | None,
@@ -96,6 +102,23 @@ Latents = Annotated[
     ),
 ]
 
+IMAGES = "Image prompts"
+Adapter = Annotated[
+    Path | None,
+    option(
+        IMAGES,
+        "An IP-Adapter for the model (folder, or file beside its image_encoder): stops are drawn by pictures too.",
+        "--ip-adapter",
+    ),
+]
+AdapterScale = Annotated[
+    float | None, option(IMAGES, "How strongly image prompts lead. (default: 0.6)", "--ip-scale", min=0, max=2)
+]
+ImagePrompts = Annotated[
+    list[Path] | None,
+    option(IMAGES, "A stop's picture to draw by, once for each stop; else stops that are pictures are their own."),
+]
+
 DRAWING = "Drawing"
 Frames = Annotated[int | None, option(DRAWING, "Pictures, stops included. (default: 24)", min=2, max=100_000)]
 At = Annotated[
@@ -108,6 +131,16 @@ Spacing = Annotated[
         DRAWING,
         "even (default): each frame changes as much as the next, for which drafts are drawn first; beta: as published; "
         "uniform.",
+    ),
+]
+Distance = Annotated[
+    str | None,
+    option(
+        DRAWING,
+        "What even spacing measures by: pixels, features (the model's own), critic (storybook's), lpips, or a CLIP in "
+        "a folder or the hub's cache. (default: auto, the critic for storybook, else pixels)",
+        "--distance",
+        metavar="auto|pixels|features|critic|lpips|clip:FOLDER",
     ),
 ]
 Alpha = Annotated[

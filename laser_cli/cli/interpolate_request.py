@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laser_cli.cli.options import is_picture, source_prompt, words_of
+from laser_cli.cli.interpolate_stops import adapter, read_stops, recorded_stops
 from laser_cli.cli.request import said
 from laser_cli.engine.find import STORYBOOK
-from laser_cli.errors import BadInputError, UsageError
+from laser_cli.errors import UsageError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 OWN = ("method", "fused", "embeddings", "spacing", "alpha", "beta", "at")
 """Options that are keys of an Interpolation as they are."""
+AUTO = "auto"
+"""In place of a guide: the planner makes it."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,10 @@ class Request:
     inputs: tuple[Path, ...]
     notes: tuple[str, ...] = ()
     read: tuple[Path, ...] = ()
+    adapter: Path | None = None
+    """The IP-Adapter's file."""
+    images: Mapping[int, np.ndarray] = field(default_factory=dict)
+    """Image prompts by the numbers of their stops."""
     revision: str | None = None
     """That of the model in the record that is run again."""
 
@@ -42,33 +49,29 @@ class Request:
         return self.settings.frames if self.interpolation.at is None else 1
 
 
-@dataclass(frozen=True)
-class Stops:
-    """The stops as values of an Interpolation, their pictures and where these lie, and files that prompts were in."""
-
-    values: list[dict[str, Any]]
-    pictures: dict[int, np.ndarray]
-    paths: dict[int, Path]
-    words: tuple[Path, ...] = ()
-
-
 def read_request(params: Mapping[str, Any], console: Console) -> Request:
-    """The request of a command line: its settings merged, its stops told apart, its pictures read."""
-    from laser_cli.settings.interpolation import make, read_interpolation
+    """The request of a command line: settings merged, stops told apart, pictures read, guides made by the planner."""
+    from laser_cli.settings.interpolation import make, of_preset, read_interpolation
     from laser_cli.settings.merge import flags, merge
+    from laser_cli.settings.presets import chosen_preset
 
     given = {key: _plain(params["approach" if key == "method" else key]) for key in OWN}
     given = {key: value for key, value in given.items() if value is not None}
-    rerun = params["rerun"]
+    rerun, preset = params["rerun"], chosen_preset(params["preset"], params["rerun"])
     layer, values, revision = read_interpolation(rerun) if rerun else (None, {}, None)
+    notes: tuple[str, ...] = ()
+    if preset:
+        layer, (values, notes) = preset.layer, of_preset(preset)
     if rerun and not params["stops"]:
-        stops = _found(values["stops"], rerun)
+        stops = recorded_stops(values["stops"], rerun)
     else:
-        stops = _read(params, params["model"] or (str(layer.values["model"]) if layer else STORYBOOK), console)
+        model = params["model"] or (str(layer.values.get("model", STORYBOOK)) if layer else STORYBOOK)
+        stops = read_stops(params, model, console)
     count, every = len(stops.values), len(stops.paths) == len(stops.values)
     told = values | given | {"stops": stops.values}
     if params["guides"]:
-        told["guides"] = _guides(params["guides"], count - 1)
+        told |= {"guides": _guides(params["guides"], count - 1), "guided_by": ()}
+    told["adapter"], images = adapter(params, values, stops)
     said_seeds = _seeds(params["seeds"])
     told["seeds"] = _noise(said_seeds or tuple(values.get("seeds", (0,))), _plain(params["latents"]), count, every)
     interpolation = make(told, UsageError, "the command line")
@@ -78,70 +81,58 @@ def read_request(params: Mapping[str, Any], console: Console) -> Request:
     if settings.frames < count and interpolation.at is None:
         what = f"{settings.frames} frames are too few for {count} stops"
         raise UsageError(what, hint=f"--frames {count} or more")
-    notes = ("all stops are pictures, whose noise is found: --seed changes nothing",) if said_seeds and every else ()
+    if images.adapter and settings.model == STORYBOOK:
+        why = "IP-Adapters are trained for the checkpoints of others"
+        raise UsageError(
+            "the storybook model has no IP-Adapter", why=why, hint="--model FOLDER, of Stable Diffusion 1.5"
+        )
+    if said_seeds and every:
+        notes += ("all stops are pictures, whose noise is found: --seed changes nothing",)
+    interpolation = _measured(interpolation, params["distance"] or values.get("distance"), settings.model, bool(rerun))
+    if params["guides"]:
+        interpolation = _guided(console, interpolation, settings.seed, params)
+    own = preset.path if preset and preset.own else None
+    inputs = [path for path in (*stops.paths.values(), images.adapter, *images.paths.values()) if path]
     return Request(
         settings,
         interpolation,
         stops.pictures,
-        tuple(stops.paths.values()),
+        tuple(inputs),
         notes,
-        tuple(dict.fromkeys([*stops.paths.values(), *stops.words, *([rerun] if rerun else [])])),
-        revision if layer and settings.model == layer.values["model"] else None,
+        tuple(dict.fromkeys(path for path in (*inputs, *stops.words, rerun, own) if path)),
+        images.adapter,
+        images.pictures,
+        revision if rerun and layer and settings.model == layer.values["model"] else None,
     )
 
 
-def _read(params: Mapping[str, Any], model: str, console: Console) -> Stops:
-    """The stops of a command line; what a picture shows is found as `laser invert` finds it."""
-    from laser_cli.output.frames import read_picture
-    from laser_cli.settings.inputs import sha256
+def _measured(i: Interpolation, distance: str | None, model: str, rerun: bool) -> Interpolation:
+    """The interpolation with the distance that its even spacing measures by; a record keeps its own."""
+    from laser_cli.settings.distance import choose_distance
 
-    arguments = params["stops"] or []
-    if len(arguments) < 2:
-        hint = 'laser interpolate "a red ball in a meadow" "a blue cube in a meadow" -o out.mp4'
-        raise UsageError("two stops are needed at least", why=f"{len(arguments)} given", hint=hint)
-    places = [k for k, text in enumerate(arguments) if is_picture(text)]
-    prompts: list[str] = params["prompts"] or []
-    if prompts and len(prompts) != len(places):
-        why = f"{len(prompts)} prompts, {len(places)} pictures"
-        raise UsageError("--prompt says what the pictures show, once for each", why=why)
-    stops: list[dict[str, Any]] = []
-    paths = {k: Path(arguments[k]) for k in places}
-    pictures = {k: read_picture(path) for k, path in paths.items()}
-    words: list[Path] = []
-    for k, text in enumerate(arguments):
-        if k in places:
-            given = prompts[places.index(k)] if prompts else None
-            shown = source_prompt(console, given, paths[k], pictures[k], model)
-            name = paths[k].name if paths[k].is_absolute() else paths[k].as_posix()
-            stops.append({"prompt": shown, "picture": name, "sha256": sha256(paths[k])})
-            continue
-        prompt, file = words_of(text)
-        words += [file] if file else []
-        if not prompt or not prompt.strip():
-            raise UsageError("a stop is empty", hint="a prompt, or the name of a picture")
-        stops.append({"prompt": prompt})
-    return Stops(stops, pictures, paths, tuple(words))
+    if i.spacing != "even" or i.method == "dissolve" or i.at is not None or (rerun and distance is None):
+        return i
+    return i.model_copy(update={"distance": choose_distance(distance, model)})
 
 
-def _found(recorded: list[dict[str, Any]], rerun: Path) -> Stops:
-    """The stops of a record; pictures from the current folder or beside the output that carries it, by SHA-256."""
-    from laser_cli.output.frames import read_picture
-    from laser_cli.settings.inputs import sha256
+def _guided(console: Console, i: Interpolation, seed: int, params: Mapping[str, Any]) -> Interpolation:
+    """The interpolation with every guide a prompt: where «auto» stands, the planner's for its two stops."""
+    from laser_cli.cli.planning import asked_for, make_guides
+    from laser_cli.plan.schema import Planner
 
-    paths = {}
-    for k, stop in enumerate(recorded):
-        name = stop.get("picture")
-        if name is None:
-            continue
-        places = (Path(name), rerun.parent / name, rerun.parent / Path(name).name)
-        path = next((place for place in places if place.is_file()), None)
-        if path is None:
-            hint = "name all stops again: laser interpolate A B --from FILE"
-            raise BadInputError(f"there is no picture {name}", why=f"{rerun} was made from it", hint=hint)
-        if sha256(path) != stop.get("sha256"):
-            raise BadInputError(f"{path} is not the picture that {rerun} was made from", why="its SHA-256 is another")
-        paths[k] = path
-    return Stops(recorded, {k: read_picture(path) for k, path in paths.items()}, paths)
+    pairs = list(pairwise(stop.prompt for stop in i.stops))
+    open_ones = [k for k, guide in enumerate(i.guides) if guide == AUTO]
+    guides, planners = list(i.guides), [Planner()] * len(i.guides)
+    if open_ones:
+        limits = asked_for("", None, seed=seed, timeout=params["planner_timeout"], layers=params["planner_gpu_layers"])
+        wanted = [pairs[k] for k in open_ones]
+        made = make_guides(console, params["planner"], wanted, limits, verbose=params["verbose"])
+        for k, guide in zip(open_ones, made, strict=True):
+            guides[k], planners[k] = guide.prompt, guide.planner
+            for note in guide.notes:
+                console.warn(note)
+            console.note(f"guide: {guide.prompt}")
+    return i.model_copy(update={"guides": tuple(guides), "guided_by": tuple(planners)})
 
 
 def _guides(guides: list[str], segments: int) -> tuple[str, ...]:
@@ -176,6 +167,7 @@ def _agree(i: Interpolation, params: Mapping[str, Any]) -> None:
     from laser_cli.settings.interpolation import ATTENTION
 
     attention, segments = i.method in ATTENTION, len(i.stops) - 1
+    unplanned, reason = AUTO not in (params["guides"] or ()), "it is for --guide auto"
     if len(i.guides) not in (0, segments):  # of a record, beside other stops
         raise UsageError(
             "the guides are not as many as the segments", why=f"{len(i.guides)} guides, {segments} segments"
@@ -187,8 +179,13 @@ def _agree(i: Interpolation, params: Mapping[str, Any]) -> None:
         (bool(i.guides) and not i.fused, "--guide", "a guide enters by the frames' own keys and values: --fused"),
         (params["embeddings"] is not None and bool(i.guides), "--embeddings", "in-betweens have the guide's text"),
         (params["embeddings"] is not None and i.method == "dissolve", "--embeddings", "a dissolve has no text"),
+        (params["distance"] is not None and i.spacing != "even", "--distance", f"{i.spacing} spacing measures none"),
+        (params["distance"] is not None and i.method == "dissolve", "--distance", "a dissolve is spaced evenly in t"),
+        (params["distance"] is not None and i.at is not None, "--distance", "--at says where the picture is"),
         (params["alpha"] is not None and i.spacing != "beta", "--alpha", "it is for --spacing beta"),
         (params["beta"] is not None and i.spacing != "beta", "--beta", "it is for --spacing beta"),
+        (params["planner_timeout"] is not None and unplanned, "--planner-timeout", reason),
+        (params["planner_gpu_layers"] is not None and unplanned, "--planner-gpu-layers", reason),
         (i.at is not None and params["frames"] is not None, "--frames", "--at draws one picture"),
         (i.at is not None and params["spacing"] is not None, "--spacing", "--at says where the picture is"),
     ):

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from laser_cli.cli.animate_outputs import Outputs, look_of
-from laser_cli.cli.animation import RENDERING, command_line, placed
-from laser_cli.cli.options import open_model, warn_prompts
-from laser_cli.cli.watch import Watch
+from laser_cli.cli.produce import Work, placed, record_of, size_of
+from laser_cli.plan.schema import Planner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    import numpy as np
 
     from laser_cli.cli.console import Console
     from laser_cli.cli.interpolate_request import Request
+    from laser_cli.cli.watch import Watch
     from laser_cli.engine.models import Model
+    from laser_cli.engine.render import State
     from laser_cli.settings.schema import Settings
-    from laser_cli.stages.animate import Picture
     from laser_cli.stages.interpolate import Approach, Asked, Chain, Course
+    from laser_cli.stages.invert import Report
+    from laser_cli.stages.preview import Glimpse
+    from laser_cli.stages.resume import Keeper
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,12 @@ class Job:
 
         told = self.settings.model_dump(mode="json", include={*SHARED, *PLAYING})
         return {"interpolation": self.request.interpolation.model_dump(mode="json"), **told}
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """Everything that the text encoder reads."""
+        i = self.request.interpolation
+        return (*(stop.prompt for stop in i.stops), *i.guides)
 
 
 def place(request: Request) -> Job:
@@ -69,10 +78,16 @@ def costs_of(request: Request) -> dict[str, Any]:
         "drafts": drafting(stops - 1, settings.frames, settings.steps, settings.guidance) if even else 0,
         "rendering": evaluations(2 if i.at is not None else stops, drawn, settings.steps, settings.guidance),
     }
-    size = _size(request, settings.size, shape.scale) if shape and settings.size else None
+    first = request.pictures[min(request.pictures)] if request.pictures else None
+    size = size_of(first, settings.size, shape.scale) if shape and settings.size else None
     memory = estimate.memory(found[0], shape, settings, size, stops) if found and shape and size else None
     return {
         "stops": [stop.model_dump(mode="json", exclude_none=True) for stop in i.stops],
+        "adapter": i.adapter.model_dump(mode="json") if i.adapter else None,
+        "guides": [
+            {"prompt": guide, "by": planner.model_dump(mode="json")}
+            for guide, planner in zip_longest(i.guides, i.guided_by, fillvalue=Planner())
+        ],
         "frames": request.count,
         "evaluations": {**stages, "total": sum(stages.values())},
         "size": size,
@@ -89,6 +104,11 @@ def tell(console: Console, request: Request) -> None:
         return console.json_object({"paths": [], "dry_run": True, **costs})
     for stop in costs["stops"]:
         console.note(f"stop: {stop['prompt']}" + (f" ({stop['picture']})" if "picture" in stop else ""))
+    if costs["adapter"]:
+        shown = ", ".join(image["picture"] if image else "none" for image in costs["adapter"]["images"])
+        console.note(f"image prompts: {shown} (by {costs['adapter']['name']}, scale {costs['adapter']['scale']:g})")
+    for guide in costs["guides"]:
+        console.note(f"guide: {guide['prompt']} (by {guide['by']['name']})")
     size = "{} x {} px".format(*costs["size"]) if costs["size"] else "size not known"
     console.note(f"pictures: {costs['frames']}, {size}")
     stages = ", ".join(f"{name} {n}" for name, n in costs["evaluations"].items() if n and name != "total")
@@ -98,87 +118,73 @@ def tell(console: Console, request: Request) -> None:
     console.note(f"memory: {known}")
 
 
-def perform(console: Console, job: Job, outputs: Outputs, verbose: bool) -> None:
-    """Draws the interpolation and writes its outputs."""
-    from laser_cli.output.sink import open_sinks
+def prepare(console: Console, watch: Watch, model: Model, job: Job, keeper: Keeper | None) -> Work:
+    """Stops and when the frames between them are; what follows is drawn frame by frame."""
+    from laser_cli.engine.adapter import load_adapter
     from laser_cli.stages.interpolate import draw, prepare
-    from laser_cli.stages.preview import Glimpse
 
     request, settings, i = job.request, job.settings, job.request.interpolation
-    watch = Watch(console, verbose)
-    with watch.stage("loading"):
-        model = open_model(console, settings.model, settings.device, settings.dtype, settings.offload)
-    warn_prompts(console, model, (*(stop.prompt for stop in i.stops), *i.guides))
-    if request.revision not in (None, model.revision):
-        console.warn(f"{model.name} is not what it was when the record was made: the pictures will differ")
-    before, approach, size = model.rows, _approach(job), _size(request, settings.size or model.size, model.scale)
-    costs = costs_of(request)["evaluations"]
+    first = request.pictures[min(request.pictures)] if request.pictures else None
+    size = size_of(first, settings.size or model.size, model.scale)
+    before, approach, costs = model.rows, _approach(job), costs_of(request)["evaluations"]
+    see = load_adapter(model, request.adapter, i.adapter.scale) if request.adapter and i.adapter else None
     with watch.stage("inversion", model), console.progress(costs["inversion"], "inverting") as bar:
-        chain = prepare(model, _asked(request, size), approach, i.seeds, size, bar.advance)
-    chain, course = _course(console, watch, model, job, chain, approach, costs)
-    look = look_of(settings)
-    with (
-        watch.stage(RENDERING, model),
-        open_sinks(
-            outputs.out,
-            outputs.frames_dir,
-            outputs.sheet,
-            size=size,
-            look=look,
-            count=request.count,
-            record=_record(model, job),
-            labels=_captions(job, course),
-            report=outputs.report,
-            command=command_line(),
-            stream=(sys.stdout.buffer, outputs.stream) if outputs.stream else None,
-        ) as sink,
-        console.progress(costs["rendering"], f"drawing {request.count} frames") as bar,
-    ):
+        chain = prepare(model, _asked(request, size), approach, i.seeds, size, bar.advance, see)
+    chain, course, begun = _course(console, watch, model, job, chain, approach, costs, keeper)
 
-        def fewer(chunk: int) -> None:
-            console.warn(f"out of memory: going on with {chunk} frames at a time (--chunk {chunk} begins with that)")
+    def pictures(report: Report, glimpse: Glimpse | None) -> Iterator[np.ndarray]:
+        aids = (settings.exact_first, report, console.warn, glimpse, keeper, begun)
+        drawn = draw(model, chain, approach, course, *aids)
+        # of a single one the stops on both sides are drawn as well
+        return (picture.array for picture in drawn if i.at is None or picture.index == 1)
 
-        glimpse = Glimpse(outputs.show) if outputs.preview else None
-        pictures = draw(model, chain, approach, course, settings.exact_first, bar.advance, fewer, glimpse)
-        for index, picture in enumerate(_wanted(pictures, i.at)):
-            sink.add(index, picture.array)
-        outputs.note_dependencies(request.read)
-    if outputs.stream:
-        for path in sink.paths:
-            console.note(f"written: {path}")
-        return
-    bridged = sum(b.last - b.first + 1 for b in course.bridges)
-    if bridged:
-        console.note(f"jumps bridged: {len(course.bridges)}, by {bridged} frames")
-    told = {"frames": request.count, "shown": look.shown(request.count), "evaluations": model.rows - before}
-    times = [round(f.end - 1 + f.t, 6) for f in course.frames]
-    console.result(sink.paths, {**told, "times": times, "bridged": bridged, "fingerprint": job.fingerprint})
+    def told() -> dict[str, Any]:
+        bridged = sum(b.last - b.first + 1 for b in course.bridges)
+        if bridged:
+            console.note(f"jumps bridged: {len(course.bridges)}, by {bridged} frames")
+        return {"times": [round(f.end - 1 + f.t, 6) for f in course.frames], "bridged": bridged}
 
-
-def _wanted(pictures: Iterator[Picture], at: float | None) -> Iterator[Picture]:
-    """All pictures, or with `at` the one between its two stops."""
-    return pictures if at is None else (picture for picture in pictures if picture.index == 1)
+    # the prompt of a file is what its last picture shows; one in-between shows no one prompt
+    shown = i.stops[-1].prompt if i.at is None else (i.guides[0] if len(i.guides) == 1 else None)
+    record = record_of("interpolate", job, job.recorded, shown, model)
+    return Work(size, _captions(job, course), record, costs["rendering"], before, pictures, told)
 
 
 def _course(
-    console: Console, watch: Watch, model: Model, job: Job, chain: Chain, approach: Approach, costs: dict[str, int]
-) -> tuple[Chain, Course]:
-    """The chain, cut to what is drawn of it, and when its frames are."""
+    console: Console,
+    watch: Watch,
+    model: Model,
+    job: Job,
+    chain: Chain,
+    approach: Approach,
+    costs: dict[str, int],
+    keeper: Keeper | None,
+) -> tuple[Chain, Course, State | None]:
+    """The chain, cut to what is drawn of it; when its frames are; and how far a broken run got that is gone on with."""
     from laser_cli.stages import spacing
-    from laser_cli.stages.interpolate import single
+    from laser_cli.stages.distances import find_distance
+    from laser_cli.stages.interpolate import Course, single
 
     i, settings, segments = job.request.interpolation, job.settings, len(job.request.interpolation.stops) - 1
+    between = settings.frames - segments - 1 if i.at is None else 1
+    saved = keeper.load(model.device, between) if keeper else None
     if i.at is not None:
-        return single(chain, i.at)
+        return *single(chain, i.at), saved.state if saved else None
+    if saved:
+        return chain, Course.again(saved, segments + 1), saved.state
     if i.spacing == "beta":
         a, b = i.alpha or float(settings.steps), i.beta or float(settings.steps)
-        return chain, spacing.by_beta(settings.frames, segments, a, b)
+        return chain, spacing.by_beta(settings.frames, segments, a, b), None
     if i.spacing == "even":
         with watch.stage("drafts", model), console.progress(costs["drafts"], "drafting") as bar:
-            profiles = spacing.measure(model, chain, approach, settings.frames, report=bar.advance)
+            distance = find_distance(i.distance, model)
+            profiles = spacing.measure(model, chain, approach, settings.frames, distance, bar.advance)
         if profiles:
-            return chain, spacing.even(settings.frames, profiles, settings.steps)
-    return chain, spacing.uniform(settings.frames, segments)
+            course = spacing.even(settings.frames, profiles, settings.steps)
+            if keeper:
+                keeper.keep(None, course.frames, course.bridges)
+            return chain, course, None
+    return chain, spacing.uniform(settings.frames, segments), None
 
 
 def _approach(job: Job) -> Approach:
@@ -195,17 +201,8 @@ def _asked(request: Request, size: tuple[int, int]) -> list[Asked]:
     from laser_cli.stages.interpolate import Asked
 
     pictures = {k: fit(picture, size) for k, picture in request.pictures.items()}
-    return [Asked(stop.prompt, pictures.get(k)) for k, stop in enumerate(request.interpolation.stops)]
-
-
-def _size(request: Request, side: int, scale: int) -> tuple[int, int]:
-    """Width and height: those of the first picture at this longer side, else a square."""
-    from laser_cli.output.frames import fit
-
-    if not request.pictures:
-        return side - side % scale, side - side % scale
-    height, width = fit(request.pictures[min(request.pictures)], side, scale).shape[:2]
-    return width, height
+    stops, images = request.interpolation.stops, request.images
+    return [Asked(stop.prompt, pictures.get(k), images.get(k)) for k, stop in enumerate(stops)]
 
 
 def _captions(job: Job, course: Course) -> dict[int, str]:
@@ -214,22 +211,3 @@ def _captions(job: Job, course: Course) -> dict[int, str]:
     if i.at is not None:
         return {0: f"{i.at:g} of the way"}
     return {at: stop.prompt for at, stop in zip(course.places, i.stops, strict=True)}
-
-
-def _record(model: Model, job: Job) -> dict[str, Any]:
-    from laser_cli.output.record import make_record
-
-    i = job.request.interpolation
-    # the prompt of a file is what its last picture shows; one in-between shows no one prompt
-    shown = i.stops[-1].prompt if i.at is None else (i.guides[0] if len(i.guides) == 1 else None)
-    return make_record(
-        "interpolate",
-        job.recorded,
-        seed=job.settings.seed,
-        prompt=shown,
-        model=model.name,
-        revision=model.revision,
-        dtype=str(model.dtype).removeprefix("torch."),
-        device=model.device.type,
-        fingerprint=job.fingerprint,
-    )

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from laser_cli.settings.schema import Settings
 
 
+UNDRAWN = "the plan has a face track, which animate does not draw yet: faces follow the prompts alone"
+
+
 @dataclass(frozen=True)
 class Request:
     """Settings, plan and inputs of one animation; `named` are the picture's and the inversion's names in its record."""
@@ -48,17 +51,14 @@ def read_request(params: Mapping[str, Any], console: Console) -> Request:
     from laser_cli.output.frames import read_picture
     from laser_cli.settings.inputs import sha256
     from laser_cli.settings.merge import merge
-    from laser_cli.settings.presets import find_preset
+    from laser_cli.settings.presets import chosen_preset
     from laser_cli.settings.rerun import read_rerun
 
     plan_file, inversion = params["plan_file"], params["inversion_file"]
     image, description = positionals(params["arguments"] or [], plan_file)
     description, words = words_of(description)
     rerun = read_rerun(params["rerun"]) if params["rerun"] else None
-    preset = find_preset(params["preset"]) if params["preset"] else None
-    if rerun and preset:
-        why = "the record says every setting already"
-        raise UsageError("both --from and --preset", why=why, hint="leave one of them out")
+    preset = chosen_preset(params["preset"], params["rerun"])
     named: str | None = None
     told: tuple[str, ...] = ()
     if rerun:
@@ -87,6 +87,8 @@ def read_request(params: Mapping[str, Any], console: Console) -> Request:
     else:
         plan, notes = _new_plan(params, console, description or "", prompt, image, settings)
     plan = directed(plan, settings)
+    if plan.face:
+        console.warn(UNDRAWN)
     read = (image, plan_file, words, inversion, params["rerun"], preset.path if preset and preset.own else None)
     return Request(
         settings.model_copy(update={"frames": plan.total_frames}),

@@ -7,7 +7,7 @@ for every frame: 6 (N - 2) evaluations a step, here 2 N).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -40,8 +40,8 @@ class Stop:
 class Bridge:
     """Frames ``first`` to ``last``, both included, that span a jump between their two neighbours in one segment.
 
-    They begin at step ``step`` only, on the arc between their neighbours' latents of that moment, and from then on read
-    the neighbours' keys and values instead of the stops', to the end. Their t are those of the neighbours.
+    They begin at step ``step`` only, on the arc between their neighbours' latents of that moment, and go on as frames
+    like others. Their t are those of the neighbours.
     """
 
     first: int
@@ -57,7 +57,8 @@ class Bridge:
 class Way:
     """What is to be drawn: stops, the frames between them in order, and the bridges over its jumps.
 
-    ``negative`` [1, l, d]: what guidance leads away from; all stops have the same.
+    A segment may have several runs of frames: where t falls the next one begins. ``negative`` [1, l, d]: what guidance
+    leads away from; all stops have the same.
     """
 
     stops: Sequence[Stop]
@@ -67,23 +68,20 @@ class Way:
     bridges: Sequence[Bridge] = ()
 
 
-@dataclass(frozen=True)
-class _Group:
-    """Frames that go through the U-Net together: all read the same two ends."""
-
-    rows: list[int]
-    end: int
-    bridge: Bridge | None
-    gates: bool = False
-
-
 def interpolate(
-    unet: Any, eps: NoisePredictor, levels: Sequence[Level], way: Way, manner: Manner, blend: Blend | None
+    unet: Any,
+    eps: NoisePredictor,
+    levels: Sequence[Level],
+    way: Way,
+    manner: Manner,
+    blend: Blend | None,
+    state: State | None = None,
 ) -> Iterator[Step]:
     """Draws the way; yields after every U-Net call, and after the last step the stops, then the frames in order.
 
     ``blend`` None leaves attention alone (interpolation of text only). A picture's guided drift from its trajectory is
-    given to the frames near it as well, by 1 - t, so that nothing jumps at a picture.
+    given to the frames near it as well, by 1 - t, so that nothing jumps at a picture. With ``state`` it goes on from
+    there, to the same pictures.
     """
     stops, frames, guided = way.stops, way.frames, manner.guidance != 1
     device, pinned = way.negative.device, [(k, s.trajectory) for k, s in enumerate(stops) if s.trajectory]
@@ -92,6 +90,9 @@ def interpolate(
     x = anchors.new_empty(len(frames), *anchors.shape[1:])
     for j, f in enumerate(frames):
         x[j] = slerp(stops[f.end - 1].noise[0], stops[f.end].noise[0], f.t)
+    if state:
+        anchors, x = state.anchors.to(device, copy=True), state.frames.to(device, copy=True)
+    begin = state.done if state else 0
     clean = torch.empty_like(x)
     t = torch.tensor([f.t for f in frames], device=device)
     spans = {j: b for b in way.bridges for j in range(b.first, b.last + 1)}
@@ -103,44 +104,37 @@ def interpolate(
         both = torch.cat([way.negative.expand_as(prompts), prompts])
         return guide(eps(torch.cat([latents, latents]), level, both), manner.guidance)
 
-    def neighbours(b: Bridge) -> tuple[Hashable, Hashable]:
-        """A bridge's two ends, by the names under which their attention is kept: frames, or the segment's stops."""
+    def joined(j: int) -> bool:
+        """Whether frames j and j + 1 are neighbours: of one segment, and not where another run of it begins."""
+        return 0 <= j < len(frames) - 1 and frames[j].end == frames[j + 1].end and frames[j].t <= frames[j + 1].t
+
+    def lay(b: Bridge) -> None:
+        """A bridge's frames between the latents of the frames, or of the segment's stops, at its two ends."""
         end = frames[b.first].end
-        left = b.first - 1 if b.first and frames[b.first - 1].end == end else ("stop", end - 1)
-        right = b.last + 1 if b.last + 1 < len(frames) and frames[b.last + 1].end == end else ("stop", end)
-        return left, right
+        left = x[b.first - 1] if joined(b.first - 1) else anchors[end - 1]
+        right = x[b.last + 1] if joined(b.last) else anchors[end]
+        for j in range(b.first, b.last + 1):
+            x[j] = slerp(left, right, b.share(j))
 
-    def latents_of(name: Hashable) -> Tensor:
-        return x[name] if isinstance(name, int) else anchors[name[1]]  # type: ignore[index]
-
-    def drawn(group: _Group, i: int, level: Level, offset: Tensor) -> Tensor:
-        """One group of frames, one step on."""
-        rows, end, at = group.rows, group.end, t[group.rows]
-        keep = tuple(rows) if group.gates else ()
-        if group.bridge:
-            share = torch.tensor([group.bridge.share(j) for j in rows], device=device)
-            endpoints.batch = Batch(guided, keep, neighbours(group.bridge), share)
-        else:
-            endpoints.batch = Batch(guided, keep, (("stop", end - 1), ("stop", end)) if i < warm else None, at)
+    def drawn(rows: list[int], i: int, level: Level, offset: Tensor) -> Tensor:
+        """Some frames of one segment, one step on."""
+        end, at = frames[rows[0]].end, t[rows]
+        endpoints.batch = Batch(guided, (), (end - 1, end) if i < warm else None, at)
         e = predict(x[rows], level, way.prompting(i, end, at))
         clean[rows] = to_x0(e, x[rows], level.alpha)
         near = at.view(-1, 1, 1, 1)
         return ddim_step(x[rows], e, level.alpha, level.alpha_prev) + torch.lerp(offset[end - 1], offset[end], near)
 
     with hooks.attention(unet, endpoints.attend):
-        for i, level in enumerate(levels):
+        for i, level in enumerate(levels[begin:], start=begin):
             endpoints.begin()
             for b in way.bridges:
                 if b.step == i:
-                    left, right = (latents_of(name).clone() for name in neighbours(b))
-                    for j in range(b.first, b.last + 1):
-                        x[j] = slerp(left, right, b.share(j))
-            reading = blend is not None and (i < warm or any(b.step <= i for b in way.bridges))
+                    lay(b)
             before, heading = anchors, torch.empty_like(anchors)
             anchors = torch.empty_like(before)
             for rows in (slice(k, min(k + size, len(stops))) for k in range(0, len(stops), size)):
-                names = tuple(("stop", k) for k in range(rows.start, rows.stop)) if reading else ()
-                endpoints.batch = Batch(guided, names)
+                endpoints.batch = Batch(guided, range(rows.start, rows.stop) if i < warm else ())
                 e = predict(before[rows], level, states[rows])
                 heading[rows] = to_x0(e, before[rows], level.alpha)
                 anchors[rows] = ddim_step(before[rows], e, level.alpha, level.alpha_prev)
@@ -151,22 +145,19 @@ def interpolate(
                 offset[k] = trajectory.latents[len(levels) - i - 1] - anchors[k]
             anchors = anchors + offset
             live = [j for j in range(len(frames)) if j not in spans or spans[j].step <= i]
-            gates: set[Hashable] = {
-                name for b in way.bridges if b.step <= i for name in neighbours(b) if isinstance(name, int)
-            }
-            queue = _groups(frames, live, gates, spans, size)
+            queue = _groups(frames, live, size)
             while queue:
                 group = queue.pop(0)
                 try:
-                    x[group.rows] = drawn(group, i, level, offset)
+                    x[group] = drawn(group, i, level, offset)
                 except (RuntimeError, MemoryError) as error:
-                    if not out_of_memory(error) or len(group.rows) == 1:
+                    if not out_of_memory(error) or len(group) == 1:
                         raise
-                    size = len(group.rows) // 2
-                    queue = _groups(frames, [j for g in (group, *queue) for j in g.rows], gates, spans, size)
+                    size = len(group) // 2
+                    queue = _groups(frames, [j for rows in (group, *queue) for j in rows], size)
                     yield Step(0, chunk=size)
                     continue
-                yield Step(len(group.rows) * (1 + guided))
+                yield Step(len(group) * (1 + guided))
             if i < len(levels) - 1:
                 yield Step(0, state=State(i + 1, anchors, x, (heading, clean)))
     for k in range(len(stops)):
@@ -180,14 +171,10 @@ def evaluations(stops: int, frames: int, steps: int, guidance: float) -> int:
     return steps * (stops + frames) * (2 if guidance != 1 else 1)
 
 
-def _groups(
-    frames: Sequence[Between], live: Sequence[int], gates: set[Hashable], spans: dict[int, Bridge], size: int
-) -> list[_Group]:
-    """Frames by what they read, at most ``size`` together; those that others read (``gates``) go first."""
+def _groups(frames: Sequence[Between], live: Sequence[int], size: int) -> list[list[int]]:
+    """Frames that go through the U-Net together: of one segment, at most ``size``."""
     groups = []
-    for gated in (True, False):
-        chosen = sorted(j for j in live if (j in gates) == gated)
-        for (end, bridge), run in groupby(chosen, lambda j: (frames[j].end, spans.get(j))):
-            rows = list(run)
-            groups += [_Group(rows[k : k + size], end, bridge, gated) for k in range(0, len(rows), size)]
+    for _, run in groupby(live, lambda j: frames[j].end):
+        rows = list(run)
+        groups += [rows[k : k + size] for k in range(0, len(rows), size)]
     return groups

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,10 +18,10 @@ class Batch:
     """What the rows of one U-Net call are: [unprompted half | prompted half], or the prompted one alone."""
 
     guided: bool
-    keep: Sequence[Hashable] = ()
-    """Names under which the prompted rows' keys and values are kept, one a row."""
-    read: tuple[Hashable, Hashable] | None = None
-    """The two names that all prompted rows read, at ``t`` [rows]; None: ordinary attention."""
+    keep: Sequence[int] = ()
+    """Stops under whose numbers the prompted rows' keys and values are kept, one a row."""
+    read: tuple[int, int] | None = None
+    """The two stops that all prompted rows read, at ``t`` [rows]; None: ordinary attention."""
     t: Tensor | None = None
 
 
@@ -33,7 +33,7 @@ class Endpoints:
 
     def __init__(self, blend: Blend | None) -> None:
         self.blend = blend
-        self.kept: dict[str, dict[Hashable, KeysValues]] = {}  # layer to name to [1, h, m, d]
+        self.kept: dict[str, dict[int, KeysValues]] = {}  # layer to stop to [1, h, m, d]
         self.batch = Batch(False)
 
     def begin(self) -> None:
@@ -45,11 +45,11 @@ class Endpoints:
         plain = len(q) // 2 if batch.guided else 0
         if batch.keep and self.blend:
             layer = self.kept.setdefault(call.layer, {})
-            for row, name in enumerate(batch.keep, start=plain):
-                layer[name] = KeysValues(k[row : row + 1], v[row : row + 1])
+            for row, stop in enumerate(batch.keep, start=plain):
+                layer[stop] = KeysValues(k[row : row + 1], v[row : row + 1])
         if self.blend is None or batch.read is None or batch.t is None:
             return hooks.plain(call)
-        begin, end = (self.kept[call.layer][name] for name in batch.read)
+        begin, end = (self.kept[call.layer][stop] for stop in batch.read)
         between = self.blend(q[plain:], k[plain:], v[plain:], begin, end, batch.t)
         if not plain:
             return between

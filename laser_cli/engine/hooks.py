@@ -31,22 +31,32 @@ def plain(call: AttentionCall) -> Tensor:
     return F.scaled_dot_product_attention(call.q, call.k, call.v)
 
 
-class Processor:
-    """The library's attention with its inner product handed to ``attend``."""
+IMAGE = ".image"
+"""What the name of a layer's attention to an image prompt ends in."""
 
-    def __init__(self, layer: str, attend: Attend) -> None:
-        self.layer, self.attend = layer, attend
+
+class Processor:
+    """The library's attention with its inner product handed to ``attend``.
+
+    ``image`` has the keys' and values' projections of an image prompt (IP-Adapter), whose tokens then come beside the
+    text's, as (text, [image [b, 1, m, d]]): its attention is a call of its own, and added.
+    """
+
+    def __init__(self, layer: str, attend: Attend, image: Any = None) -> None:
+        self.layer, self.attend, self.image = layer, attend, image
 
     def __call__(
         self,
         attn: Any,
         hidden_states: Tensor,
-        encoder_hidden_states: Tensor | None = None,
+        encoder_hidden_states: Tensor | tuple[Tensor, list[Tensor]] | None = None,
         attention_mask: Tensor | None = None,
         temb: Tensor | None = None,
         **_: Any,
     ) -> Tensor:
-        residual, shape = hidden_states, hidden_states.shape
+        residual, shape, tokens = hidden_states, hidden_states.shape, None
+        if isinstance(encoder_hidden_states, tuple):
+            encoder_hidden_states, (tokens,) = encoder_hidden_states
         if attn.spatial_norm is not None:
             hidden_states = attn.spatial_norm(hidden_states, temb)
         if len(shape) == 4:
@@ -60,14 +70,12 @@ class Processor:
         def split(x: Tensor) -> Tensor:
             return x.unflatten(2, (attn.heads, -1)).transpose(1, 2)
 
-        call = AttentionCall(
-            self.layer,
-            encoder_hidden_states is not None,
-            split(attn.to_q(hidden_states)),
-            split(attn.to_k(context)),
-            split(attn.to_v(context)),
-        )
-        out = self.attend(call).transpose(1, 2).flatten(2).to(hidden_states.dtype)
+        q, cross = split(attn.to_q(hidden_states)), encoder_hidden_states is not None
+        out = self.attend(AttentionCall(self.layer, cross, q, split(attn.to_k(context)), split(attn.to_v(context))))
+        if tokens is not None and self.image.scale[0] != 0:
+            k, v = (split(to[0](tokens.flatten(1, 2))) for to in (self.image.to_k_ip, self.image.to_v_ip))
+            out = out + self.image.scale[0] * self.attend(AttentionCall(self.layer + IMAGE, True, q, k, v))
+        out = out.transpose(1, 2).flatten(2).to(hidden_states.dtype)
         out = attn.to_out[1](attn.to_out[0](out))
         if len(shape) == 4:
             out = out.transpose(1, 2).reshape(shape)
@@ -82,7 +90,10 @@ def attention(unet: Any, attend: Attend) -> Iterator[None]:
     before = dict(getattr(unet, "attn_processors", {}))
     try:
         if before:
-            unet.set_attn_processor({name: Processor(name.removesuffix(".processor"), attend) for name in before})
+            images = {name: old if hasattr(old, "to_k_ip") else None for name, old in before.items()}
+            unet.set_attn_processor(
+                {name: Processor(name.removesuffix(".processor"), attend, image) for name, image in images.items()}
+            )
         yield
     finally:
         if before:

@@ -50,6 +50,8 @@ class Model:
     offload: bool = False
     rows: int = field(default=0)
     second: SecondEncoder | None = None
+    unseen: Tensor | None = None
+    """Of a model that takes image prompts (engine.adapter): the tokens [1, m, d] of no picture."""
 
     @property
     def scale(self) -> int:
@@ -72,8 +74,10 @@ class Model:
 
         def predict(x: Tensor, level: Level, states: Tensor) -> Tensor:
             self.rows += len(x)
+            states, image = (states, None) if self.unseen is None else states.split(self._lengths(states), dim=1)
             text, more = (states, {}) if self.second is None else self._added(x, states)
-            out = self.unet(x.to(self.dtype), level.timestep, encoder_hidden_states=text.to(self.dtype), **more).sample
+            read = text.to(self.dtype) if image is None else (text.to(self.dtype), [image[:, None].to(self.dtype)])
+            out = self.unet(x.to(self.dtype), level.timestep, encoder_hidden_states=read, **more).sample
             return to_eps(out.float(), x, level.alpha, self.schedule.prediction)
 
         return predict
@@ -83,12 +87,21 @@ class Model:
         """Text states [n, l, d], float32; what goes past the tokenizer's length is cut (see ``cut_off``).
 
         Of an SDXL model the last row is the pooled embedding, filled up with zeros: so whatever is done to the states,
-        stored, blended, repeated, is done to it as well.
+        stored, blended, repeated, is done to it as well. So it is with the rows of an image prompt, which follow.
         """
+        states = self._encode(prompts)
+        return states if self.unseen is None else torch.cat([states, self.unseen.expand(len(states), -1, -1)], dim=1)
+
+    def _encode(self, prompts: Sequence[str]) -> Tensor:
         if self.second is not None:
             return self._encode_twice(prompts, self.second)
         with self._resident(self.text_encoder):
             return self.text_encoder(self._ids(self.tokenizer, prompts))[0].float()
+
+    def _lengths(self, states: Tensor) -> tuple[int, int]:
+        """Rows of the text, and of the image prompt behind it."""
+        image = 0 if self.unseen is None else self.unseen.shape[1]
+        return states.shape[1] - image, image
 
     def _ids(self, tokenizer: Any, prompts: Sequence[str]) -> Tensor:
         length = tokenizer.model_max_length

@@ -11,7 +11,7 @@ from typing import Any
 import typer
 import yaml
 
-from laser_cli.errors import BadInputError, NotFoundError
+from laser_cli.errors import BadInputError, NotFoundError, UsageError
 from laser_cli.presets_dir import presets_folder
 from laser_cli.settings.merge import Layer, check
 
@@ -50,6 +50,16 @@ def find_preset(name: str) -> Preset:
     near = get_close_matches(name, files, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(files)}, or a .yaml file"
     raise NotFoundError(f"there is no preset {name!r}", hint=hint)
+
+
+def chosen_preset(name: str | None, rerun: Path | None) -> Preset | None:
+    """The preset of a command line, if it names one; UsageError beside the output of a run that is repeated."""
+    if name is None:
+        return None
+    if rerun is not None:
+        why = "the record says every setting already"
+        raise UsageError("both --from and --preset", why=why, hint="leave one of them out")
+    return find_preset(name)
 
 
 def read_preset(path: Path, own: bool = False) -> Preset:

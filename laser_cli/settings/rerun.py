@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from laser_cli.errors import BadInputError
 from laser_cli.output.record import read_record
 from laser_cli.plan.schema import Plan
-from laser_cli.settings.inputs import sha256
+from laser_cli.settings.inputs import find_beside, recorded_picture
 from laser_cli.settings.merge import Layer, check
 from laser_cli.settings.schema import BESIDE
 
@@ -32,8 +32,7 @@ class Rerun:
 
     def find(self, name: str) -> Path | None:
         """An input by its recorded name, from the current folder or beside the output that carries the record."""
-        places = (Path(name), self.file.parent / name, self.file.parent / Path(name).name)
-        return next((path for path in places if path.is_file()), None)
+        return find_beside(name, self.file)
 
     def picture(self, given: Path | None) -> Path | None:
         """The picture that was animated, checked by its SHA-256; None where the run drew its first picture itself."""
@@ -42,15 +41,8 @@ class Rerun:
                 why = "it drew its first picture from the prompt"
                 raise BadInputError(f"the run in {self.file} had no picture", why=why, hint="leave the picture out")
             return None
-        path = given or self.find(self.image)
-        if path is None:
-            hint = "name it: laser animate IMAGE --from FILE"
-            raise BadInputError(f"there is no picture {self.image}", why=f"{self.file} was made from it", hint=hint)
-        if (found := sha256(path)) != self.input_sha256:
-            why = f"its SHA-256 is {found[:12]}…, the record has {str(self.input_sha256)[:12]}…"
-            hint = "the picture as it was, or a run of its own without --from"
-            raise BadInputError(f"{path} is not the picture that {self.file} was made from", why=why, hint=hint)
-        return path
+        again = "laser animate IMAGE --from FILE"
+        return recorded_picture(self.image, self.input_sha256, self.file, given, again=again)
 
 
 def read_rerun(file: Path) -> Rerun:

@@ -29,6 +29,9 @@ READS: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
 }
 
 
+Warn = Callable[[str], object]
+
+
 @dataclass(frozen=True)
 class Picture:
     """A finished frame: its place in the animation and (h, w, 3) uint8."""
@@ -71,7 +74,7 @@ def animate(
     report: Report = lambda rows: None,
     even_pace: bool = True,
     keeper: Keeper | None = None,
-    warn: Callable[[str], object] = lambda text: None,
+    warn: Warn = lambda text: None,
     glimpse: Glimpse | None = None,
 ) -> Iterator[Picture]:
     """Yields the plan's frames in order; with ``exact_first``, the picture itself, frame 0 is exactly that.
@@ -83,7 +86,7 @@ def animate(
     score = compose(model, plan, inversion)
     saved = keeper.load(model.device, len(score.frames)) if keeper else None
     if saved:
-        score = saved.timed(score)
+        score = replace(score, frames=saved.frames)
     elif even_pace and score.frames:
         score = paced(model, score, inversion, manner, report)
     places = _places(plan)
@@ -97,9 +100,9 @@ def animate(
     for step in render(model.unet, model.eps, levels, score, manner, saved.state if saved else None):
         report(step.rows)
         if step.chunk:
-            warn(f"out of memory: going on with {step.chunk} frames at a time (--chunk {step.chunk} begins with that)")
+            warn(fewer(step.chunk))
         if step.state and keeper:
-            keeper.keep(step.state, score)
+            keeper.keep(step.state, score.frames)
         if step.state and glimpse:
             glimpse.look(model, step.state, places.keyframes, places.frames)
         if step.drawn is None:
@@ -111,6 +114,11 @@ def animate(
                 picture = (picture + shares[due] * lost[0]).clamp(0, 1)
             yield Picture(due, to_array(picture))
             due += 1
+
+
+def fewer(chunk: int) -> str:
+    """What the user is told when memory ran out and the work goes on."""
+    return f"out of memory: going on with {chunk} frames at a time (--chunk {chunk} begins with that)"
 
 
 @torch.inference_mode()

@@ -59,9 +59,11 @@ def invert_picture(
     method: Method = "direct",
     input_sha256: str = "",
     report: Report = lambda rows: None,
+    states: Tensor | None = None,
 ) -> Inversion:
-    """Inverts a picture (sides multiples of ``model.scale``) under its prompt, at guidance 1."""
-    states, z = model.encode_prompts([prompt]), model.encode_picture(to_tensor(picture))
+    """Inverts a picture (sides multiples of ``model.scale``) under its prompt, or those ``states``, at guidance 1."""
+    states = model.encode_prompts([prompt]) if states is None else states
+    z = model.encode_picture(to_tensor(picture))
     latents, before = [z], model.rows
     for noisier in invert(model.eps, z, model.schedule.levels(steps), states, method):
         latents.append(noisier)

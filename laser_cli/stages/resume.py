@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from laser_cli.engine.render import Score, State
+from laser_cli.engine.between import Bridge
+from laser_cli.engine.render import Between, State
 
-FORMAT = "laser-render-1"
+FORMAT = "laser-render-2"
 EVERY = 10.0
 """Seconds between two savings: what a kill can cost at most, beside one step."""
 
 
 @dataclass(frozen=True)
 class Saved:
-    """A render's state with the times of its frames, which a draft had measured."""
+    """When a render's frames are and what is bridged, as drafts had measured; and how far it got, if it had begun."""
 
-    state: State
-    times: Sequence[float]
-
-    def timed(self, score: Score) -> Score:
-        """The score with these times in place of its own."""
-        return replace(score, frames=[replace(f, t=t) for f, t in zip(score.frames, self.times, strict=True)])
+    frames: list[Between]
+    bridges: list[Bridge]
+    state: State | None
 
 
 class Keeper:
@@ -47,13 +45,18 @@ class Keeper:
             return None
         if about.get("format") != FORMAT or about.get("fingerprint") != self.fingerprint:
             return None
-        if tensors.keys() != {"anchors", "frames", "times"} or len(tensors["frames"]) != frames:
+        if not {"times", "ends", "bridges"} <= tensors.keys() or len(tensors["times"]) != frames:
             return None
-        state = State(int(about["done"]), tensors["anchors"], tensors["frames"])
-        return Saved(state, tensors["times"].tolist())
+        times, ends, bridges = (tensors[key].tolist() for key in ("times", "ends", "bridges"))
+        state = State(int(about["done"]), tensors["anchors"], tensors["frames"]) if "anchors" in tensors else None
+        between = [Between(end, t) for end, t in zip(ends, times, strict=True)]
+        return Saved(between, [Bridge(*bridge) for bridge in bridges], state)
 
-    def keep(self, state: State, score: Score) -> None:
-        """Saves, if the last time is long enough ago; a kill leaves the old file or the new one."""
+    def keep(self, state: State | None, frames: Sequence[Between], bridges: Sequence[Bridge] = ()) -> None:
+        """Saves, if the last time is long enough ago; a kill leaves the old file or the new one.
+
+        Without a state: when the frames are, before the first step.
+        """
         if self.clock() - self.last < EVERY:
             return
         from safetensors.torch import save_file
@@ -61,11 +64,13 @@ class Keeper:
         from laser_cli.output.atomic import staged
 
         tensors = {
-            "anchors": state.anchors.cpu().contiguous(),
-            "frames": state.frames.cpu().contiguous(),
-            "times": torch.tensor([f.t for f in score.frames], dtype=torch.float64),
+            "times": torch.tensor([f.t for f in frames], dtype=torch.float64),
+            "ends": torch.tensor([f.end for f in frames], dtype=torch.int64),
+            "bridges": torch.tensor([(b.first, b.last, b.step) for b in bridges], dtype=torch.int64).view(-1, 3),
         }
-        about = {"format": FORMAT, "fingerprint": self.fingerprint, "done": str(state.done)}
+        if state:
+            tensors |= {"anchors": state.anchors.cpu().contiguous(), "frames": state.frames.cpu().contiguous()}
+        about = {"format": FORMAT, "fingerprint": self.fingerprint, "done": str(state.done if state else 0)}
         with staged(self.path) as part:
             save_file(tensors, part, metadata=about)
         self.last = self.clock()

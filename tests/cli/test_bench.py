@@ -1,8 +1,11 @@
 """`laser bench` prints figures and never judges by its exit code."""
 
 import json
+import re
 import subprocess
 import sys
+
+from laser_cli.storybook.critic import FOLDER
 
 
 def bench(*arguments):
@@ -25,7 +28,9 @@ def test_speed_prints_one_versioned_object():
 def test_plan_prints_a_table():
     done = bench("plan", "--items", "30")
     assert done.returncode == 0, done.stderr
-    assert "target" in done.stdout
+    rows = done.stdout.splitlines()
+    assert "target" in done.stdout and all(re.search(r" of \d", row) for row in rows)
+    assert any(row.startswith("open domain: stages in order, rules") for row in rows)
 
 
 def test_storybook_prints_figures_and_writes_a_sheet(tmp_path):
@@ -35,3 +40,18 @@ def test_storybook_prints_figures_and_writes_a_sheet(tmp_path):
     assert {"VAE round trip, scenes", "VAE round trip, puppets", "inversion in 50 steps, re-generated"} <= set(figures)
     assert figures["VAE round trip, scenes"]["value"] > 20
     assert (tmp_path / "sheet.png").stat().st_size > 1000
+
+
+def test_interpolate_prints_a_table_or_says_what_it_lacks():
+    arguments = ("--items", "1", "--frames", "3", "--steps", "1", "--methods", "outer,text", "--no-whole")
+    done = bench("interpolate", *arguments)
+    if not (FOLDER / "config.json").is_file():
+        assert done.returncode == 3 and "critic" in done.stderr and "bench interpolate" in done.stderr
+        return
+    assert done.returncode == 0, done.stderr
+    assert "outer, even" in done.stdout and "dissolve, uniform" in done.stdout and "target" in done.stdout
+
+
+def test_interpolate_knows_its_methods():
+    done = bench("interpolate", "--methods", "outer,magic")
+    assert done.returncode == 2 and "magic" in done.stderr and not done.stdout

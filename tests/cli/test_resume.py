@@ -1,5 +1,6 @@
 """`--resume`: a render that was killed goes on, to the very bytes of an unbroken one."""
 
+import json
 import os
 import random
 import signal
@@ -23,8 +24,8 @@ def test_what_was_broken_off_goes_on_to_the_same_bytes(laser, tmp_path, monkeypa
     assert laser(*RUN, "-o", whole)[0] == 0
     keep, saved = resume.Keeper.keep, []
 
-    def broken_off(self, state, score):
-        keep(self, state, score)
+    def broken_off(self, state, *course):
+        keep(self, state, *course)
         saved.append(state.done)
         if len(saved) == 3:
             raise KeyboardInterrupt
@@ -33,11 +34,45 @@ def test_what_was_broken_off_goes_on_to_the_same_bytes(laser, tmp_path, monkeypa
         patched.setattr(resume.Keeper, "keep", broken_off)
         assert laser(*RUN, "-o", broken)[0] == 130
     assert not broken.exists() and saved == [1, 2, 3]
-    monkeypatch.setattr(resume.Keeper, "keep", lambda self, state, score: saved.append(state.done))
+    monkeypatch.setattr(resume.Keeper, "keep", lambda self, state, *course: saved.append(state.done))
     assert laser(*RUN, "-o", broken)[0] == 0
     assert saved == [1, 2, 3, 4, 5], "finished steps were done again"
     assert broken.read_bytes() == whole.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.mp4", "whole.mp4"]
+
+
+def test_an_interpolation_goes_on_too_and_drafts_nothing_again(laser, tmp_path, monkeypatch):
+    monkeypatch.setattr(resume, "EVERY", 0.0)
+    run = ["interpolate", str(COTTAGE), "a cat", "--steps", 3, "--frames", 12, "--size", 64]
+    run += ["--dtype", "float32", "--resume", "--guidance", 1]
+    whole, broken = tmp_path / "whole.gif", tmp_path / "broken.gif"
+    assert laser(*run, "-o", whole)[0] == 0
+    keep, saved = resume.Keeper.keep, []
+
+    def breaks_off(after):
+        def kept(self, state, *course):
+            keep(self, state, *course)
+            saved.append(state.done if state else 0)
+            if saved[-1] == after:
+                raise KeyboardInterrupt
+
+        return kept
+
+    for after in (0, 1):  # once when the drafts are done, once after the first step
+        monkeypatch.setattr(resume.Keeper, "keep", breaks_off(after))
+        assert laser(*run, "-o", broken)[0] == 130
+    monkeypatch.setattr(resume.Keeper, "keep", breaks_off(-1))
+    code, stdout, _ = laser(*run, "-o", broken, "--json")
+    assert code == 0 and saved == [0, 1, 2], "something was done again"
+    # 3 to invert the picture; of 3 steps 2 are left
+    assert json.loads(stdout)["evaluations"] == 3 + 2 * 12
+    assert broken.read_bytes() == whole.read_bytes()
+    monkeypatch.setattr(resume.Keeper, "keep", breaks_off(1))
+    assert laser(*run, "-o", broken)[0] == 130
+    monkeypatch.setattr(resume.Keeper, "keep", breaks_off(-1))
+    assert laser(*run, "-o", broken, "--seed", 1)[0] == 0
+    assert saved[-4:] == [1, 0, 1, 2], "another run's state was used"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.gif", "whole.gif"]
 
 
 def test_resume_needs_a_file(laser, tmp_path):

@@ -177,6 +177,38 @@ def test_a_bridge_spans_a_jump_evenly_and_costs_less(tiny):
     assert max(gaps) < 2 * sorted(gaps)[len(gaps) // 2]
 
 
+def test_a_bridge_leaves_the_stops_and_all_other_frames_as_they_are(tiny):
+    frames = [
+        Between(1, 0.0),
+        Between(1, 0.2),
+        *[Between(1, 0.5)] * 3,
+        Between(1, 0.8),
+        Between(1, 1.0),
+        Between(2, 0.5),
+    ]
+    manner, blend = Manner(3.0, 0.5), blend_of("outer")
+    plain_keys, plain = finished(tiny, way(frames), manner, blend)
+    for step in (1, 3):
+        keys, drawn = finished(tiny, way(frames, (Bridge(2, 4, step),)), manner, blend)
+        for j in (0, 1, 5, 6, 7):
+            assert torch.allclose(drawn[j], plain[j], atol=1e-4)
+        assert all(torch.allclose(keys[k], plain_keys[k], atol=1e-4) for k in keys)
+        assert torch.allclose(drawn[0], keys[0], atol=1e-4) and torch.allclose(drawn[6], keys[1], atol=1e-4)
+        assert not torch.allclose(drawn[3], plain[3], atol=1e-2)
+
+
+def test_several_runs_between_the_same_stops_are_those_drawn_alone(tiny):
+    runs = [[Between(1, t) for t in (0.2, 0.5, 0.5, 0.9)], [Between(1, t) for t in (0.1, 0.4, 0.7)]]
+    manner, blend = Manner(3.0, 0.5), blend_of("outer")
+    spans = [(Bridge(1, 3, 2),), (Bridge(0, 1, 2),)]
+    beside = (*spans[0], Bridge(4, 5, 2))
+    drawn = finished(tiny, way([*runs[0], *runs[1]], beside, 2), manner, blend)[1]
+    alone = [
+        x for run, span in zip(runs, spans, strict=True) for x in finished(tiny, way(run, span, 2), manner, blend)[1]
+    ]
+    assert all(torch.allclose(a, b, atol=1e-4) for a, b in zip(drawn, alone, strict=True))
+
+
 def test_a_bridge_may_end_at_the_stops(tiny):
     frames = [Between(1, 0.5), Between(2, 0.4), Between(2, 0.6)]
     _, drawn = finished(tiny, way(frames, (Bridge(1, 2, 1),)), Manner(3.0), blend_of("outer"))

@@ -21,8 +21,7 @@ SIZE = (16, 16)
 QUICK = Approach(steps=3, manner=Manner(9.0, 0.5))
 
 
-@pytest.fixture(scope="module")
-def tiny():
+def tiny_model():
     """A random model in Stable Diffusion's layout, with the storybook's tokenizer."""
     torch.manual_seed(0)
     tokenizer = CLIPTokenizer.from_pretrained(WEIGHTS / "tokenizer")
@@ -55,6 +54,11 @@ def tiny():
     schedule = Schedule.from_config({"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"})
     parts = (unet.eval(), vae.eval(), CLIPTextModel(text).eval(), tokenizer, schedule)
     return Model("tiny", "1", *parts, torch.device("cpu"), torch.float32)
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    return tiny_model()
 
 
 @pytest.fixture(scope="module")

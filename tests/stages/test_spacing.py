@@ -82,7 +82,7 @@ def test_a_jump_is_found_bridged_and_not_halved_for_ever():
     assert sum(asked) < 16  # twenty more rounds were allowed
     course = even(24, profiles, 25)
     (bridge,) = course.bridges
-    assert bridge.last - bridge.first + 1 >= 12 and bridge.step == 12
+    assert bridge.last - bridge.first + 1 >= 12 and bridge.step == 17
     left, right = course.frames[bridge.first - 1], course.frames[bridge.last + 1]
     assert left.t < 0.37 < right.t < left.t + 0.06
     assert all(left.t < course.frames[j].t < right.t for j in range(bridge.first, bridge.last + 1))

@@ -1,0 +1,211 @@
+"""`laser bench interpolate`: every method, baseline and spacing on pairs of storybook items with a known in-between."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from laser_cli.engine.between import evaluations
+from laser_cli.engine.models import Model
+from laser_cli.engine.render import Between
+from laser_cli.errors import NotFoundError, UsageError
+from laser_cli.measure.figures import Figure
+from laser_cli.measure.interpolations_cost import Cost, chain_of, costs, course_of
+from laser_cli.measure.interpolations_pairs import ASPECTS, Pair, sample_pairs
+from laser_cli.measure.interpolations_scores import GRID, Score, Summary, maps_of, score, summary
+from laser_cli.stages.distances import by_critic
+from laser_cli.stages.interpolate import Approach, Chain, Course, draw
+from laser_cli.stages.invert import to_tensor
+from laser_cli.stages.spacing import drafting
+from laser_cli.storybook.critic import FOLDER, Critic, load_critic
+
+METHODS: dict[str, Approach] = {
+    "outer": Approach("outer"),
+    "outer-unfused": Approach("outer", fused=False),
+    "inner": Approach("inner"),
+    "inner-unfused": Approach("inner", fused=False),
+    "text": Approach("text"),
+    "denoise": Approach("denoise"),
+}
+"""Methods with a U-Net of their own; a cross-dissolve and the world's own in-betweens always stand beside them."""
+SPACINGS = ("even", "beta", "uniform")
+DISSOLVE, WORLD = ("dissolve", "uniform"), ("the world's own", "uniform")
+BASELINES = ("text", "denoise")
+UNITS = {"even": "%", "clear": "%", "seconds": "s"}
+Say = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method at one spacing: what its ways are worth, and what a frame of them costs."""
+
+    method: str
+    spacing: str
+    worth: Summary
+    cost: Cost | None = None
+
+
+def bench_interpolations(
+    model: Model,
+    critic: Critic,
+    count: int = 100,
+    frames: int = 7,
+    steps: int = 10,
+    methods: Sequence[str] = tuple(METHODS),
+    seed: int = 0,
+    aspects: Sequence[str] = tuple(ASPECTS),
+    say: Say = lambda text: None,
+) -> tuple[list[Row], list[Figure]]:
+    """A row for every method and spacing, and the figures that have targets (all but memory)."""
+    pairs, critic = sample_pairs(count, seed, aspects), critic.to(model.device)
+    ways = {name: replace(METHODS[name], steps=steps) for name in methods}
+    say(f"{count} pairs, {count * work(frames, ways.values()):,} U-Net evaluations")
+    scores: dict[tuple[str, str], list[Score]] = defaultdict(list)
+    begin = time.perf_counter()
+    for n, pair in enumerate(pairs):
+        for kind, told in scores_of(model, critic, pair, n, frames, ways):
+            scores[kind].append(told)
+        left = (time.perf_counter() - begin) / (n + 1) * (count - n - 1) / 60
+        if n == 0 or (n + 1) % max(1, count // 20) == 0:
+            say(f"{n + 1} of {count} pairs, about {left:.0f} min left")
+    say("costs")
+    spent = costs(model, ways)
+    # what the world draws is the reference itself
+    reference = torch.cat([told.features for told in scores[WORLD]])
+    rows = [Row(*kind, summary(told, reference), spent.get(kind)) for kind, told in scores.items()]
+    return rows, figures(rows)
+
+
+def needed_critic(frames: int, folder: Path = FOLDER) -> Critic:
+    """The critic that reads the pictures; NotFoundError without one, UsageError for too few frames to read."""
+    if frames < 3:
+        raise UsageError("--frames 3 or more", why="the stops of a pair are two of them, what lies between is measured")
+    try:
+        return load_critic(folder)
+    except NotFoundError as error:
+        why = "laser bench interpolate measures every picture by it: distances, truth and what is read from it"
+        raise NotFoundError(error.what, why=why, hint=error.hint) from error
+
+
+def work(frames: int, ways: Iterable[Approach]) -> int:
+    """U-Net evaluations of a pair, at most."""
+    return sum(
+        evaluations(2, (frames - 2) * len(SPACINGS), way.steps, way.manner.guidance)
+        + drafting(1, frames, way.steps, way.manner.guidance)
+        for way in ways
+    )
+
+
+@torch.inference_mode()
+def scores_of(
+    model: Model, critic: Critic, pair: Pair, seed: int, frames: int, ways: dict[str, Approach]
+) -> Iterator[tuple[tuple[str, str], Score]]:
+    """The scores of one pair by (method, spacing), the cross-dissolve's and the world's own among them."""
+    truth = maps_of(critic, pair.truth(GRID, model.size))
+    times = [j / (frames - 1) for j in range(frames)]
+    distance = by_critic(critic)
+    for name, approach in ways.items():
+        chain = chain_of(model, approach, pair.prompts, seed)
+        courses = {spacing: course_of(model, chain, approach, frames, spacing, distance) for spacing in SPACINGS}
+        pictures = drawn(model, chain, approach, list(courses.values()))
+        for spacing, way in zip(courses, pictures, strict=True):
+            yield (name, spacing), score(critic, way, truth)
+    begin, end = pictures[0][0], pictures[0][-1]
+    faded = torch.stack([torch.lerp(begin, end, t) for t in times])
+    yield DISSOLVE, score(critic, faded, truth)
+    yield WORLD, score(critic, pair.truth(times, model.size), truth)
+
+
+def drawn(model: Model, chain: Chain, approach: Approach, courses: Sequence[Course]) -> list[Tensor]:
+    """Several courses between the same two stops, drawn beside each other: [n, 3, h, w] each, stops included."""
+    together: list[Between] = []
+    bridges = []
+    for course in courses:
+        bridges += [replace(b, first=b.first + len(together), last=b.last + len(together)) for b in course.bridges]
+        together += course.frames
+    whole = Course(together, (0, len(together) + 1), bridges)
+    pictures = torch.cat([to_tensor(picture.array) for picture in draw(model, chain, approach, whole)])
+    ways, at = [], 1
+    for course in courses:
+        ways.append(torch.cat([pictures[:1], pictures[at : at + len(course.frames)], pictures[-1:]]))
+        at += len(course.frames)
+    return ways
+
+
+def read_methods(text: str | None) -> tuple[str, ...]:
+    """The methods of a list with commas; all for none. UsageError for one that there is not."""
+    if text is None:
+        return tuple(METHODS)
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    for name in names:
+        if name not in METHODS:
+            raise UsageError(f"unknown method {name!r}", hint=", ".join(METHODS))
+    return names
+
+
+def figures(rows: Sequence[Row]) -> list[Figure]:
+    """What was promised of fused outer with even spacing, beside the baselines as they are published (uniform in t)."""
+    by = {(row.method, row.spacing): row for row in rows}
+    ours, plain = by.get(("outer", "even")), by.get(("outer", "uniform"))
+    if ours is None or plain is None:
+        return []
+    told = []
+    others = [by[name, "uniform"].worth for name in BASELINES if (name, "uniform") in by]
+    if others:
+        against = " and ".join(name for name in BASELINES if (name, "uniform") in by)
+        least = {key: min(getattr(o, key) for o in others) for key in ("consistency", "frechet", "truth")}
+        for what, key in (
+            ("consistency", "consistency"),
+            ("Frechet distance", "frechet"),
+            ("distance to truth", "truth"),
+        ):
+            ratio = getattr(ours.worth, key) / least[key] if least[key] > 0 else float("inf")
+            told.append(Figure(f"{what}: outer, even / the best of {against}", ratio, "x", 1.0))
+        more = ours.worth.smoothness - max(o.smoothness for o in others)
+        told.append(Figure(f"smoothness: outer, even, over the best of {against}", more, "", 0.0, "higher"))
+    gained = ours.worth.smoothness - plain.worth.smoothness
+    told.append(Figure("smoothness: outer, even, over outer, uniform", gained, "", 0.0, "higher"))
+    told.append(Figure("pairs with largest / median <= 2: outer, even", ours.worth.even, "%", 80.0, "higher"))
+    if plain.cost and ours.cost:
+        told.append(Figure("evaluations / published code: outer, uniform", plain.cost.against_published, "x", 0.4))
+        told.append(Figure("evaluations / published code: outer, even", ours.cost.against_published, "x"))
+    return told
+
+
+def as_figures(rows: Sequence[Row]) -> list[Figure]:
+    """Every cell of the table."""
+    cells = []
+    for row in rows:
+        cells += [
+            Figure(f"{row.method}, {row.spacing}: {f.name}", getattr(part, f.name), UNITS.get(f.name, ""))
+            for part in (row.worth, row.cost)
+            if part is not None
+            for f in fields(part)
+        ]
+    return cells
+
+
+COLUMNS = ("smooth", "step", "largest", "even %", "Frechet", "untrue", "clear %", "evals", "s")
+LEGEND = """\
+smooth: 1 - Gini of the neighbours' distances; step: their mean (consistency); largest: the largest / the median;
+even %: ways where that is at most 2; Frechet: to the world's own in-betweens; untrue: distance to the nearest of these;
+clear %: in-betweens read as one subject; evals, s: U-Net evaluations and seconds a frame, at 24 frames"""
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Method by measure, in plain text."""
+    wide = max(len(f"{row.method}, {row.spacing}") for row in rows)
+    lines = [" " * wide + "".join(f"{name:>9}" for name in COLUMNS)]
+    for row in rows:
+        w, c = row.worth, row.cost
+        cells = [f"{v:9.3f}" for v in (w.smoothness, w.consistency)]
+        cells += [f"{w.largest:9.2f}", f"{w.even:9.0f}", f"{w.frechet:9.3f}", f"{w.truth:9.3f}", f"{w.clear:9.0f}"]
+        cells += [f"{c.evaluations:9.1f}", f"{c.seconds:9.2f}"] if c else [f"{'-':>9}"] * 2
+        lines.append(f"{row.method + ', ' + row.spacing:<{wide}}" + "".join(cells))
+    return "\n".join([*lines, LEGEND])

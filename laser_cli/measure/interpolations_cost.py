@@ -1,0 +1,106 @@
+"""What an interpolation costs: U-Net evaluations, time and memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from laser_cli.engine.models import Model, load_model
+from laser_cli.measure.figures import Figure
+from laser_cli.measure.speed import SOURCE, TARGET
+from laser_cli.stages.distances import Distance, rms
+from laser_cli.stages.interpolate import Approach, Asked, Chain, Course, draw, prepare
+from laser_cli.stages.spacing import by_beta, even, measure, uniform
+
+FRAMES = 24
+"""At which costs are measured."""
+Say = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one frame: U-Net evaluations and seconds, drafts and stops included; and the former beside AID's own code."""
+
+    evaluations: float
+    seconds: float
+    against_published: float
+
+
+def published(frames: int, steps: int) -> int:
+    """U-Net evaluations of AID's code: three rows of both halves for every frame but the ends."""
+    return 6 * (frames - 2) * steps
+
+
+def chain_of(model: Model, approach: Approach, prompts: Sequence[str] = (SOURCE, TARGET), seed: int = 0) -> Chain:
+    """Prompts as stops, at the model's own size."""
+    return prepare(model, [Asked(prompt) for prompt in prompts], approach, (seed,), (model.size, model.size))
+
+
+def course_of(
+    model: Model, chain: Chain, approach: Approach, frames: int, spacing: str, distance: Distance = rms
+) -> Course:
+    """When the frames between two stops are; beta as AID recommends it, a = b = steps."""
+    if spacing == "beta":
+        return by_beta(frames, 1, float(approach.steps), float(approach.steps))
+    profiles = measure(model, chain, approach, frames, distance) if spacing == "even" else None
+    return even(frames, profiles, approach.steps) if profiles else uniform(frames, 1)
+
+
+def costs(model: Model, ways: Mapping[str, Approach], frames: int = FRAMES) -> dict[tuple[str, str], Cost]:
+    """By (method, spacing): an animation of each, drawn whole. Beta spacing does the work of uniform spacing."""
+    told: dict[tuple[str, str], Cost] = {}
+    for name, approach in ways.items():
+        chain = chain_of(model, approach)
+        for spacing in ("even", "uniform"):
+            rows, begin = model.rows, time.perf_counter()
+            for _ in draw(model, chain, approach, course_of(model, chain, approach, frames, spacing)):
+                pass
+            rows, seconds = model.rows - rows, time.perf_counter() - begin
+            whole = published(frames, approach.steps)
+            told[name, spacing] = Cost(rows / frames, seconds / frames, rows / whole)
+        told[name, "beta"] = told[name, "uniform"]
+    return told
+
+
+def memory(model: str, say: Say = lambda text: None, short: int = 50, long: int = 1000) -> list[Figure]:
+    """Peak memory of two interpolations of different length, each in a process of its own."""
+    peaks = []
+    for frames in (short, long):
+        say(f"memory at {frames:,} frames")
+        told = subprocess.run(
+            [sys.executable, "-m", "laser_cli.measure.interpolations_cost", model, str(frames)],
+            stdout=subprocess.PIPE,
+            check=True,
+            text=True,
+        )
+        peaks.append(json.loads(told.stdout)["peak_mib"])
+    return [
+        Figure(f"peak memory at {long:,} frames / at {short}", peaks[1] / peaks[0], "x", 1.1),
+        Figure(f"peak memory at {short} frames", peaks[0], "MiB"),
+        Figure(f"peak memory at {long:,} frames", peaks[1], "MiB"),
+    ]
+
+
+def _peak(name: str, frames: int) -> float:
+    """Peak memory in MiB of an evenly spaced interpolation at two steps: resident, or the card's where there is one."""
+    model = load_model(name)
+    approach = Approach(steps=2)
+    chain = chain_of(model, approach)
+    for _ in draw(model, chain, approach, course_of(model, chain, approach, frames, "even")):
+        pass
+    if model.device.type == "cuda":
+        return torch.cuda.max_memory_allocated(model.device) / 2**20
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+if __name__ == "__main__":
+    print(json.dumps({"peak_mib": _peak(sys.argv[1], int(sys.argv[2]))}))
