@@ -18,7 +18,6 @@ def critic(request, tmp_path, monkeypatch):
 
 
 def test_auto_is_the_critic_for_storybook_where_there_is_one(critic):
-    assert choose_distance(None, "storybook") == choose_distance("auto", "storybook")
     assert choose_distance("auto", "storybook") == ("critic" if critic else "pixels")
     assert choose_distance("auto", "owner/name") == "pixels"
 

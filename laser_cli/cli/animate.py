@@ -33,6 +33,7 @@ def animate(
     chunk: a.Chunk = None,
     exact_first: a.ExactFirst = None,
     even_pace: a.EvenPace = None,
+    distance: a.Distance = None,
     waypoints: a.Waypoints = None,
     fps: a.Fps = None,
     loop: a.Loop = None,

@@ -113,6 +113,16 @@ EvenPace = Annotated[
     ),
 ]
 
+Distance = Annotated[
+    str | None,
+    option(
+        DRAWING,
+        "What even pace or spacing measures by: pixels, features (the model's own), critic (storybook's), lpips, or a "
+        "CLIP in a folder or the hub's cache. (default: auto, the critic for storybook, else pixels)",
+        "--distance",
+        metavar="auto|pixels|features|critic|lpips|clip:FOLDER",
+    ),
+]
 Waypoints = Annotated[
     bool | None,
     option(

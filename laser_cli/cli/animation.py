@@ -74,6 +74,7 @@ def prepare(console: Console, watch: Watch, model: Model, job: Job, keeper: Keep
     from laser_cli.engine.render import Manner
     from laser_cli.settings import timing
     from laser_cli.stages.animate import animate as draw
+    from laser_cli.stages.distances import find_distance
 
     request, settings = job.request, job.settings
     with watch.stage("first picture", model):
@@ -83,10 +84,11 @@ def prepare(console: Console, watch: Watch, model: Model, job: Job, keeper: Keep
     warn_picture(console, model, inversion, picture)
     manner = Manner(settings.guidance, settings.warmup, settings.chunk)
     first = picture if settings.exact_first else None
+    distance = find_distance(settings.distance, model) if settings.even_pace else None
     size = (picture.shape[1], picture.shape[0])
 
     def pictures(report: Report, glimpse: Glimpse | None) -> Iterator[np.ndarray]:
-        aids = (report, settings.even_pace, keeper, console.warn, glimpse)
+        aids = (report, distance, keeper, console.warn, glimpse)
         return (drawn.array for drawn in draw(model, request.plan, inversion, manner, first, *aids))
 
     def told() -> dict[str, Any]:

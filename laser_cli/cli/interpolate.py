@@ -31,7 +31,7 @@ def interpolate(
     frames: o.Frames = None,
     at: o.At = None,
     spacing: o.Spacing = None,
-    distance: o.Distance = None,
+    distance: a.Distance = None,
     alpha: o.Alpha = None,
     beta: o.Beta = None,
     steps: o.Steps = None,

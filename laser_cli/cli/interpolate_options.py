@@ -133,16 +133,6 @@ Spacing = Annotated[
         "uniform.",
     ),
 ]
-Distance = Annotated[
-    str | None,
-    option(
-        DRAWING,
-        "What even spacing measures by: pixels, features (the model's own), critic (storybook's), lpips, or a CLIP in "
-        "a folder or the hub's cache. (default: auto, the critic for storybook, else pixels)",
-        "--distance",
-        metavar="auto|pixels|features|critic|lpips|clip:FOLDER",
-    ),
-]
 Alpha = Annotated[
     float | None, option(DRAWING, "Of beta spacing. (default: the steps)", "--alpha", min=1e-6, max=10_000)
 ]

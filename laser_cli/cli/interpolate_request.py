@@ -88,7 +88,6 @@ def read_request(params: Mapping[str, Any], console: Console) -> Request:
         )
     if said_seeds and every:
         notes += ("all stops are pictures, whose noise is found: --seed changes nothing",)
-    interpolation = _measured(interpolation, params["distance"] or values.get("distance"), settings.model, bool(rerun))
     if params["guides"]:
         interpolation = _guided(console, interpolation, settings.seed, params)
     own = preset.path if preset and preset.own else None
@@ -104,15 +103,6 @@ def read_request(params: Mapping[str, Any], console: Console) -> Request:
         images.pictures,
         revision if rerun and layer and settings.model == layer.values["model"] else None,
     )
-
-
-def _measured(i: Interpolation, distance: str | None, model: str, rerun: bool) -> Interpolation:
-    """The interpolation with the distance that its even spacing measures by; a record keeps its own."""
-    from laser_cli.settings.distance import choose_distance
-
-    if i.spacing != "even" or i.method == "dissolve" or i.at is not None or (rerun and distance is None):
-        return i
-    return i.model_copy(update={"distance": choose_distance(distance, model)})
 
 
 def _guided(console: Console, i: Interpolation, seed: int, params: Mapping[str, Any]) -> Interpolation:

@@ -177,7 +177,7 @@ def _course(
         return chain, spacing.by_beta(settings.frames, segments, a, b), None
     if i.spacing == "even":
         with watch.stage("drafts", model), console.progress(costs["drafts"], "drafting") as bar:
-            distance = find_distance(i.distance, model)
+            distance = find_distance(settings.distance, model)
             profiles = spacing.measure(model, chain, approach, settings.frames, distance, bar.advance)
         if profiles:
             course = spacing.even(settings.frames, profiles, settings.steps)

@@ -164,15 +164,17 @@ def opened(console: Console, watch: Watch, job: Job) -> Model:
 
 
 def placed(settings: Settings, folder: Path | None) -> Settings:
-    """The settings with size, device and precision as this model and machine have them."""
+    """The settings with size, distance, device and precision as this model and machine have them."""
     from laser_cli.engine.models import choose_device, choose_dtype
+    from laser_cli.settings.distance import choose_distance
     from laser_cli.settings.estimate import read_shape
 
     shape = read_shape(folder) if folder else None
     device = choose_device(settings.device)
     dtype = str(choose_dtype(settings.dtype, device)).removeprefix("torch.")
     size = settings.size or (shape.side if shape else None)
-    return settings.model_copy(update={"size": size, "device": str(device), "dtype": dtype})
+    distance = choose_distance(settings.distance, settings.model)
+    return settings.model_copy(update={"size": size, "distance": distance, "device": str(device), "dtype": dtype})
 
 
 def size_of(picture: np.ndarray | None, side: int, scale: int) -> tuple[int, int]:

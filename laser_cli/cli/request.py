@@ -77,6 +77,8 @@ def read_request(params: Mapping[str, Any], console: Console) -> Request:
         said(params),
     ]
     settings = merge(*(layer for layer in layers if layer))
+    if params["distance"] is not None and not settings.even_pace:
+        raise UsageError("--distance would do nothing here", why="without an even pace nothing is measured")
     prompt = params["prompt"]
     if rerun and prompt is None and plan_file is None:
         prompt = rerun.plan.source

@@ -7,7 +7,7 @@ frames are drawn (PnPInversion, ICLR 2024); ``fixed-point`` refines every step f
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import torch
@@ -35,6 +35,11 @@ class Trajectory:
     @property
     def noise(self) -> Tensor:
         return self.latents[-1:]
+
+    def every(self, stride: int) -> Trajectory:
+        """The same way in longer steps: at every stride-th level from the noise on, and clean (schedule.every)."""
+        kept = torch.cat([self.latents[:1], self.latents[1:].flip(0)[::stride].flip(0)])
+        return replace(self, latents=kept)
 
 
 def invert(

@@ -118,12 +118,11 @@ def evaluations(settings: Settings, plan: Plan, *, drawn_first: bool, inverted: 
     from laser_cli.stages import pacing
 
     guided = 2 if settings.guidance != 1 else 1
-    segments = len(plan.segments)
-    paced = settings.even_pace and plan.total_frames > segments + 1
+    way = (len(plan.segments), plan.total_frames, settings.steps, settings.guidance)
     stages = {
         "first_picture": settings.steps * guided if drawn_first else 0,
         "inversion": invert.evaluations(settings.steps, settings.method) if inverted else 0,
-        "pacing": pacing.evaluations(segments, settings.steps, settings.guidance) if paced else 0,
+        "pacing": pacing.evaluations(*way) if settings.even_pace else 0,
         "rendering": render.evaluations(plan.total_frames, settings.steps, settings.guidance),
     }
     return {**stages, "total": sum(stages.values())}

@@ -9,12 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from laser_cli.errors import BadInputError, LaserError
 from laser_cli.output.record import read_record
 from laser_cli.plan.schema import Planner
-from laser_cli.settings.distance import NAMED
 from laser_cli.settings.merge import Layer, check
 from laser_cli.settings.presets import Preset
 from laser_cli.settings.schema import BESIDE, LARGEST_SEED, Settings
 
-SHARED = ("frames", "steps", "guidance", "warmup", "size", "chunk", "exact_first", "offload")
+SHARED = ("frames", "steps", "guidance", "warmup", "size", "chunk", "exact_first", "distance", "offload")
 PLAYING = ("fps", "loop", "bounce", "hold_first", "hold_last", "quality", "palette", "codec", "still")
 TRANSLATED = ("even_pace", "seed")
 """Settings of animations that an interpolation has by other names."""
@@ -70,7 +69,6 @@ class Interpolation(BaseModel):
     adapter: Adapter | None = None
     embeddings: Literal["lerp", "slerp"] = "lerp"
     spacing: Literal["even", "beta", "uniform"] = "even"
-    distance: Annotated[str, Field(pattern=NAMED)] = "pixels"
     alpha: Annotated[float, Field(gt=0, le=10_000)] | None = None
     beta: Annotated[float, Field(gt=0, le=10_000)] | None = None
     seeds: Annotated[tuple[Annotated[int, Field(ge=0, le=LARGEST_SEED)], ...], Field(min_length=1)] = (0,)

@@ -38,6 +38,7 @@ class Settings(BaseModel):
     chunk: Annotated[int, Field(ge=1, le=1024)] = 12
     exact_first: bool = True
     even_pace: bool = True
+    distance: Annotated[str, Field(min_length=1)] = "auto"
     waypoints: bool = True
 
     fps: Annotated[float, Field(ge=0.1, le=240)] = 12.0

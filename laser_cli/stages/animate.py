@@ -15,8 +15,9 @@ from laser_cli.engine.sample import denoise
 from laser_cli.engine.schedule import noise_like
 from laser_cli.plan.easing import ease
 from laser_cli.plan.schema import Plan
+from laser_cli.stages.distances import Distance, rms
 from laser_cli.stages.invert import Inversion, Report, to_array, to_tensor
-from laser_cli.stages.pacing import draft, even
+from laser_cli.stages.pacing import paced
 from laser_cli.stages.preview import Glimpse
 from laser_cli.stages.resume import Keeper
 
@@ -55,15 +56,6 @@ def compose(model: Model, plan: Plan, inversion: Inversion) -> Score:
     return Score(inversion.trajectory, keyframes, frames)
 
 
-def paced(
-    model: Model, score: Score, inversion: Inversion, manner: Manner, report: Report = lambda rows: None
-) -> Score:
-    """The score with its frames moved in time so that equal time means equal change (see ``pacing``)."""
-    distances = draft(model, score, inversion, manner, report)
-    frames = [Between(f.end, *even(distances[f.end - 1], [f.t])) for f in score.frames]
-    return replace(score, frames=frames)
-
-
 @torch.inference_mode()
 def animate(
     model: Model,
@@ -72,14 +64,14 @@ def animate(
     manner: Manner,
     exact_first: np.ndarray | None = None,
     report: Report = lambda rows: None,
-    even_pace: bool = True,
+    pace: Distance | None = rms,
     keeper: Keeper | None = None,
     warn: Warn = lambda text: None,
     glimpse: Glimpse | None = None,
 ) -> Iterator[Picture]:
     """Yields the plan's frames in order; with ``exact_first``, the picture itself, frame 0 is exactly that.
 
-    ``even_pace`` first drafts the way, so that frames are equally far apart to the eye instead of in t. What
+    With ``pace`` the way is drafted first, so that frames are equally far apart by that instead of in t. What
     the VAE loses of the picture is given back to the first segment's frames as (1 - t)^2, so that nothing pops between
     frame 0 and frame 1. With a ``keeper`` it goes on from what that has saved of this render.
     """
@@ -87,8 +79,8 @@ def animate(
     saved = keeper.load(model.device, len(score.frames)) if keeper else None
     if saved:
         score = replace(score, frames=saved.frames)
-    elif even_pace and score.frames:
-        score = paced(model, score, inversion, manner, report)
+    elif pace and score.frames:
+        score = paced(model, score, manner, pace, report)
     places = _places(plan)
     lost: Tensor | None = None
     if exact_first is not None:

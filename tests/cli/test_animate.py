@@ -39,6 +39,19 @@ def test_frame_0_is_the_picture_itself_unless_the_round_trip_is_wanted(laser, tm
         assert np.array_equal(iio.imread(tmp_path / flag / "frame_0000.png"), picture) == same
 
 
+def test_what_the_pace_is_measured_by_is_recorded_and_does_nothing_without_one(laser, tmp_path):
+    out = tmp_path / "a.gif"
+    quick = ["--steps", "2", "--frames", "12", "--dtype", "float32", "-o", out]
+    assert laser("animate", COTTAGE, "night falls", "--distance", "features", *quick)[0] == 0
+    assert read_record(out)["settings"]["distance"] == "features"
+    for arguments, says in (
+        (["--no-even-pace", "--distance", "pixels"], "would do nothing"),
+        (["--distance", "eye"], "unknown distance"),
+    ):
+        code, _, stderr = laser("animate", COTTAGE, "night falls", *arguments, *quick)
+        assert code == 2 and says in stderr
+
+
 def test_every_output_at_once_and_the_record_inside(laser, tmp_path):
     out, sheet, frames = tmp_path / "a.gif", tmp_path / "a.png", tmp_path / "frames"
     code, stdout, _ = laser(

@@ -57,11 +57,11 @@ def test_the_distance_of_even_spacing_is_recorded_and_used_again(laser, tmp_path
     pair = [BALL, CUBE, "--frames", 12]
     code, _, stderr = laser("interpolate", *pair, "--distance", "pixels", "-o", first, *QUICK)
     assert code == 0, stderr
-    assert read_record(first)["settings"]["interpolation"]["distance"] == "pixels"
+    assert read_record(first)["settings"]["distance"] == "pixels"
     assert laser("interpolate", "--from", first, "-o", again)[0] == 0
     assert again.read_bytes() == first.read_bytes()
     code, _, stderr = laser("interpolate", "--from", first, "--distance", "features", "-o", other)
-    assert code == 0 and read_record(other)["settings"]["interpolation"]["distance"] == "features", stderr
+    assert code == 0 and read_record(other)["settings"]["distance"] == "features", stderr
     for arguments, says in (
         (["--distance", "eye"], "unknown distance"),
         (["--distance", "clip"], "which CLIP"),

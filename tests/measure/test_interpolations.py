@@ -9,11 +9,18 @@ import torch
 
 from laser_cli.engine.between import evaluations
 from laser_cli.errors import NotFoundError, UsageError
-from laser_cli.measure import interpolations
-from laser_cli.measure.interpolations import METHODS, SPACINGS, bench_interpolations, drawn, needed_critic, read_methods
-from laser_cli.measure.interpolations_cost import chain_of, course_of, memory, published
-from laser_cli.measure.interpolations_pairs import ASPECTS, PORTRAIT, sample_pair, sample_pairs
-from laser_cli.measure.interpolations_scores import GRID, Score, apart, best_match, gini, is_clear, maps_of, score
+from laser_cli.measure.interpolations import bench as interpolations
+from laser_cli.measure.interpolations.bench import (
+    METHODS,
+    SPACINGS,
+    bench_interpolations,
+    drawn,
+    needed_critic,
+    read_methods,
+)
+from laser_cli.measure.interpolations.cost import chain_of, course_of, memory, published
+from laser_cli.measure.interpolations.pairs import ASPECTS, PORTRAIT, sample_pair, sample_pairs
+from laser_cli.measure.interpolations.scores import GRID, Score, apart, best_match, gini, is_clear, maps_of, score
 from laser_cli.storybook.critic import FOLDER, Critic, load_critic, save_critic
 from laser_cli.storybook.puppets import Puppet
 from laser_cli.storybook.traits import truth
@@ -140,11 +147,9 @@ def test_unknown_methods_and_a_missing_critic_are_told(tmp_path):
     assert read_methods("text, outer,text") == ("text", "outer") and read_methods(None) == tuple(METHODS)
     with pytest.raises(UsageError, match="unknown method 'outr'"):
         read_methods("outr")
-    with pytest.raises(UsageError, match="frames 3"):
-        needed_critic(2)
     with pytest.raises(NotFoundError) as raised:
-        needed_critic(7, tmp_path)
+        needed_critic(tmp_path)
     assert "bench interpolate" in raised.value.why and "train" in raised.value.hint
     torch.manual_seed(0)
     save_critic(Critic(), tmp_path)
-    assert isinstance(needed_critic(7, tmp_path), Critic)
+    assert isinstance(needed_critic(tmp_path), Critic)

@@ -84,3 +84,11 @@ def test_a_folder_without_a_clip_is_told(tmp_path, clip_folder):
 
 def test_pixels_need_no_model():
     assert find_distance("pixels", None) is rms
+
+
+def test_the_eye_sees_a_change_more_than_a_shift():
+    picture = torch.zeros(3, 32, 32)
+    picture[:, 10:20, 10:20] = 1
+    assert rms(picture, picture) == 0
+    assert rms(picture, picture.roll(1, -1)) < rms(picture, 1 - picture)
+    assert rms(torch.zeros(3, 2, 2), torch.ones(3, 2, 2)) == pytest.approx(1)

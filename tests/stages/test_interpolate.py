@@ -12,9 +12,10 @@ from laser_cli.engine.find import WEIGHTS
 from laser_cli.engine.models import Model
 from laser_cli.engine.render import Between, Manner
 from laser_cli.engine.schedule import Schedule
+from laser_cli.stages.distances import rms
 from laser_cli.stages.interpolate import Approach, Asked, Course, draw, prepare, prompting, single, way_of
 from laser_cli.stages.invert import to_array
-from laser_cli.stages.spacing import drafting, even, measure, rms, uniform
+from laser_cli.stages.spacing import drafting, even, measure, uniform
 
 BALL, CUBE, NIGHT = "a red ball in a meadow", "a blue cube in a meadow", "a cat in the desert at night"
 SIZE = (16, 16)

@@ -1,30 +1,47 @@
 """Equal time, equal change."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from laser_cli.engine.render import Manner
 from laser_cli.plan.schema import Plan, Segment
-from laser_cli.stages.animate import animate, compose, paced
+from laser_cli.stages.animate import animate, compose
 from laser_cli.stages.invert import invert_picture
-from laser_cli.stages.pacing import draft, evaluations, even, probes_each
+from laser_cli.stages.pacing import EXTRA, FLATTEST, STEEPEST, evaluations, paced, tempered
+from laser_cli.stages.survey import Gap, time_at
+
+
+def profile(*distances):
+    """Stretches of equal length in t."""
+    n = len(distances)
+    return [Gap(i / n, (i + 1) / n, d) for i, d in enumerate(distances)]
+
+
+def times(distances, wanted):
+    return [time_at(tempered(profile(*distances)), share) for share in wanted]
 
 
 def test_a_uniform_way_is_left_as_it_is():
-    assert even([1.0] * 8, [0.0, 0.25, 0.5, 1.0]) == pytest.approx([0.0, 0.25, 0.5, 1.0])
-    assert even([0.0] * 8, [0.0, 0.3, 1.0]) == pytest.approx([0.0, 0.3, 1.0])
+    assert times([1.0] * 8, [0.0, 0.25, 0.5, 1.0]) == pytest.approx([0.0, 0.25, 0.5, 1.0], abs=1e-6)
+    assert times([0.0] * 8, [0.0, 0.3, 1.0]) == pytest.approx([0.0, 0.3, 1.0])
 
 
 def test_more_frames_go_where_more_happens():
-    times = even([1, 1, 1, 1, 3, 3, 1, 1], [i / 12 for i in range(13)])
-    in_the_steep_part = sum(4 / 8 < t <= 6 / 8 for t in times)
-    assert in_the_steep_part >= 5
+    laid = times([1, 1, 1, 1, 3, 3, 1, 1], [i / 12 for i in range(13)])
+    assert sum(4 / 8 < t <= 6 / 8 for t in laid) >= 5
 
 
 def test_a_jump_does_not_swallow_the_frames():
-    times = even([0.01] * 7 + [100.0], [i / 20 for i in range(21)])
-    assert sum(t <= 7 / 8 for t in times) > 4
+    laid = times([0.01] * 7 + [100.0], [i / 20 for i in range(21)])
+    assert sum(t <= 7 / 8 for t in laid) > 4
+
+
+def test_no_stretch_is_too_steep_or_too_flat_whatever_its_length():
+    uneven = [Gap(0.0, 0.5, 0.0), Gap(0.5, 0.75, 1.0), Gap(0.75, 1.0, 9.0)]
+    assert [gap.distance for gap in tempered(uneven)] == [FLATTEST * 5, 1.0, STEEPEST * 2.5]
 
 
 @given(
@@ -32,20 +49,39 @@ def test_a_jump_does_not_swallow_the_frames():
     st.lists(st.floats(0, 1), min_size=2, max_size=40).map(sorted),
 )
 def test_times_are_monotone_and_stay_within_0_and_1(distances, wanted):
-    times = even(distances, wanted)
-    assert times == sorted(times) and times[0] >= 0 and times[-1] <= 1
-    assert even(distances, [0.0, 1.0]) == pytest.approx([0.0, 1.0])
+    laid = times(distances, wanted)
+    assert all(b >= a - 1e-9 for a, b in pairwise(laid)) and laid[0] >= 0 and laid[-1] <= 1
+    assert times(distances, [0.0, 1.0]) == pytest.approx([0.0, 1.0], abs=1e-6)
 
 
-def test_a_draft_measures_every_segment_and_costs_what_it_says(storybook, red_ball):
-    inversion = invert_picture(storybook, red_ball, "a red ball in a meadow at noon", 4)
-    segments = tuple(Segment(prompt=f"a {c} ball in a meadow at noon", frames=3) for c in ("blue", "green"))
-    plan = Plan(source=inversion.prompt, segments=segments)
+def ball(storybook, red_ball, frames, steps=7):
+    """Two changes of colour, and the picture they begin with."""
+    inversion = invert_picture(storybook, red_ball, "a red ball in a meadow at noon", steps)
+    segments = tuple(Segment(prompt=f"a {c} ball in a meadow at noon", frames=frames) for c in ("blue", "green"))
+    return Plan(source=inversion.prompt, segments=segments), inversion
+
+
+def test_drafts_move_the_frames_and_cost_what_is_said(storybook, red_ball):
+    plan, inversion = ball(storybook, red_ball, 26)
     score, said = compose(storybook, plan, inversion), []
-    distances = draft(storybook, score, inversion, Manner(), said.append)
-    assert [len(d) for d in distances] == [probes_each(2) + 1] * 2
-    assert sum(said) == evaluations(2, 4, 3.0)
-    moved = paced(storybook, score, inversion, Manner())
-    assert [f.end for f in moved.frames] == [1, 2] and all(0 < f.t < 1 for f in moved.frames)
-    drawn = list(animate(storybook, plan, inversion, Manner(), even_pace=False))
-    assert len(drawn) == plan.total_frames
+    moved = paced(storybook, score, Manner(), report=said.append)
+    assert [f.end for f in moved.frames] == [f.end for f in score.frames]
+    assert all(0 < f.t < 1 for f in moved.frames) and moved.frames != score.frames
+    most = evaluations(2, plan.total_frames, 7, 3.0)
+    assert 0 < sum(said) <= most <= EXTRA * 2 * plan.total_frames * 7
+
+
+def test_the_distance_says_where_the_frames_lie(storybook, red_ball):
+    plan, inversion = ball(storybook, red_ball, 26)
+    score = compose(storybook, plan, inversion)
+    moved = paced(storybook, score, Manner(), lambda a, b: 1.0)
+    # drafts as far apart as any others: only where one is says how fast it changes there
+    assert [f.t for f in moved.frames] != [f.t for f in paced(storybook, score, Manner()).frames]
+
+
+def test_few_frames_are_laid_in_t_for_drafts_would_cost_too_much(storybook, red_ball):
+    plan, inversion = ball(storybook, red_ball, 3)
+    score, said = compose(storybook, plan, inversion), []
+    assert paced(storybook, score, Manner(), report=said.append) is score
+    assert not said and evaluations(2, plan.total_frames, 7, 3.0) == 0
+    assert len(list(animate(storybook, plan, inversion, Manner(), pace=None))) == plan.total_frames

@@ -17,7 +17,7 @@ def test_what_is_shown_comes_closer_to_what_it_becomes(storybook, red_ball):
     plan = Plan(source=SOURCE, segments=(Segment(prompt="a blue ball in a meadow at noon", frames=12),))
     shown, ticks = [], iter(range(0, 1000, int(preview.EVERY)))
     glimpse = Glimpse(shown.append, lambda: float(next(ticks)))
-    drawn = list(animate(storybook, plan, inversion, Manner(3.0), even_pace=False, glimpse=glimpse))
+    drawn = list(animate(storybook, plan, inversion, Manner(3.0), pace=None, glimpse=glimpse))
     assert len(shown) == 4  # after every step but the last
     assert [index for index, _ in shown[0]] == [0, 2, 3, 5, 6, 8, 9, 11]
     far = [np.mean([np.abs(a.astype(float) - drawn[i].array).mean() for i, a in sheet]) for sheet in shown]
@@ -28,5 +28,5 @@ def test_it_looks_only_now_and_then(storybook, red_ball):
     inversion = invert_picture(storybook, red_ball, SOURCE, 4)
     plan = Plan(source=SOURCE, segments=(Segment(prompt="a blue ball", frames=3),))
     shown = []
-    list(animate(storybook, plan, inversion, Manner(), even_pace=False, glimpse=Glimpse(shown.append, lambda: 0.0)))
+    list(animate(storybook, plan, inversion, Manner(), pace=None, glimpse=Glimpse(shown.append, lambda: 0.0)))
     assert len(shown) == 1

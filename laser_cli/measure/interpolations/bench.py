@@ -16,9 +16,9 @@ from laser_cli.engine.models import Model
 from laser_cli.engine.render import Between
 from laser_cli.errors import NotFoundError, UsageError
 from laser_cli.measure.figures import Figure
-from laser_cli.measure.interpolations_cost import Cost, chain_of, costs, course_of
-from laser_cli.measure.interpolations_pairs import ASPECTS, Pair, sample_pairs
-from laser_cli.measure.interpolations_scores import GRID, Score, Summary, maps_of, score, summary
+from laser_cli.measure.interpolations.cost import Cost, chain_of, costs, course_of
+from laser_cli.measure.interpolations.pairs import ASPECTS, Pair, sample_pairs
+from laser_cli.measure.interpolations.scores import GRID, Score, Summary, maps_of, score, summary
 from laser_cli.stages.distances import by_critic
 from laser_cli.stages.interpolate import Approach, Chain, Course, draw
 from laser_cli.stages.invert import to_tensor
@@ -82,10 +82,8 @@ def bench_interpolations(
     return rows, figures(rows)
 
 
-def needed_critic(frames: int, folder: Path = FOLDER) -> Critic:
-    """The critic that reads the pictures; NotFoundError without one, UsageError for too few frames to read."""
-    if frames < 3:
-        raise UsageError("--frames 3 or more", why="the stops of a pair are two of them, what lies between is measured")
+def needed_critic(folder: Path = FOLDER) -> Critic:
+    """The critic that reads the pictures; NotFoundError without one."""
     try:
         return load_critic(folder)
     except NotFoundError as error:

@@ -74,7 +74,7 @@ def memory(model: str, say: Say = lambda text: None, short: int = 50, long: int 
     for frames in (short, long):
         say(f"memory at {frames:,} frames")
         told = subprocess.run(
-            [sys.executable, "-m", "laser_cli.measure.interpolations_cost", model, str(frames)],
+            [sys.executable, "-m", "laser_cli.measure.interpolations.cost", model, str(frames)],
             stdout=subprocess.PIPE,
             check=True,
             text=True,
