@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -31,6 +32,7 @@ def as_json(bench: str, figures: Sequence[Figure]) -> dict[str, object]:
     rows = []
     for f in figures:
         told = {k: v for k, v in asdict(f).items() if k not in ("better", "of")} | {"holds": f.holds}
+        told["value"] = f.value if math.isfinite(f.value) else None
         rows.append(told if f.of is None else {**told, "of": f.of})
     return {"bench": bench, "figures": rows}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -154,7 +155,9 @@ def frechet_figures(critic: Critic, true: Tensor, made: Tensor, model: Model) ->
 
 
 def frechet(a: Tensor, b: Tensor) -> float:
-    """Frechet distance of two sets of features [n, d], each taken as a Gaussian (Heusel et al. 2017)."""
+    """Frechet distance of two sets of features [n, d], each as a Gaussian (Heusel et al. 2017); nan of one row."""
+    if min(len(a), len(b)) < 2:
+        return math.nan  # no covariance
     a, b = a.double(), b.double()
     apart = (a.mean(0) - b.mean(0)).square().sum()
     p, q = torch.cov(a.T), torch.cov(b.T)
