@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from laser_cli.cli.dry_run import tell as tell
 from laser_cli.cli.options import warn_picture
 from laser_cli.cli.produce import RENDERING, Work, placed, record_of, size_of
 from laser_cli.errors import BadInputError
@@ -62,19 +63,12 @@ def place(request: Request) -> Job:
     return Job(request, job.settings, fingerprint(told, inputs))
 
 
-def tell(console: Console, request: Request) -> None:
-    """What the request would cost, told instead of drawn."""
-    from laser_cli.cli import dry_run
-
-    dry_run.tell(console, request)
-
-
 def prepare(console: Console, watch: Watch, model: Model, job: Job, keeper: Keeper | None) -> Work:
     """The first picture and its inversion; what follows is drawn frame by frame."""
     from laser_cli.engine.render import Manner
     from laser_cli.settings import timing
     from laser_cli.stages.animate import animate as draw
-    from laser_cli.stages.distances import find_distance
+    from laser_cli.stages.distances import at_first_use
 
     request, settings = job.request, job.settings
     with watch.stage("first picture", model):
@@ -84,7 +78,7 @@ def prepare(console: Console, watch: Watch, model: Model, job: Job, keeper: Keep
     warn_picture(console, model, inversion, picture)
     manner = Manner(settings.guidance, settings.warmup, settings.chunk)
     first = picture if settings.exact_first else None
-    distance = find_distance(settings.distance, model) if settings.even_pace else None
+    distance = at_first_use(settings.distance, model) if settings.even_pace else None
     size = (picture.shape[1], picture.shape[0])
 
     def pictures(report: Report, glimpse: Glimpse | None) -> Iterator[np.ndarray]:

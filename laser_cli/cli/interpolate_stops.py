@@ -38,7 +38,6 @@ class Images:
 def read_stops(params: Mapping[str, Any], model: str, console: Console) -> Stops:
     """The stops of a command line; what a picture shows is found as `laser invert` finds it."""
     from laser_cli.output.frames import read_picture
-    from laser_cli.settings.inputs import sha256
 
     arguments = params["stops"] or []
     if len(arguments) < 2:
@@ -57,7 +56,7 @@ def read_stops(params: Mapping[str, Any], model: str, console: Console) -> Stops
         if k in places:
             given = prompts[places.index(k)] if prompts else None
             shown = source_prompt(console, given, paths[k], pictures[k], model)
-            stops.append({"prompt": shown, "picture": _name(paths[k]), "sha256": sha256(paths[k])})
+            stops.append({"prompt": shown, **_recorded(paths[k])})
             continue
         prompt, file = words_of(text)
         words += [file] if file else []
@@ -88,7 +87,7 @@ def adapter(params: Mapping[str, Any], values: Mapping[str, Any], stops: Stops) 
     """
     from laser_cli.engine.adapter import find_adapter
     from laser_cli.output.frames import read_picture
-    from laser_cli.settings.inputs import find_beside, recorded_picture, sha256
+    from laser_cli.settings.inputs import find_beside, name_in_record, recorded_picture, sha256
 
     before: Mapping[str, Any] = values.get("adapter") or {}
     path, scale, named = params["ip_adapter"], params["ip_scale"], params["image_prompt"] or None
@@ -126,12 +125,14 @@ def adapter(params: Mapping[str, Any], values: Mapping[str, Any], stops: Stops) 
             "--ip-adapter has no picture to draw by", why=why, hint="--image-prompt A.png --image-prompt B.png"
         )
     pictures = {k: read_picture(shown) for k, shown in paths.items()}
-    images = [{"picture": _name(paths[k]), "sha256": sha256(paths[k])} if k in paths else None for k in range(count)]
+    images = [_recorded(paths[k]) if k in paths else None for k in range(count)]
     leads = before.get("scale", 0.6) if scale is None else scale
-    told = {"name": _name(file), "sha256": digest, "scale": leads, "images": images}
+    told = {"name": name_in_record(file), "sha256": digest, "scale": leads, "images": images}
     return told, Images(file, pictures, paths)
 
 
-def _name(path: Path) -> str:
-    """A file as a record names it: no absolute path, which would differ by machine."""
-    return path.name if path.is_absolute() else path.as_posix()
+def _recorded(picture: Path) -> dict[str, str]:
+    """A picture as records keep it."""
+    from laser_cli.settings.inputs import name_in_record, sha256
+
+    return {"picture": name_in_record(picture), "sha256": sha256(picture)}

@@ -63,16 +63,22 @@ def run(application: Callable[..., object] = app) -> NoReturn:
     _catch_signals()
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="surrogateescape")  # a path that is not valid text is printed as it came
-    code = exit_code(application)
-    # a handler that still raised could break the interpreter's own shutdown
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    try:
+        code = exit_code(application)
+    finally:
+        sys.excepthook = lambda kind, error, trace: _report(error)  # only here: Typer sets its own when it is called
+        # a handler that still raised could break the interpreter's own shutdown
+        for name in ("SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), signal.SIG_IGN)
     sys.exit(code)
 
 
 def exit_code(application: Callable[..., object]) -> int:
-    """Call a Typer app and return its exit code; what went wrong is told on stderr."""
+    """Call a Typer app and return its exit code; what went wrong is told on stderr.
+
+    What is neither laser's own error nor the machine's is a bug, and raised: `run` tells it by its excepthook.
+    """
     try:
         # standalone mode prints usage errors (2) and turns typer.Exit and Ctrl-C (130) into SystemExit by itself
         application(prog_name="laser")
@@ -87,7 +93,7 @@ def exit_code(application: Callable[..., object]) -> int:
         code = end.exit_code
     except BrokenPipeError:
         code = _drop_stdout()
-    except Exception as error:  # whatever it is: one line and an exit code, never a traceback unasked for
+    except (LaserError, OSError, MemoryError, RuntimeError) as error:  # the last: torch's, out of a device's memory too
         code = _report(error)
     try:
         sys.stdout.flush()
@@ -96,7 +102,8 @@ def exit_code(application: Callable[..., object]) -> int:
     return code
 
 
-def _report(error: Exception) -> int:
+def _report(error: BaseException) -> int:
+    """Tells an error in one line and returns its exit code; the traceback only where it is asked for."""
     if os.environ.get("LASER_DEBUG") == "1":
         traceback.print_exception(error)
     first_line = next(iter(str(error).strip().splitlines()), "")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from laser_cli.cli.options import option
 from laser_cli.errors import NotFoundError, UsageError
 from laser_cli.plan.llm.find import EMBEDDED
 
@@ -23,13 +22,10 @@ PANEL = "Planning"
 _EMBEDDED = "storybook (embedded), " if EMBEDDED.is_file() else ""
 
 
-def _option(help: str, *names: str, **more: Any) -> Any:
-    return typer.Option(*names, help=help, show_default=False, rich_help_panel=PANEL, **more)
-
-
 PlannerName = Annotated[
     str | None,
-    _option(
+    option(
+        PANEL,
         f"Who plans: rules (default), {_EMBEDDED}an instruct model FILE.gguf, or hf:REPO[:FILE] of the hub.",
         "--planner",
         envvar="LASER_PLANNER",
@@ -37,14 +33,21 @@ PlannerName = Annotated[
 ]
 Keyframes = Annotated[
     str | None,
-    _option("How many follow the picture, 1 to 6, without waypoints. (default: auto)", "--keyframes", metavar="auto|N"),
+    option(
+        PANEL,
+        "How many follow the picture, 1 to 6, without waypoints. (default: auto)",
+        "--keyframes",
+        metavar="auto|N",
+    ),
 ]
 Temperature = Annotated[
-    float | None, _option("Of a model's choice of words; 0 always takes the likeliest. (default: 0.25)", min=0, max=2)
+    float | None,
+    option(PANEL, "Of a model's choice of words; 0 always takes the likeliest. (default: 0.25)", min=0, max=2),
 ]
 Timeout = Annotated[
     float | None,
-    _option(
+    option(
+        PANEL,
         "Seconds that a model may take before the rules plan instead. (default: 120)",
         "--timeout",
         "--planner-timeout",
@@ -53,16 +56,21 @@ Timeout = Annotated[
     ),
 ]
 Retries = Annotated[
-    int | None, _option("How often a model is asked again if its plan cannot be used. (default: 2)", min=0, max=10)
+    int | None,
+    option(PANEL, "How often a model is asked again if its plan cannot be used. (default: 2)", min=0, max=10),
 ]
 GpuLayers = Annotated[
     str | None,
-    _option("Layers of a model on the GPU. (default: auto, all)", "--planner-gpu-layers", metavar="auto|N"),
+    option(PANEL, "Layers of a model on the GPU. (default: auto, all)", "--planner-gpu-layers", metavar="auto|N"),
 ]
 PlannerTimeout = Annotated[
     float | None,
-    _option(
-        "Seconds that a model may plan before the rules do. (default: 120)", "--planner-timeout", min=1, max=86_400
+    option(
+        PANEL,
+        "Seconds that a model may plan before the rules do. (default: 120)",
+        "--planner-timeout",
+        min=1,
+        max=86_400,
     ),
 ]
 

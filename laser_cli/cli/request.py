@@ -49,7 +49,7 @@ class Request:
 def read_request(params: Mapping[str, Any], console: Console) -> Request:
     """The request of a command line: its settings merged, its picture read, its plan made; `console` hears how."""
     from laser_cli.output.frames import read_picture
-    from laser_cli.settings.inputs import sha256
+    from laser_cli.settings.inputs import name_in_record, sha256
     from laser_cli.settings.merge import merge
     from laser_cli.settings.presets import chosen_preset
     from laser_cli.settings.rerun import read_rerun
@@ -101,7 +101,10 @@ def read_request(params: Mapping[str, Any], console: Console) -> Request:
         sha256(image) if image else "",
         inversion,
         # as recorded, so that the bytes stay the same wherever the inputs lie this time
-        (rerun.image if rerun else _name(image), named or _name(inversion)),
+        (
+            rerun.image if rerun else name_in_record(image) if image else None,
+            named or (name_in_record(inversion) if inversion else None),
+        ),
         rerun.revision if rerun and settings.model == rerun.layer.values["model"] else None,
         tuple(path for path in read if path is not None and str(path) != "-"),
     )
@@ -116,12 +119,6 @@ def said(params: Mapping[str, Any]) -> Layer:
 
     values = {key: params.get(key) for key in Settings.model_fields}
     return flags({key: value.value if isinstance(value, Enum) else value for key, value in values.items()})
-
-
-def _name(path: Path | None) -> str | None:
-    if path is None:
-        return None
-    return path.name if path.is_absolute() else path.as_posix()
 
 
 def _written_plan(plan_file: Path | None, description: str | None, rerun: Rerun | None) -> Plan | None:

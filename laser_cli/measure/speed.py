@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,8 @@ from laser_cli.engine.render import Manner, render
 from laser_cli.engine.sample import denoise, last
 from laser_cli.engine.schedule import noise_like
 from laser_cli.measure.figures import Figure
+from laser_cli.measure.memory import main
+from laser_cli.measure.memory import memory as peaks
 from laser_cli.measure.pictures import psnr
 from laser_cli.plan.schema import Plan, Segment
 from laser_cli.stages.animate import animate, compose, generate
@@ -68,23 +69,9 @@ def speed(
     ]
 
 
-def memory(model: str, say: Say = lambda text: None, short: int = 50, long: int = 1000) -> list[Figure]:
+def memory(model: str, say: Say = lambda text: None) -> list[Figure]:
     """Peak memory of two animations of different length, each in a process of its own."""
-    peaks = []
-    for frames in (short, long):
-        say(f"memory at {frames:,} frames")
-        done = subprocess.run(
-            [sys.executable, "-m", "laser_cli.measure.speed", model, str(frames)],
-            stdout=subprocess.PIPE,
-            check=True,
-            text=True,
-        )
-        peaks.append(json.loads(done.stdout)["peak_mib"])
-    return [
-        Figure(f"peak memory at {long:,} frames / at {short}", peaks[1] / peaks[0], "x", 1.1),
-        Figure(f"peak memory at {short} frames", peaks[0], "MiB"),
-        Figure(f"peak memory at {long:,} frames", peaks[1], "MiB"),
-    ]
+    return peaks("laser_cli.measure.speed", model, say)
 
 
 def commands(model: str) -> list[Figure]:
@@ -144,23 +131,14 @@ def _settle(model: Model) -> None:
         torch.cuda.synchronize(model.device)
 
 
-def _peak(name: str, frames: int) -> float:
-    """Peak memory in MiB of an animation of so many frames at two steps: resident, or the card's where there is one."""
-    import resource
-
-    from laser_cli.engine.models import load_model
-
-    model = load_model(name)
+def _draw(model: Model, frames: int) -> None:
+    """An animation of so many frames at two steps."""
     picture = generate(model, SOURCE, 0, 2, 1.0, (model.size, model.size))
     inversion = invert_picture(model, picture, SOURCE, 2)
     plan = Plan(source=SOURCE, segments=(Segment(prompt=TARGET, frames=frames),))
     for _ in animate(model, plan, inversion, Manner()):
         pass
-    if model.device.type == "cuda":
-        return torch.cuda.max_memory_allocated(model.device) / 2**20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 if __name__ == "__main__":
-    print(json.dumps({"peak_mib": _peak(sys.argv[1], int(sys.argv[2]))}))
+    main(_draw)

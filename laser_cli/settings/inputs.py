@@ -16,6 +16,11 @@ def sha256(path: Path) -> str:
         raise BadInputError(f"cannot read {path}", why=error.strerror or str(error)) from error
 
 
+def name_in_record(path: Path) -> str:
+    """An input as a record names it: no absolute path, which would differ by machine."""
+    return path.name if path.is_absolute() else path.as_posix()
+
+
 def find_beside(name: str, file: Path) -> Path | None:
     """A recorded input by its name: from the current folder, or beside the output ``file`` that carries the record."""
     places = (Path(name), file.parent / name, file.parent / Path(name).name)

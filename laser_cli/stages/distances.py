@@ -6,7 +6,7 @@ All are lengths: half of a smooth way is half as far. Where a published distance
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,12 @@ def find_distance(name: str, model: Model) -> Distance:
 
         return by_critic(load_critic(device=model.device))
     return by_lpips(model.device) if kind == "lpips" else by_clip(where, model.device)
+
+
+def at_first_use(name: str, model: Model) -> Distance:
+    """The same, its weights loaded when it is first asked: work that is gone on with has no need of them."""
+    found = cache(lambda: find_distance(name, model))
+    return lambda a, b: found()(a, b)
 
 
 def rms(a: Tensor, b: Tensor) -> float:

@@ -17,7 +17,7 @@ from laser_cli.engine.render import Between, Manner, Score, render
 from laser_cli.engine.schedule import every
 from laser_cli.stages.distances import Distance, rms
 from laser_cli.stages.invert import Report
-from laser_cli.stages.survey import Profile, drafted, plan_rounds, stride, survey, time_at
+from laser_cli.stages.survey import Profile, decoded, drafted, plan_rounds, stride, survey, time_at
 
 EXTRA = 0.15
 """What drafts may cost, as a share of the drawing itself."""
@@ -39,13 +39,9 @@ def paced(
     source = score.source.every(stride(steps))
 
     def look(places: Sequence[Between]) -> tuple[list[Tensor], list[Tensor]]:
-        ends: list[Tensor] = []
-        frames: list[Tensor] = []
-        for step in render(model.unet, model.eps, levels, Score(source, score.keyframes, places), manner):
-            report(step.rows)
-            if step.drawn is not None:
-                (ends if step.drawn.keyframe >= 0 else frames).extend(model.decode(step.drawn.latents))
-        return ends, frames
+        return decoded(
+            model, render(model.unet, model.eps, levels, Score(source, score.keyframes, places), manner), report
+        )
 
     profiles = [tempered(profile) for profile in survey(look, segments, rounds, total, distance)]
     return replace(score, frames=[Between(f.end, time_at(profiles[f.end - 1], f.t)) for f in score.frames])

@@ -22,7 +22,7 @@ from laser_cli.plan.schema import share_frames
 from laser_cli.stages.distances import Distance, rms
 from laser_cli.stages.interpolate import Approach, Chain, Course, way_of
 from laser_cli.stages.invert import Report
-from laser_cli.stages.survey import Profile, drafted, plan_rounds, stride, survey, time_at
+from laser_cli.stages.survey import Profile, decoded, drafted, plan_rounds, stride, survey, time_at
 
 EXTRA = 0.45
 """What drafts may cost, as a share of the drawing itself."""
@@ -79,13 +79,8 @@ def measure(
 
     def look(places: Sequence[Between]) -> tuple[list[Tensor], list[Tensor]]:
         way = way_of(brief, quick, Course(places, ()))
-        ends: list[Tensor] = []
-        frames: list[Tensor] = []
-        for step in interpolate(model.unet, model.eps, levels, way, quick.manner, quick.blend):
-            report(step.rows)
-            if step.drawn is not None:
-                (ends if step.drawn.keyframe >= 0 else frames).extend(model.decode(step.drawn.latents))
-        return ends, frames
+        drafts = interpolate(model.unet, model.eps, levels, way, quick.manner, quick.blend)
+        return decoded(model, drafts, report)
 
     return survey(look, segments, rounds, total, distance)
 

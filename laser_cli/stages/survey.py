@@ -7,13 +7,14 @@ halved is a jump: it is not halved for ever.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 from torch import Tensor
 
-from laser_cli.engine.render import Between
+from laser_cli.engine.models import Model
+from laser_cli.engine.render import Between, Step
 from laser_cli.stages.distances import Distance
 
 Look = Callable[[Sequence[Between]], tuple[list[Tensor], list[Tensor]]]
@@ -80,6 +81,17 @@ def survey(look: Look, segments: int, rounds: Sequence[int], target: int, distan
             left, right = distance(seen[end, gap.begin], picture), distance(picture, seen[end, gap.end])
             profile[k : k + 1] = _halves(gap, f.t, left, right)
     return profiles
+
+
+def decoded(model: Model, steps: Iterable[Step], report: Callable[[int], object]) -> tuple[list[Tensor], list[Tensor]]:
+    """The pictures that an engine loop draws: of the stops, and of the places between; it tells ``report`` its rows."""
+    stops: list[Tensor] = []
+    frames: list[Tensor] = []
+    for step in steps:
+        report(step.rows)
+        if step.drawn is not None:
+            (stops if step.drawn.keyframe >= 0 else frames).extend(model.decode(step.drawn.latents))
+    return stops, frames
 
 
 def plan_rounds(segments: int, total: int, steps: int, extra: float) -> list[int]:

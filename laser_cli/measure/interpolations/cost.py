@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
-
-from laser_cli.engine.models import Model, load_model
+from laser_cli.engine.models import Model
 from laser_cli.measure.figures import Figure
+from laser_cli.measure.memory import main
+from laser_cli.measure.memory import memory as peaks
 from laser_cli.measure.speed import SOURCE, TARGET
 from laser_cli.stages.distances import Distance, rms
 from laser_cli.stages.interpolate import Approach, Asked, Chain, Course, draw, prepare
@@ -70,37 +67,16 @@ def costs(model: Model, ways: Mapping[str, Approach], frames: int = FRAMES) -> d
 
 def memory(model: str, say: Say = lambda text: None, short: int = 50, long: int = 1000) -> list[Figure]:
     """Peak memory of two interpolations of different length, each in a process of its own."""
-    peaks = []
-    for frames in (short, long):
-        say(f"memory at {frames:,} frames")
-        told = subprocess.run(
-            [sys.executable, "-m", "laser_cli.measure.interpolations.cost", model, str(frames)],
-            stdout=subprocess.PIPE,
-            check=True,
-            text=True,
-        )
-        peaks.append(json.loads(told.stdout)["peak_mib"])
-    return [
-        Figure(f"peak memory at {long:,} frames / at {short}", peaks[1] / peaks[0], "x", 1.1),
-        Figure(f"peak memory at {short} frames", peaks[0], "MiB"),
-        Figure(f"peak memory at {long:,} frames", peaks[1], "MiB"),
-    ]
+    return peaks("laser_cli.measure.interpolations.cost", model, say, short, long)
 
 
-def _peak(name: str, frames: int) -> float:
-    """Peak memory in MiB of an evenly spaced interpolation at two steps: resident, or the card's where there is one."""
-    model = load_model(name)
+def _draw(model: Model, frames: int) -> None:
+    """An evenly spaced interpolation of so many frames at two steps."""
     approach = Approach(steps=2)
     chain = chain_of(model, approach)
     for _ in draw(model, chain, approach, course_of(model, chain, approach, frames, "even")):
         pass
-    if model.device.type == "cuda":
-        return torch.cuda.max_memory_allocated(model.device) / 2**20
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 if __name__ == "__main__":
-    print(json.dumps({"peak_mib": _peak(sys.argv[1], int(sys.argv[2]))}))
+    main(_draw)
