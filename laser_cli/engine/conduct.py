@@ -100,7 +100,7 @@ class Conductor:
         assert rows.t is not None
         plain_rows = len(q) - len(rows.t)
         begin, end = (KeysValues(anchors.k[i : i + 1], anchors.v[i : i + 1]) for i in (rows.end - 1, rows.end))
-        between = aid.fused_outer(q[plain_rows:], k[plain_rows:], v[plain_rows:], begin, end, rows.t)
+        between = aid.best_outer(q[plain_rows:], k[plain_rows:], v[plain_rows:], begin, end, rows.t)
         if not plain_rows:
             return between
         return torch.cat(
