@@ -92,7 +92,12 @@ def test_training_goes_on_where_it_stopped_and_installs_a_standard_pipeline(tmp_
     build(tmp_path / "tokenizer", captions=200)
     for steps in (2, 3):
         folder = unet.train(tmp_path, steps=steps, batch=4, size=64, pool=64, shown=2)
-    assert torch.load(tmp_path / "unet.pt", weights_only=False)["step"] == 3
+    before = torch.load(tmp_path / "unet.pt", weights_only=False)
+    assert before["step"] == 3
+    unet.train(tmp_path, steps=4, batch=4, size=64, pool=64, shown=2, frozen_text=True)
+    after = torch.load(tmp_path / "unet.pt", weights_only=False)
+    assert after["step"] == 4 and all(torch.equal(after["text"][k], v) for k, v in before["text_average"].items())
+    assert any(not torch.equal(after["unet"][k], v) for k, v in before["unet"].items())
     critic.train(tmp_path, steps=2, batch=6, start=folder, first=64)
     assert install(tmp_path, tmp_path / "weights") == ["pipeline", "critic"]
     assert load_critic(tmp_path / "weights" / "critic").config == Critic().config

@@ -34,6 +34,7 @@ def main() -> None:
         default=None,
         help="a pipeline's folder whose weights to begin with, or a planner's training folder",
     )
+    parser.add_argument("--frozen-text", action="store_true", help="unet: the text encoder learns no more")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--to", type=Path, default=WEIGHTS, help="where install writes")
     chosen = parser.parse_args()
@@ -45,6 +46,10 @@ def main() -> None:
     options = {"minutes": chosen.minutes, "seed": chosen.seed, "device": chosen.device, "start": chosen.start} | (
         {"steps": chosen.steps} if chosen.steps else {"steps": 10**9} if chosen.minutes else {}
     )
+    if chosen.frozen_text:
+        if chosen.model != "unet":
+            parser.error("--frozen-text is for unet")
+        options["frozen_text"] = True
     for signum in (signal.SIGINT, signal.SIGTERM):
         signal.signal(signum, lambda *_: STOP.set())
     module = importlib.import_module(f"laser_cli.storybook.train.{chosen.model}")

@@ -39,15 +39,60 @@ SCHEDULE = {
 }
 
 
-class Pool:
-    """Latents, subject masks and scenes of drawn pictures; a few new ones come with every batch."""
+class Captions:
+    """What is told of a pool's items, in new words for every batch, as the text encoder reads it."""
 
-    def __init__(self, vae: AutoencoderKL, seed: int, size: int, first: int) -> None:
-        self.vae, self.size, self.world = vae, size, items(seed)
-        self.rng, self.voice = random.Random(seed), Voice(random.Random(seed), omit=0.04)
+    def __init__(self, text: CLIPTextModel, tokenizer: CLIPTokenizer, seed: int) -> None:
+        self.text, self.tokenizer, self.items = text, tokenizer, list[Item]()
+        self.rng, self.voice = random.Random(f"captions {seed}"), Voice(random.Random(seed), omit=0.04)
+
+    def grow(self, new: list[Item]) -> None:
+        self.items += new
+
+    def states(self, rows: list[int], drop: float) -> Tensor:
+        """Hidden states [n, 77, c] of these items' captions; a share ``drop`` of them is empty."""
+        return self.read(["" if self.rng.random() < drop else self.say(self.items[i]) for i in rows])
+
+    def say(self, item: Item) -> str:
+        return caption_of(item) if self.rng.random() < 0.4 else caption_of(item, self.voice)
+
+    def read(self, words: list[str]) -> Tensor:
+        states: Tensor = self.text(tokens(self.tokenizer, words).to(self.text.device)).last_hidden_state
+        return states
+
+
+class KnownCaptions(Captions):
+    """The same for a text encoder that learns no more: a few of every item, read once (a quarter less time a step)."""
+
+    EACH = 4
+
+    def __init__(self, text: CLIPTextModel, tokenizer: CLIPTokenizer, seed: int) -> None:
+        super().__init__(text, tokenizer, seed)
+        self.known: list[Tensor] = []
+        self.empty = self.kept([""])[0]
+
+    def grow(self, new: list[Item]) -> None:
+        super().grow(new)
+        for item in new:
+            self.known.append(self.kept([self.say(item) for _ in range(self.EACH)]))
+
+    def states(self, rows: list[int], drop: float) -> Tensor:
+        told = [self.empty if self.rng.random() < drop else self.rng.choice(list(self.known[i])) for i in rows]
+        return torch.stack(told).float().to(self.text.device)
+
+    @torch.no_grad()
+    def kept(self, words: list[str]) -> Tensor:
+        return self.read(words).half().cpu()
+
+
+class Pool:
+    """Latents, subject masks and captions of drawn pictures; a few new ones come with every batch."""
+
+    def __init__(self, vae: AutoencoderKL, captions: Captions, seed: int, size: int, first: int) -> None:
+        self.vae, self.captions, self.size, self.world = vae, captions, size, items(seed)
+        self.rng = random.Random(seed)
         self.latents: list[Tensor] = []
         self.masks: list[Tensor] = []
-        self.items: list[Item] = []
         for _ in range(first // 64):
             self.grow(64)
 
@@ -59,19 +104,13 @@ class Pool:
             z = self.vae.encode(pictures * 2 - 1).latent_dist.mean * self.vae.config.scaling_factor
         self.latents += list(z.half())
         self.masks += list(torch.nn.functional.interpolate(masks, z.shape[-2:], mode="area").half())
-        self.items += new
+        self.captions.grow(new)
 
-    def batch(self, count: int, drop: float) -> tuple[Tensor, Tensor, list[str]]:
-        rows = [self.rng.randrange(len(self.items)) for _ in range(count)]
-        words = ["" if self.rng.random() < drop else self.say(self.items[i]) for i in rows]
-        return (
-            torch.stack([self.latents[i] for i in rows]).float(),
-            torch.stack([self.masks[i] for i in rows]).float(),
-            words,
-        )
-
-    def say(self, item: Item) -> str:
-        return caption_of(item) if self.rng.random() < 0.4 else caption_of(item, self.voice)
+    def batch(self, count: int) -> tuple[list[int], Tensor, Tensor]:
+        """The numbers of some items, their latents and masks."""
+        rows = [self.rng.randrange(len(self.latents)) for _ in range(count)]
+        latents, masks = (torch.stack([kept[i] for i in rows]).float() for kept in (self.latents, self.masks))
+        return rows, latents, masks
 
 
 def new_models(tokenizer: CLIPTokenizer, channels: int) -> tuple[UNet2DConditionModel, CLIPTextModel]:
@@ -111,10 +150,12 @@ def train(
     start: Path | None = None,
     device: str = "cpu",
     shown: int = 64,
+    frozen_text: bool = False,
 ) -> Path:
     """Trains, or goes on with, U-Net and text encoder in ``out``, where the VAE is; returns the pipeline's folder.
 
-    ``start`` is a pipeline's folder whose weights it begins with, instead of random ones; ``shown`` pictures a sheet.
+    ``start`` is a pipeline's folder whose weights it begins with, instead of random ones; ``shown`` pictures a sheet;
+    with ``frozen_text`` the text encoder's average so far stays as it is.
     """
     torch.manual_seed(seed)
     vae = AutoencoderKL.from_pretrained(out / "vae").requires_grad_(False).to(device)
@@ -134,7 +175,11 @@ def train(
     schedule = DDIMScheduler(**SCHEDULE)
     alphas = schedule.alphas_cumprod.to(device)
     noise = torch.Generator(device).manual_seed(seed + run.step)
-    world = Pool(vae, seed + run.step, size, pool)
+    if frozen_text:
+        text.load_state_dict(run.means["text"].model.state_dict())
+        text.requires_grad_(False)
+    captions = (KnownCaptions if frozen_text else Captions)(text, tokenizer, seed + run.step)
+    world = Pool(vae, captions, seed + run.step, size, pool)
     fixed = list(islice(items(10_000_019), shown))
 
     def checkpoint() -> None:
@@ -155,7 +200,7 @@ def train(
 
     running, count, due = 0.0, 0, run.clock.elapsed + 8
     while run.going():
-        z, mask, words = world.batch(batch, drop=0.1)
+        rows, z, mask = world.batch(batch)
         # Half of the samples where shapes are decided, half anywhere.
         t = torch.rand(batch, generator=noise, device=device)
         shaped = torch.sigmoid(torch.randn(batch, generator=noise, device=device) * 0.9 + 0.4)
@@ -165,8 +210,7 @@ def train(
         eps = torch.randn(z.shape, generator=noise, device=device)
         noisy, target = abar.sqrt() * z + (1 - abar).sqrt() * eps, abar.sqrt() * eps - (1 - abar).sqrt() * z
         with mixed(device):
-            states = text(tokens(tokenizer, words).to(device)).last_hidden_state
-            v = unet(noisy, t, states).sample
+            v = unet(noisy, t, captions.states(rows, drop=0.1)).sample
         loss = ((v.float() - target).square() * (1 + 1.5 * mask)).mean()
         run.learn(loss)
         if run.step % 10 == 0:  # many pictures at once are drawn faster
@@ -174,7 +218,7 @@ def train(
         count += 1
         running += (loss.item() - running) / min(count, 100)
         if run.step % 25 == 0:
-            log(out / "unet.log", step=run.step, minutes=run.clock.elapsed, loss=running, pool=len(world.items))
+            log(out / "unet.log", step=run.step, minutes=run.clock.elapsed, loss=running, pool=len(world.latents))
         if run.clock.elapsed > due:
             checkpoint()
             due = run.clock.elapsed + 8
