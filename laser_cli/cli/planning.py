@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from laser_cli.plan.schema import Plan
 
 PANEL = "Planning"
-_EMBEDDED = "storybook (embedded), " if EMBEDDED.is_file() else ""
+_KNOWN = "rules (default), storybook (embedded; default for its portraits)" if EMBEDDED.is_file() else "rules (default)"
 
 
 PlannerName = Annotated[
     str | None,
     option(
         PANEL,
-        f"Who plans: rules (default), {_EMBEDDED}an instruct model FILE.gguf, or hf:REPO[:FILE] of the hub.",
+        f"Who plans: {_KNOWN}, an instruct model FILE.gguf, or hf:REPO[:FILE] of the hub.",
         "--planner",
         envvar="LASER_PLANNER",
     ),
@@ -97,15 +97,19 @@ def make_plan(
     verbose: bool = False,
     explain: bool = False,
 ) -> Planned:
-    """The plan of `rules` (or None), `storybook`, `FILE.gguf` or `hf:REPO[:FILE]`; NotFoundError for any other planner.
+    """The plan of `rules`, `storybook`, `FILE.gguf` or `hf:REPO[:FILE]`; NotFoundError for any other planner.
 
-    Waypoints are left out where a number of keyframes is asked for.
+    None is the rules, and `storybook` for a portrait of its world. Waypoints are left out where a number of keyframes
+    is asked for.
     """
-    from laser_cli.plan.llm.embedded import plan_by_embedded
+    from laser_cli.plan.llm.embedded import at_home, plan_by_embedded
     from laser_cli.plan.llm.planner import plan_by_model
     from laser_cli.plan.waypoints import with_waypoints
 
     name = named(planner)
+    if planner is None and at_home(asked):
+        name = "storybook"
+        console.note("a storybook portrait: planned by storybook (--planner rules does without)")
     watcher = _watcher(console, verbose, explain)
     if name == "rules":
         made = _by_rules(console, asked, explain)

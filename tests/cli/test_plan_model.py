@@ -64,7 +64,6 @@ def test_the_rules_explain_themselves_and_say_what_they_do_not_hear(laser):
 @pytest.mark.parametrize(
     ("options", "code", "told"),
     [
-        (["--planner", "storybook"], 3, "there is no planner 'storybook'"),
         (["--planner", "none.gguf"], 3, "no such file"),
         (["--planner", "hf:nothing"], 3, "owner/name"),
         (["--planner", "none.gguf", "--keyframes", "7"], 2, "from 1 to 6"),
@@ -149,6 +148,26 @@ def test_the_embedded_planner_is_there_or_said_to_be_missing(laser, tiny, monkey
     code, out, err = laser("plan", "the dragon dances", "-p", "a dragon", "--planner", "storybook")
     assert code == 0 and parse_plan(out).segments[-1].prompt == "the dragon dances"
     assert "a real model would do better" in err
+
+
+PORTRAIT = "a portrait of a person with tan skin, short brown hair and blue eyes, on a green background"
+
+
+@pytest.mark.parametrize(
+    ("description", "source", "more", "planner"),
+    [
+        ("the person smiles", PORTRAIT, (), "storybook"),
+        ("the person smiles", PORTRAIT, ("--planner", "rules"), "rules"),
+        ("the wizard vanishes", "a portrait of a wizard", (), "rules"),
+        ("night falls", "a red ball in a meadow at noon", (), "rules"),
+    ],
+)
+def test_portraits_of_its_world_are_planned_by_the_embedded_planner(laser, description, source, more, planner):
+    code, out, err = laser("plan", description, "-p", source, *more)
+    plan = parse_plan(out)
+    assert (code, plan.planner.name) == (0, planner) and ("planned by storybook" in err) == (planner == "storybook")
+    if planner == "storybook":
+        assert "smiling" in plan.prompts[-1] and "short brown hair" in plan.prompts[-1]
 
 
 def test_animate_says_that_it_does_not_draw_a_face_track_and_show_tells_it(laser, tmp_path):

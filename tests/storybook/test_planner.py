@@ -16,7 +16,6 @@ from laser_cli.plan.llm.converse import Outcome, Watcher
 from laser_cli.plan.llm.fill import Filled, Keyframe
 from laser_cli.plan.llm.find import digest
 from laser_cli.plan.llm.gguf import read_header
-from laser_cli.plan.llm.mend import mend
 from laser_cli.plan.schema import Plan, Segment
 from laser_cli.storybook.planner_tasks import Task, Telling, answer_text, filled, sample_task, task_of
 from laser_cli.storybook.train import planner
@@ -54,9 +53,10 @@ def answers(monkeypatch, trained):
     def answer(*prompts, source=BALL):
         keyframes = tuple(Keyframe(prompt=p, control="texture", strength=80, share=1, easing="ease") for p in prompts)
 
-        def ask(path, asked, watcher):
+        def ask(path, asked, watcher, judge):
             asked_for.append(asked)
-            return Outcome(mend(Filled(reasoning="", source=source, segments=keyframes), asked), 1)
+            made = judge(Filled(reasoning="", source=source, segments=keyframes).model_dump_json(), asked)
+            return Outcome(None if made.problems else made, 1, "; ".join(made.problems))
 
         monkeypatch.setattr(embedded, "ask_model", ask)
         return asked_for

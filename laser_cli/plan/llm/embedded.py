@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from laser_cli.errors import NotFoundError
 from laser_cli.plan.lexicon import word_set
 from laser_cli.plan.llm.asked import MOST_KEYFRAMES, Asked
-from laser_cli.plan.llm.converse import Outcome, Watcher
+from laser_cli.plan.llm.converse import Outcome, Watcher, as_plan
 from laser_cli.plan.llm.fill import Keyframe
 from laser_cli.plan.llm.find import EMBEDDED, HINT, digest
 from laser_cli.plan.llm.gguf import read_model
@@ -82,19 +83,33 @@ def plan_by_embedded(asked: Asked, watcher: Watcher, path: Path | None = None) -
         keyframes=None,
         frames=max(asked.frames, MOST_KEYFRAMES + 1),
     )
-    outcome = ask_model(path, question, watcher)
-    prompts = [keyframe.prompt for keyframe in outcome.made.keyframes] if outcome.made else []
-    if outcome.made and len(prompts) == 1 and _alike(prompts[0], asked.description):
+
+    def judge(answer: str, question: Asked) -> Mended:
+        made = as_plan(answer, question)
+        if _echoes(made, asked):
+            return made
+        return replace(made, problems=(*made.problems, *_wrong(made, asked, world)))
+
+    outcome = ask_model(path, question, watcher, judge)
+    if outcome.made and _echoes(outcome.made, asked):
         return _as_written(asked, named, path)
-    if outcome.made is not None and (why := _wrong(outcome.made, asked, world)):
-        outcome = replace(outcome, made=None, why=why)
     if outcome.made is None:
         return instead(NAME, asked, outcome)
     made = planned(outcome.made, asked, record(NAME, question, outcome, digest(path)))
-    if asked.keyframes in (None, len(prompts)):
+    count = len(outcome.made.keyframes)
+    if asked.keyframes in (None, count):
         return made
-    note = f"the embedded planner makes a keyframe of every stage: {len(prompts)}, not {asked.keyframes}"
+    note = f"the embedded planner makes a keyframe of every stage: {count}, not {asked.keyframes}"
     return made._replace(notes=(*made.notes, note))
+
+
+def at_home(asked: Asked) -> bool:
+    """Whether a request is about a portrait of its world, which it knows and the rules do not, and its file is here."""
+    texts = [text for text in (asked.description, asked.source) if text]
+    if not EMBEDDED.is_file() or not any(re.search(r"\bportrait\b", text, re.IGNORECASE) for text in texts):
+        return False
+    world = world_of(EMBEDDED)
+    return all(world.holds(text) for text in texts)
 
 
 def world_of(path: Path) -> World:
@@ -123,17 +138,18 @@ def _as_written(asked: Asked, source: str, path: Path) -> Planned:
     return Planned(plan, (*notes, *told))
 
 
-def _wrong(made: Mended, asked: Asked, world: World) -> str:
-    """What no answer of a trained model has: words from nowhere, a source that was not named; empty if nothing is."""
+def _wrong(made: Mended, asked: Asked, world: World) -> Iterator[str]:
+    """What no answer of a trained model has: words from nowhere, a source that was not named."""
     said = f"{asked.description} {asked.source or ''}".lower()
     if " ".join(made.source.lower().split()) not in " ".join(said.split()):
-        return f"it took {made.source!r} for what the picture shows"
+        yield f"it took {made.source!r} for what the picture shows"
     known = world.words | set(re.findall(r"[a-z]+", said))
     for keyframe in made.keyframes:
         if strange := [word for word in re.findall(r"[^\W\d_]+", keyframe.prompt.lower()) if word not in known]:
-            return f"its prompt has {strange[0]!r}, which is no word of its world or of the request"
-    return ""
+            yield f"its prompt has {strange[0]!r}, which is no word of its world or of the request"
 
 
-def _alike(a: str, b: str) -> bool:
-    return SequenceMatcher(None, a.lower(), b.lower()).ratio() > 0.85
+def _echoes(made: Mended, asked: Asked) -> bool:
+    """Whether an answer only repeats the description: so it was taught for what lies outside its world."""
+    prompts = [keyframe.prompt for keyframe in made.keyframes]
+    return len(prompts) == 1 and SequenceMatcher(None, prompts[0].lower(), asked.description.lower()).ratio() > 0.85

@@ -9,7 +9,7 @@ from pathlib import Path
 from laser_cli.errors import BadInputError
 from laser_cli.plan.llm import messages as told
 from laser_cli.plan.llm.asked import Asked
-from laser_cli.plan.llm.converse import Outcome, Watcher, converse
+from laser_cli.plan.llm.converse import Judge, Outcome, Watcher, as_plan, converse
 from laser_cli.plan.llm.find import digest, find
 from laser_cli.plan.llm.gguf import read_model
 from laser_cli.plan.llm.mend import Mended
@@ -31,8 +31,8 @@ def plan_by_model(name: str, asked: Asked, watcher: Watcher) -> Planned:
     return planned(outcome.made, asked, record(path.name, asked, outcome, digest(path)))
 
 
-def ask_model(path: Path, asked: Asked, watcher: Watcher) -> Outcome:
-    """What a model's file has to say, its memory freed again.
+def ask_model(path: Path, asked: Asked, watcher: Watcher, judge: Judge = as_plan) -> Outcome:
+    """What a model's file has to say that the judge lets pass, its memory freed again.
 
     NotFoundError if it cannot be used, MemoryExhausted if it is too large.
     """
@@ -40,7 +40,7 @@ def ask_model(path: Path, asked: Asked, watcher: Watcher) -> Outcome:
     from laser_cli.plan.llm.speaker import open_speaker
 
     with open_speaker(header, size, asked, told.conversation(asked), watcher.note) as speaker:
-        outcome = converse(speaker, asked, watcher)
+        outcome = converse(speaker, asked, watcher, judge=judge)
     del speaker
     gc.collect()  # its memory is needed for drawing
     return outcome
