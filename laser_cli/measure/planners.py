@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from laser_cli.errors import BadInputError, LaserError
 from laser_cli.measure import open_domain
@@ -15,9 +15,10 @@ from laser_cli.measure.plans import PlanOne, bench_rules, differences, scene_att
 from laser_cli.plan.schema import Plan
 from laser_cli.storybook.changes import Change, sample_change
 from laser_cli.storybook.face_changes import sample_face_change
-from laser_cli.storybook.planner_tasks import PUPPETS, control_of
+from laser_cli.storybook.planner_tasks import NOUNS, PUPPETS, control_of
 from laser_cli.storybook.puppets import Puppet
 from laser_cli.storybook.scenes import Scene
+from laser_cli.storybook.slips import embellished, mistyped
 
 AnyChange = Change[Scene] | Change[Puppet]
 TARGETS = {
@@ -30,6 +31,8 @@ TARGETS = {
     "control right": 90.0,
 }
 """What the embedded planner is held to, in percent; seconds a plan beside them."""
+SLIPPED, ASKED_OF_SLIPS = 10, ("scenes: final attributes right", "faces: expression and direction right")
+"""One description in so many is asked once more with slips in it, and what is then counted."""
 SECONDS = 2.0
 HELD = "storybook"
 """The planner that has targets."""
@@ -68,11 +71,12 @@ def bench_plans(
 ) -> list[Figure]:
     """The rules on scenes alone, then each planner beside the others; targets are those of the embedded one.
 
-    Of the generated descriptions so many `items` are taken, and of those written by hand no more; `step` hears of
-    every plan. Errors that are not about one description are raised.
+    Of the generated descriptions so many `items` are taken, a tenth of them once more with slips, and of those written
+    by hand no more than `items`; `step` hears of every plan. Errors that are not about one description are raised.
     """
     changes, written = held_out(items, seed), open_domain.sentences()[:items]
-    tallies = {}
+    wrong = slipped(changes, seed)
+    tallies, slips = {}, {}
     for name, planner in planners.items():
         # not counted: the first plan of a process waits for libraries
         _try(planner, "night falls", "a red ball in a meadow at noon")
@@ -81,12 +85,18 @@ def bench_plans(
             step(1, f"plans by {name}")
 
         tallies[name] = (tally(planner, changes, told), tally_open(planner, written, told))
+        slips[name] = tally(planner, wrong, told)
     figures = bench_rules(items, seed)
     for check, target in TARGETS.items():
         for name, (found, _) in tallies.items():
             goal = target if name == HELD else None
             figures.append(
                 Figure(f"{check}, {name}", found.share(check), "%", goal, "higher", found.asked.get(check, 0))
+            )
+    for check in ASKED_OF_SLIPS:
+        for name, found in slips.items():
+            figures.append(
+                Figure(f"with slips, {check}, {name}", found.share(check), "%", of=found.asked.get(check, 0))
             )
     for name, (found, _) in tallies.items():
         goal = SECONDS if name == HELD else None
@@ -103,13 +113,23 @@ def bench_plans(
 
 def count(planners: Mapping[str, PlanOne], items: int) -> int:
     """How many plans a bench makes."""
-    return len(planners) * (items + len(open_domain.sentences()[:items]))
+    return len(planners) * (items + -(-items // SLIPPED) + len(open_domain.sentences()[:items]))
 
 
 def held_out(items: int, seed: int) -> list[AnyChange]:
     """Changes of scenes and puppets from seeds that no training draws from."""
     rng = random.Random(f"bench planners {seed}")
     return [sample_face_change(rng) if rng.random() < PUPPETS else sample_change(rng) for _ in range(items)]
+
+
+def slipped(changes: Sequence[AnyChange], seed: int) -> list[AnyChange]:
+    """Every tenth of the changes, its description with a typing error and a word too many; the picture stays named."""
+    rng, told = random.Random(f"slips {seed}"), list[AnyChange]()
+    for change in changes[::SLIPPED]:
+        spare = change.source_prompt if change.names_source else ""
+        text = mistyped(rng, embellished(rng, change.description, NOUNS, spare), spare)
+        told.append(replace(change, description=text))
+    return told
 
 
 def tally(planner: PlanOne, changes: Sequence[AnyChange], step: Callable[[], None] = lambda: None) -> Tally:

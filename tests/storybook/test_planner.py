@@ -225,7 +225,14 @@ def test_the_bench_judges_both_planners():
     assert all(perfect.share(name) == 100 for name in planners.TARGETS)
     rules = planners.tally(by_rules, changes)
     assert rules.share("scenes: final attributes right") > 80
+    slipped = planners.slipped(changes, 5)
+    assert [c.stages for c in slipped] == [c.stages for c in changes[::10]]
+    assert all(a.description != b.description for a, b in zip(slipped, changes[::10], strict=True))
+    assert all(c.description.startswith(c.source_prompt) for c in slipped if c.names_source)
     both = {"rules": by_rules, "storybook": by_rules}
+    heard = []
+    planners.bench_plans(both, 25, 1, lambda n, name: heard.append(n))
+    assert sum(heard) == planners.count(both, 25)
     figures = {figure.name: figure for figure in planners.bench_plans(both, 5, 1)}
     assert figures["control right, storybook"].target == 90 and figures["control right, rules"].target is None
     assert figures["seconds a plan, rules"].of == 5 and "open domain: subject kept, storybook" in figures
