@@ -54,8 +54,6 @@ def plan(
     console = Console(quiet=quiet and not (verbose or explain), json=json)
     for_models = {"--seed": seed, "--temperature": temperature, "--timeout": timeout, "--retries": retries}
     unheard = [name for name, value in {**for_models, "--planner-gpu-layers": gpu_layers}.items() if value is not None]
-    if unheard and planner in (None, "rules"):
-        console.warn(f"{', '.join(unheard)}: for models, the rules need none")
     if image is not None:
         from laser_cli.output.frames import picture_prompt
 
@@ -73,6 +71,8 @@ def plan(
         layers=gpu_layers,
     )
     made, notes = p.make_plan(console, planner, asked, waypoints=waypoints, verbose=verbose, explain=explain)
+    if unheard and made.planner.name == "rules" and not made.planner.instead_of:
+        console.warn(f"{', '.join(unheard)}: for models, the rules need none")
     for note in notes:
         console.warn(note)
     told = {"plan": made.model_dump(mode="json"), "notes": notes}

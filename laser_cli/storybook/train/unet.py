@@ -72,12 +72,11 @@ class KnownCaptions(Captions):
         self.empty = self.kept([""])[0]
 
     def grow(self, new: list[Item]) -> None:
-        super().grow(new)
-        for item in new:
-            self.known.append(self.kept([self.say(item) for _ in range(self.EACH)]))
+        told = [self.say(item) for item in new for _ in range(self.EACH)]
+        self.known += self.kept(told).unflatten(0, (-1, self.EACH))
 
     def states(self, rows: list[int], drop: float) -> Tensor:
-        told = [self.empty if self.rng.random() < drop else self.rng.choice(list(self.known[i])) for i in rows]
+        told = [self.empty if self.rng.random() < drop else self.known[i][self.rng.randrange(self.EACH)] for i in rows]
         return torch.stack(told).float().to(self.text.device)
 
     @torch.no_grad()
