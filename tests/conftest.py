@@ -1,5 +1,6 @@
 """Shared fixtures, and the rule that GPU tests are skipped where there is no GPU."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,13 @@ from hypothesis import settings
 
 settings.register_profile("untimed", deadline=None)  # no test depends on how busy the machine is
 settings.load_profile("untimed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Workers share the cores, and so do the programs they start: threads of several in turns would crawl."""
+    if shared := getattr(config, "workerinput", None):
+        share = max(1, (os.cpu_count() or 1) // shared["workercount"])
+        os.environ.setdefault("OMP_NUM_THREADS", str(share))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
