@@ -4,7 +4,6 @@ from itertools import pairwise
 
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
 
 from laser_cli.controls.aid import blend_of, slerp
 from laser_cli.engine.between import Bridge, Stop, Way, evaluations, interpolate
@@ -22,19 +21,8 @@ SHAPE = (4, 8, 8)
 class Tiny:
     """A random U-Net as a noise predictor that counts its rows."""
 
-    def __init__(self):
-        torch.manual_seed(0)
-        self.unet = UNet2DConditionModel(
-            sample_size=8,
-            block_out_channels=(16, 32),
-            layers_per_block=1,
-            down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-            up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-            cross_attention_dim=12,
-            attention_head_dim=2,
-            norm_num_groups=8,
-        ).eval()
-        self.rows = 0
+    def __init__(self, unet):
+        self.unet, self.rows = unet, 0
 
     def __call__(self, x, level, states):
         self.rows += len(x)
@@ -42,8 +30,8 @@ class Tiny:
 
 
 @pytest.fixture(scope="module")
-def tiny():
-    return Tiny()
+def tiny(tiny_unet):
+    return Tiny(tiny_unet)
 
 
 def states(seed):

@@ -2,26 +2,13 @@
 
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
 
 from laser_cli.engine import hooks
 
 
-@pytest.fixture(scope="module")
-def unet():
-    torch.manual_seed(0)
-    return UNet2DConditionModel(
-        sample_size=8,
-        in_channels=4,
-        out_channels=4,
-        block_out_channels=(16, 32),
-        layers_per_block=1,
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        cross_attention_dim=12,
-        attention_head_dim=2,
-        norm_num_groups=8,
-    ).eval()
+@pytest.fixture
+def unet(tiny_unet):
+    return tiny_unet
 
 
 @torch.no_grad()
