@@ -101,6 +101,8 @@ def test_training_goes_on_where_it_stopped_and_installs_a_standard_pipeline(tmp_
     critic.train(tmp_path, steps=2, batch=6, start=folder, first=64)
     assert install(tmp_path, tmp_path / "weights") == ["pipeline", "critic"]
     assert load_critic(tmp_path / "weights" / "critic").config == Critic().config
+    settings = [tmp_path / "weights" / "model_index.json", *(tmp_path / "weights").glob("*/config.json")]
+    assert len(settings) == 5 and not any(str(tmp_path) in file.read_text() for file in settings)
     pipe = StableDiffusionPipeline.from_pretrained(tmp_path / "weights", safety_checker=None)
     picture = pipe("a red ball", num_inference_steps=1, height=64, width=64, output_type="pt").images
     assert picture.shape == (1, 3, 64, 64) and torch.isfinite(picture).all()

@@ -38,8 +38,12 @@ def _pipeline(trained: Path, to: Path) -> None:
     for part in PARTS:
         shutil.rmtree(to / part, ignore_errors=True)
     pipe.to(torch.float16).save_pretrained(to)
-    # Half precision is how the weights are stored; who loads them without a word gets all parts in float32.
-    config = to / "text_encoder" / "config.json"
-    config.write_text(json.dumps(json.loads(config.read_text()) | {"dtype": "float32"}, indent=2) + "\n")
+    for config in (to / "model_index.json", *(to / part / "config.json" for part in ("unet", "vae", "text_encoder"))):
+        settings = json.loads(config.read_text())
+        settings.pop("_name_or_path", None)  # where it was trained
+        if config.parent.name == "text_encoder":
+            # Half precision is how the weights are stored; who loads them without a word gets all parts in float32.
+            settings["dtype"] = "float32"
+        config.write_text(json.dumps(settings, indent=2) + "\n")
     for name in ("vocab.json", "merges.txt"):  # CLIP's own two files, for readers that know no other
         shutil.copy(trained / "tokenizer" / name, to / "tokenizer" / name)
