@@ -43,7 +43,7 @@ def test_storybook_prints_figures_and_writes_a_sheet(tmp_path):
 
 
 def test_interpolate_prints_a_table_or_says_what_it_lacks():
-    arguments = ("--items", "1", "--frames", "3", "--steps", "1", "--methods", "outer", "--no-whole")
+    arguments = ("--items", "1", "--frames", "3", "--steps", "1", "--methods", "outer,text", "--no-whole")
     done = bench("interpolate", *arguments)
     if not (FOLDER / "config.json").is_file():
         assert done.returncode == 3 and "critic" in done.stderr and "bench interpolate" in done.stderr

@@ -133,11 +133,11 @@ def test_a_full_size_sd15_layout_of_random_weights_inverts_and_animates(tmp_path
     model = load_model(str(tmp_path), "cpu")
     assert model.size == 512 and model.scale == 8
     assert sum(p.numel() for p in model.unet.parameters()) == 859_520_964
-    picture = np.full((128, 192, 3), (200, 120, 40), np.uint8)
+    picture = np.full((256, 192, 3), (200, 120, 40), np.uint8)
     inversion = invert_picture(model, picture, "a house", 2)
     plan = Plan(source="a house", segments=(Segment(prompt="a house at night", frames=3),))
     drawn = list(animate(model, plan, inversion, Manner(guidance=3.0)))
     assert [p.index for p in drawn] == [0, 1, 2]
-    assert all(p.array.shape == (128, 192, 3) for p in drawn)
+    assert all(p.array.shape == (256, 192, 3) for p in drawn)
     trip = to_array(model.decode(inversion.trajectory.latents[:1])[0])
     assert int(np.abs(drawn[0].array.astype(int) - trip).max()) <= 1

@@ -154,7 +154,7 @@ print(own, children)
         return [int(number) for number in done.stdout.split()]
 
     pytest.importorskip("resource")
-    for few, many in zip(peak(25), peak(200), strict=True):
+    for few, many in zip(peak(50), peak(400), strict=True):
         assert many < 1.1 * few
 
 

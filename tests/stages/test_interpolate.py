@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers import AutoencoderKL
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from laser_cli.engine.find import WEIGHTS
@@ -16,6 +16,7 @@ from laser_cli.stages.distances import rms
 from laser_cli.stages.interpolate import Approach, Asked, Course, draw, prepare, prompting, single, way_of
 from laser_cli.stages.invert import to_array
 from laser_cli.stages.spacing import drafting, even, measure, uniform
+from tests.small import small_unet
 
 BALL, CUBE, NIGHT = "a red ball in a meadow", "a blue cube in a meadow", "a cat in the desert at night"
 SIZE = (16, 16)
@@ -24,7 +25,6 @@ QUICK = Approach(steps=3, manner=Manner(9.0, 0.5))
 
 def tiny_model():
     """A random model in Stable Diffusion's layout, with the storybook's tokenizer."""
-    torch.manual_seed(0)
     tokenizer = CLIPTokenizer.from_pretrained(WEIGHTS / "tokenizer")
     words = len(tokenizer)
     text = CLIPTextConfig(
@@ -36,16 +36,7 @@ def tiny_model():
         bos_token_id=words - 2,
         eos_token_id=words - 1,
     )
-    unet = UNet2DConditionModel(
-        sample_size=8,
-        block_out_channels=(16, 32),
-        layers_per_block=1,
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        cross_attention_dim=16,
-        attention_head_dim=2,
-        norm_num_groups=8,
-    )
+    unet = small_unet(16)
     vae = AutoencoderKL(
         block_out_channels=(8, 8),
         down_block_types=("DownEncoderBlock2D",) * 2,
@@ -53,7 +44,7 @@ def tiny_model():
         norm_num_groups=4,
     )
     schedule = Schedule.from_config({"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"})
-    parts = (unet.eval(), vae.eval(), CLIPTextModel(text).eval(), tokenizer, schedule)
+    parts = (unet, vae.eval(), CLIPTextModel(text).eval(), tokenizer, schedule)
     return Model("tiny", "1", *parts, torch.device("cpu"), torch.float32)
 
 
