@@ -97,8 +97,9 @@ class Reading:
 
     @property
     def rgb(self) -> tuple[float, float, float]:
-        """The subject's colour, 0..1 each."""
-        return (self.numbers["colour red"], self.numbers["colour green"], self.numbers["colour blue"])
+        """The subject's colour, 0..1 each: white that was read as brighter than white is white."""
+        red, green, blue = (min(1.0, max(0.0, self.numbers[f"colour {name}"])) for name in ("red", "green", "blue"))
+        return (red, green, blue)
 
 
 def truth(item: Item) -> Reading:
@@ -204,5 +205,5 @@ def judge_told(read: Reading, item: Item) -> dict[str, bool]:
 def _colour_name(read: Reading) -> str:
     import colorsys
 
-    h, lightness, s = colorsys.rgb_to_hls(*(min(1.0, max(0.0, v)) for v in read.rgb))
+    h, lightness, s = colorsys.rgb_to_hls(*read.rgb)
     return colour_words(Scene(hue=h * 360, saturation=s, lightness=lightness))
