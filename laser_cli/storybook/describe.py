@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
-
 from torch import Tensor
 
 from laser_cli.storybook.critic import Critic
@@ -40,11 +38,11 @@ def _amount(read: Reading, name: str) -> float:
 
 
 def _scene(read: Reading) -> Scene:
-    h, lightness, s = colorsys.rgb_to_hls(*(min(1.0, max(0.0, v)) for v in read.rgb))
+    hue, saturation, lightness = read.hsl
     return Scene(
         subject=_mix(read, "subject"),
-        hue=h * 360,
-        saturation=s,
+        hue=hue,
+        saturation=saturation,
         lightness=lightness,
         pattern=_mix(read, "pattern"),
         setting=_mix(read, "setting"),

@@ -6,6 +6,7 @@ learns to read that vector from a picture; here it is written from the truth, an
 
 from __future__ import annotations
 
+import colorsys
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -100,6 +101,12 @@ class Reading:
         """The subject's colour, 0..1 each: white that was read as brighter than white is white."""
         red, green, blue = (min(1.0, max(0.0, self.numbers[f"colour {name}"])) for name in ("red", "green", "blue"))
         return (red, green, blue)
+
+    @property
+    def hsl(self) -> tuple[float, float, float]:
+        """The same as a scene holds it: hue in degrees, saturation, lightness."""
+        hue, lightness, saturation = colorsys.rgb_to_hls(*self.rgb)
+        return (hue * 360, saturation, lightness)
 
 
 def truth(item: Item) -> Reading:
@@ -203,7 +210,5 @@ def judge_told(read: Reading, item: Item) -> dict[str, bool]:
 
 
 def _colour_name(read: Reading) -> str:
-    import colorsys
-
-    h, lightness, s = colorsys.rgb_to_hls(*read.rgb)
-    return colour_words(Scene(hue=h * 360, saturation=s, lightness=lightness))
+    hue, saturation, lightness = read.hsl
+    return colour_words(Scene(hue=hue, saturation=saturation, lightness=lightness))

@@ -65,12 +65,15 @@ def test_the_colour_of_shut_eyes_is_not_asked_for():
 
 
 def test_white_read_as_brighter_than_white_is_white():
-    read, white = truth(scene := Scene().with_colour("white")), (0.93, 0.93, 0.92)
-    read = replace(read, numbers={**read.numbers, "colour red": 1.2, "colour green": 1.1, "colour blue": -0.1})
-    assert read.rgb == (1.0, 1.0, 0.0) and not judge(read, scene)["colour"]
-    read = replace(read, numbers={**read.numbers, "colour blue": 1.2})
-    assert read.rgb == (1.0, 1.0, 1.0) and math.dist((1.2, 1.1, 1.2), white) > 0.15
-    assert judge(read, scene)["colour"]
+    true = truth(scene := Scene().with_colour("white"))
+
+    def read(*rgb):
+        names = ("colour red", "colour green", "colour blue")
+        return replace(true, numbers={**true.numbers, **dict(zip(names, rgb, strict=True))})
+
+    assert math.dist((1.2, 1.1, 1.2), true.rgb) > 0.15  # too far, were it a colour
+    assert read(1.2, 1.1, 1.2).rgb == (1.0, 1.0, 1.0) and judge(read(1.2, 1.1, 1.2), scene)["colour"]
+    assert read(1.2, 1.1, -0.1).rgb == (1.0, 1.0, 0.0) and not judge(read(1.2, 1.1, -0.1), scene)["colour"]
 
 
 def test_targets_read_back_as_the_truth():

@@ -204,7 +204,7 @@ def train(
     running, count, due = 0.0, 0, run.clock.elapsed + 8
     while run.going():
         rows, z, mask = world.batch(batch)
-        # Half of the samples where shapes and features are decided, in much noise, half anywhere.
+        # Half of the samples in much noise, where shapes are decided, half anywhere.
         t = torch.rand(batch, generator=noise, device=device)
         shaped = torch.sigmoid(torch.randn(batch, generator=noise, device=device) * 0.9 + 0.8)
         anywhere = torch.rand(batch, generator=noise, device=device) < 0.5
