@@ -13,6 +13,7 @@ from laser_cli.storybook.train import common, critic, unet, vae
 from laser_cli.storybook.train.common import Clock, course
 from laser_cli.storybook.train.install import install
 from laser_cli.storybook.train.muon import orthogonalise
+from laser_cli.storybook.train.pool import tokens
 from laser_cli.storybook.train.tokens import build
 
 
@@ -77,7 +78,7 @@ def test_a_trained_text_encoder_keeps_its_words_in_a_larger_vocabulary(tmp_path)
     pipe.save_pretrained(tmp_path / "start")
     unet.begin_with(tmp_path / "start", *new, large)
     for word in ("ball", "meadow", "x"):
-        states = [m(unet.tokens(k, [f"a {word}"])).last_hidden_state for m, k in ((old[1], small), (new[1], large))]
+        states = [m(tokens(k, [f"a {word}"])).last_hidden_state for m, k in ((old[1], small), (new[1], large))]
         if len(small(word).input_ids) == len(large(word).input_ids) == 3:
             assert torch.allclose(states[0], states[1], atol=1e-5), word
 

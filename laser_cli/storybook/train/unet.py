@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import random
 from itertools import islice
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
-from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from laser_cli.storybook.train.common import Clock, Run, log, mixed, save_grid
 from laser_cli.storybook.train.muon import Muon, split
+from laser_cli.storybook.train.pool import Captions, KnownCaptions, Pool
 from laser_cli.storybook.train.tokens import LENGTH, build
-from laser_cli.storybook.words import Voice
-from laser_cli.storybook.world import Item, caption_of, draw_with_masks, items
+from laser_cli.storybook.world import caption_of, items
 
 WIDTH = 256
 UNET = {
@@ -27,8 +25,6 @@ UNET = {
     "attention_head_dim": (2, 2, 4, 4),  # the library's name for the number of heads
     "norm_num_groups": 16,
 }
-PUPPETS = 0.5
-"""The share of puppets among what it learns: their faces are the hardest to draw."""
 FOCUS = 9.0
 """How much more a subject, or the features of a face, count in the loss than what is around them; heads: a quarter."""
 SCHEDULE = {
@@ -41,79 +37,6 @@ SCHEDULE = {
     "timestep_spacing": "leading",
     "prediction_type": "v_prediction",
 }
-
-
-class Captions:
-    """What is told of a pool's items, in new words for every batch, as the text encoder reads it."""
-
-    def __init__(self, text: CLIPTextModel, tokenizer: CLIPTokenizer, seed: int) -> None:
-        self.text, self.tokenizer, self.items = text, tokenizer, list[Item]()
-        self.rng, self.voice = random.Random(f"captions {seed}"), Voice(random.Random(seed), omit=0.04)
-
-    def grow(self, new: list[Item]) -> None:
-        self.items += new
-
-    def states(self, rows: list[int], drop: float) -> Tensor:
-        """Hidden states [n, 77, c] of these items' captions; a share ``drop`` of them is empty."""
-        return self.read(["" if self.rng.random() < drop else self.say(self.items[i]) for i in rows])
-
-    def say(self, item: Item) -> str:
-        return caption_of(item) if self.rng.random() < 0.4 else caption_of(item, self.voice)
-
-    def read(self, words: list[str]) -> Tensor:
-        states: Tensor = self.text(tokens(self.tokenizer, words).to(self.text.device)).last_hidden_state
-        return states
-
-
-class KnownCaptions(Captions):
-    """The same for a text encoder that learns no more: a few of every item, read once (a quarter less time a step)."""
-
-    EACH = 4
-
-    def __init__(self, text: CLIPTextModel, tokenizer: CLIPTokenizer, seed: int) -> None:
-        super().__init__(text, tokenizer, seed)
-        self.known: list[Tensor] = []
-        self.empty = self.kept([""])[0]
-
-    def grow(self, new: list[Item]) -> None:
-        told = [self.say(item) for item in new for _ in range(self.EACH)]
-        self.known += self.kept(told).unflatten(0, (-1, self.EACH))
-
-    def states(self, rows: list[int], drop: float) -> Tensor:
-        told = [self.empty if self.rng.random() < drop else self.known[i][self.rng.randrange(self.EACH)] for i in rows]
-        return torch.stack(told).float().to(self.text.device)
-
-    @torch.no_grad()
-    def kept(self, words: list[str]) -> Tensor:
-        return self.read(words).half().cpu()
-
-
-class Pool:
-    """Latents, subject masks and captions of drawn pictures; a few new ones come with every batch."""
-
-    def __init__(self, vae: AutoencoderKL, captions: Captions, seed: int, size: int, first: int) -> None:
-        self.vae, self.captions, self.size, self.world = vae, captions, size, items(seed, PUPPETS)
-        self.rng = random.Random(seed)
-        self.latents: list[Tensor] = []
-        self.masks: list[Tensor] = []
-        for _ in range(first // 64):
-            self.grow(64)
-
-    @torch.no_grad()
-    def grow(self, count: int) -> None:
-        new = list(islice(self.world, count))
-        pictures, masks = draw_with_masks(new, self.size, self.vae.device)
-        with mixed(self.vae.device):
-            z = self.vae.encode(pictures * 2 - 1).latent_dist.mean * self.vae.config.scaling_factor
-        self.latents += list(z.half())
-        self.masks += list(torch.nn.functional.interpolate(masks, z.shape[-2:], mode="area").half())
-        self.captions.grow(new)
-
-    def batch(self, count: int) -> tuple[list[int], Tensor, Tensor]:
-        """The numbers of some items, their latents and masks."""
-        rows = [self.rng.randrange(len(self.latents)) for _ in range(count)]
-        latents, masks = (torch.stack([kept[i] for i in rows]).float() for kept in (self.latents, self.masks))
-        return rows, latents, masks
 
 
 def new_models(tokenizer: CLIPTokenizer, channels: int) -> tuple[UNet2DConditionModel, CLIPTextModel]:
@@ -136,10 +59,6 @@ def new_models(tokenizer: CLIPTokenizer, channels: int) -> tuple[UNet2DCondition
     # CLIP's own initialisation suits its depth of 12; with three layers the words need a larger voice.
     torch.nn.init.normal_(text.get_input_embeddings().weight, std=0.05)
     return unet, text
-
-
-def tokens(tokenizer: CLIPTokenizer, words: list[str]) -> Tensor:
-    return tokenizer(words, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt").input_ids
 
 
 def train(
