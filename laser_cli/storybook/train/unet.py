@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
+from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from laser_cli.storybook.train.common import Clock, Run, log, mixed, save_grid
 from laser_cli.storybook.train.muon import Muon, split
-from laser_cli.storybook.train.pool import Captions, KnownCaptions, Pool
+from laser_cli.storybook.train.pool import Batch, Captions, KnownCaptions, Pool
 from laser_cli.storybook.train.tokens import LENGTH, build
 from laser_cli.storybook.world import caption_of, items
 
@@ -27,6 +29,15 @@ UNET = {
 }
 FOCUS = 9.0
 """How much more a subject, or the features of a face, count in the loss than what is around them; heads: a quarter."""
+CHANGE = 2.0
+"""How much what sets a picture apart from its twin counts in the loss, all in all: about as much as all else."""
+SWAPPED, LEAST = 0.8, 350
+"""The share of told twins whose noisy latents are the other's, and the timestep from which on they may be.
+
+There the noise still shows what the caption contradicts, so that it is the words that must be heeded.
+"""
+CERTAIN = 700
+"""The timestep up to which small changes of a twin count as much as large ones."""
 SCHEDULE = {
     "beta_start": 0.00085,
     "beta_end": 0.012,
@@ -59,6 +70,39 @@ def new_models(tokenizer: CLIPTokenizer, channels: int) -> tuple[UNet2DCondition
     # CLIP's own initialisation suits its depth of 12; with three layers the words need a larger voice.
     torch.nn.init.normal_(text.get_input_embeddings().weight, std=0.05)
     return unet, text
+
+
+class Task(NamedTuple):
+    """What the U-Net is shown and asked: noisy latents, timesteps, whose captions stay untold, the v to find."""
+
+    noisy: Tensor
+    t: Tensor
+    untold: Tensor
+    v: Tensor
+    weight: Tensor
+    """How much each place counts in the loss, [n, 1, h, w]."""
+
+
+def noised(pairs: Batch, alphas: Tensor, generator: torch.Generator) -> Task:
+    """Latents in noise, [n, c, h, w]; v leads to the told picture even where it is the twin that is in the noise."""
+    count, device = len(pairs.rows), pairs.latents.device
+
+    def chance() -> Tensor:
+        return torch.rand(count, generator=generator, device=device)
+
+    # Half of the samples in much noise, where shapes and expressions are decided, half anywhere.
+    shaped = torch.sigmoid(torch.randn(count, generator=generator, device=device) * 0.9 + 0.8)
+    t = (torch.where(chance() < 0.5, chance(), shaped) * 999.99).long()
+    untold = chance() < 0.1
+    swapped = pairs.told & ~untold & (t >= LEAST) & (chance() < SWAPPED)
+    shown = torch.where(swapped.view(-1, 1, 1, 1), pairs.others, pairs.latents)
+    abar = alphas[t].view(-1, 1, 1, 1)
+    eps = torch.randn(shown.shape, generator=generator, device=device)
+    noisy = abar.sqrt() * shown + (1 - abar).sqrt() * eps
+    v = (abar.sqrt() * noisy - pairs.latents) / (1 - abar).sqrt()
+    # Where the noise still shows how a head is turned, what a twin asks for is certain, be it ever so small.
+    pull = torch.where((swapped & (t < CERTAIN)).view(-1, 1, 1, 1), pairs.faint, 1.0)
+    return Task(noisy, t, untold, v, 1 + FOCUS * pairs.masks.square() + CHANGE * pairs.apart * pull)
 
 
 def train(
@@ -122,18 +166,11 @@ def train(
 
     running, count, due = 0.0, 0, run.clock.elapsed + 8
     while run.going():
-        rows, z, mask = world.batch(batch)
-        # Half of the samples in much noise, where shapes are decided, half anywhere.
-        t = torch.rand(batch, generator=noise, device=device)
-        shaped = torch.sigmoid(torch.randn(batch, generator=noise, device=device) * 0.9 + 0.8)
-        anywhere = torch.rand(batch, generator=noise, device=device) < 0.5
-        t = (torch.where(anywhere, t, shaped) * 999.99).long()
-        abar = alphas[t].view(-1, 1, 1, 1)
-        eps = torch.randn(z.shape, generator=noise, device=device)
-        noisy, target = abar.sqrt() * z + (1 - abar).sqrt() * eps, abar.sqrt() * eps - (1 - abar).sqrt() * z
+        pairs = world.batch(batch)
+        task = noised(pairs, alphas, noise)
         with mixed(device):
-            v = unet(noisy, t, captions.states(rows, drop=0.1)).sample
-        loss = ((v.float() - target).square() * (1 + FOCUS * mask.square())).mean()
+            v = unet(task.noisy, task.t, captions.states(pairs.rows, task.untold.tolist())).sample
+        loss = ((v.float() - task.v).square() * task.weight).mean()
         run.learn(loss)
         if run.step % 10 == 0:  # many pictures at once are drawn faster
             world.grow(64)
