@@ -1,0 +1,90 @@
+"""Teaches the U-Net's text encoder to tell expressions apart, which a picture's few changed pixels hardly ever do.
+
+Left to the U-Net's loss alone, the words that change little of a picture («angry», «sad», «pouting», «expressionless»)
+keep states more alike than one word has in two captions, and the U-Net cannot hear which of them was said.
+"""
+
+from __future__ import annotations
+
+import random
+from copy import deepcopy
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import CLIPTokenizer
+
+from laser_cli.errors import NotFoundError
+from laser_cli.storybook.face_words import EXPRESSION_WORDS, NEUTRAL_WORDS, face_caption
+from laser_cli.storybook.puppets import Puppet, sample_puppet
+from laser_cli.storybook.train.common import load_checkpoint, log, save_checkpoint
+from laser_cli.storybook.train.pool import tokens
+from laser_cli.storybook.train.unet import new_models
+from laser_cli.storybook.words import Voice
+from laser_cli.storybook.world import caption_of, items
+
+PHRASES = [*EXPRESSION_WORDS.values(), NEUTRAL_WORDS]
+"""Ways to say each expression."""
+TEMPERATURE = 0.2
+KEPT = 0.05
+"""The share of the anchor that holds a phrase's own state: it may move, all others should stay."""
+
+
+def train(folder: Path, steps: int = 200, seed: int = 0, batch: int = 51) -> Path:
+    """Trains the averaged text encoder in ``folder``'s checkpoint, in place; returns the checkpoint.
+
+    Supervised contrast (Khosla et al. 2020, eq. 2) of the last states of phrases, by expression; every other state is
+    held where the U-Net knows it. NotFoundError without a U-Net's checkpoint.
+    """
+    path = folder / "unet.pt"
+    state = load_checkpoint(path)
+    if state is None:
+        raise NotFoundError("there is no U-Net to teach words for", hint="train one first: … train unet")
+    torch.manual_seed(seed)
+    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
+    text = new_models(tokenizer, 4)[1]
+    text.load_state_dict(state["text_average"])
+    before = deepcopy(text).requires_grad_(False).eval()
+    optimizer = torch.optim.AdamW(text.parameters(), lr=5e-4, weight_decay=0.0)
+    rng, voice = random.Random(seed), Voice(random.Random(seed))
+    world = items(seed, puppets=0.3)
+    for step in range(1, steps + 1):
+        for group in optimizer.param_groups:
+            group["lr"] = 5e-4 * (1 - (step - 1) / steps)
+        kinds = [i % len(PHRASES) for i in range(batch)]
+        said = [saying(rng, voice, rng.choice(PHRASES[kind])) for kind in kinds]
+        others = [caption_of(next(world), voice) for _ in range(batch // 3)]
+        ids = tokens(tokenizer, [words for words, _ in said] + others)
+        last = torch.tensor([len(tokenizer(start).input_ids) - 2 for _, start in said])
+        states, old = text(ids).last_hidden_state, before(ids).last_hidden_state
+        rows = torch.arange(batch)
+        apart = contrast(states[rows, last], torch.tensor(kinds))
+        moved = (states - old).square().mean(2)
+        hold = torch.ones_like(moved).index_put((rows, last), torch.tensor(KEPT))
+        kept = (moved * hold).mean()
+        (apart + 10 * kept).backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if step % 25 == 0 or step == steps:
+            log(folder / "text.log", step=step, contrast=apart.item(), moved=kept.item())
+    save_checkpoint(path, state | {"text": text.state_dict(), "text_average": text.state_dict()})
+    return path
+
+
+def saying(rng: random.Random, voice: Voice, phrase: str) -> tuple[str, str]:
+    """A caption of some puppet with this phrase for its expression, and the caption's start up to the phrase."""
+    puppet: Puppet = sample_puppet(rng)
+    parts = face_caption(puppet, voice, frozenset({"expression"})).split(", ")
+    place = rng.randint(max(1, len(parts) - 3), len(parts))
+    start = ", ".join([*parts[:place], phrase])
+    return ", ".join([start, *parts[place:]]), start
+
+
+def contrast(states: Tensor, kinds: Tensor) -> Tensor:
+    """How badly states [n, c] of equal kinds [n] lie together and others apart."""
+    z = F.normalize(states, dim=1)
+    itself = torch.eye(len(z), dtype=torch.bool)
+    alike = (kinds[:, None] == kinds[None]) & ~itself
+    likely = (z @ z.T / TEMPERATURE).masked_fill(itself, -1e9).log_softmax(1)
+    return -(likely * alike).sum(1).div(alike.sum(1).clamp_min(1)).mean()
