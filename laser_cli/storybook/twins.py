@@ -33,7 +33,7 @@ def twin(item: Item, rng: random.Random) -> Item:
     """The same item with one part that captions tell, pure and at full strength, drawn anew."""
     if isinstance(item, Puppet):
         donor = crisp_puppet(rng)
-        if rng.random() < 0.2:  # what no caption tells is most often calm
+        if rng.random() < 0.2:  # calm mouths and eyes are the most, though no caption tells of them
             donor = replace(donor, expression=())
         return replace(item, **_part(donor, PUPPET_PARTS, rng))
     return replace(item, **_part(crisp_scene(rng), SCENE_PARTS, rng))

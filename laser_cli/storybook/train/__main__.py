@@ -22,8 +22,8 @@ def main() -> None:
     parser.add_argument(
         "model",
         choices=("vae", "unet", "text", "critic", "planner", "install"),
-        help="text sets apart the words for expressions in a trained U-Net's text encoder (200 steps unless told); "
-        "install puts what is trained, in half precision, where it ships",
+        help="text sets apart the words for expressions in a trained U-Net's text encoder, on the CPU (200 steps by "
+        "default); install puts what is trained, in half precision, where it ships",
     )
     parser.add_argument("--folder", type=Path, default=Path(".train"), help="checkpoints, logs and sample sheets")
     parser.add_argument("--minutes", type=float, default=None, help="total time to train, earlier stretches included")
@@ -45,6 +45,8 @@ def main() -> None:
         print("installed:", ", ".join(install(chosen.folder, chosen.to)) or "nothing, for nothing is trained")
         return
     if chosen.model == "text":
+        if chosen.minutes or chosen.start or chosen.frozen_text:
+            parser.error("text takes --folder, --steps and --seed")
         from laser_cli.storybook.train import text
 
         text.train(chosen.folder, seed=chosen.seed, **({"steps": chosen.steps} if chosen.steps else {}))

@@ -102,7 +102,7 @@ class Pool:
 
     @torch.no_grad()
     def grow(self, count: int) -> None:
-        """Half of the new ones are of the world, each with its twin behind it."""
+        """Half of the new ones are of the world, in even rows, each with its told twin in the row behind it."""
         new = [both for item in islice(self.world, count // 2) for both in (item, twin(item, self.rng))]
         pictures, masks = draw_with_masks(new, self.size, self.vae.device)
         with mixed(self.vae.device):

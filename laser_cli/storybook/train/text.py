@@ -17,7 +17,7 @@ from transformers import CLIPTokenizer
 
 from laser_cli.errors import NotFoundError
 from laser_cli.storybook.face_words import EXPRESSION_WORDS, NEUTRAL_WORDS, face_caption
-from laser_cli.storybook.puppets import Puppet, sample_puppet
+from laser_cli.storybook.puppets import sample_puppet
 from laser_cli.storybook.train.common import load_checkpoint, log, save_checkpoint
 from laser_cli.storybook.train.pool import tokens
 from laser_cli.storybook.train.unet import new_models
@@ -47,11 +47,10 @@ def train(folder: Path, steps: int = 200, seed: int = 0, batch: int = 51) -> Pat
     text.load_state_dict(state["text_average"])
     before = deepcopy(text).requires_grad_(False).eval()
     optimizer = torch.optim.AdamW(text.parameters(), lr=5e-4, weight_decay=0.0)
+    course = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
     rng, voice = random.Random(seed), Voice(random.Random(seed))
     world = items(seed, puppets=0.3)
     for step in range(1, steps + 1):
-        for group in optimizer.param_groups:
-            group["lr"] = 5e-4 * (1 - (step - 1) / steps)
         kinds = [i % len(PHRASES) for i in range(batch)]
         said = [saying(rng, voice, rng.choice(PHRASES[kind])) for kind in kinds]
         others = [caption_of(next(world), voice) for _ in range(batch // 3)]
@@ -65,6 +64,7 @@ def train(folder: Path, steps: int = 200, seed: int = 0, batch: int = 51) -> Pat
         kept = (moved * hold).mean()
         (apart + 10 * kept).backward()
         optimizer.step()
+        course.step()
         optimizer.zero_grad(set_to_none=True)
         if step % 25 == 0 or step == steps:
             log(folder / "text.log", step=step, contrast=apart.item(), moved=kept.item())
@@ -74,8 +74,7 @@ def train(folder: Path, steps: int = 200, seed: int = 0, batch: int = 51) -> Pat
 
 def saying(rng: random.Random, voice: Voice, phrase: str) -> tuple[str, str]:
     """A caption of some puppet with this phrase for its expression, and the caption's start up to the phrase."""
-    puppet: Puppet = sample_puppet(rng)
-    parts = face_caption(puppet, voice, frozenset({"expression"})).split(", ")
+    parts = face_caption(sample_puppet(rng), voice, frozenset({"expression"})).split(", ")
     place = rng.randint(max(1, len(parts) - 3), len(parts))
     start = ", ".join([*parts[:place], phrase])
     return ", ".join([start, *parts[place:]]), start

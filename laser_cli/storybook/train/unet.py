@@ -30,7 +30,7 @@ UNET = {
 FOCUS = 9.0
 """How much more a subject, or the features of a face, count in the loss than what is around them; heads: a quarter."""
 CHANGE = 2.0
-"""How much what sets a picture apart from its twin counts in the loss, all in all: about as much as all else."""
+"""How much what sets a picture apart from its twin counts in the loss, all in all: like two whole pictures."""
 SWAPPED, LEAST = 0.8, 350
 """The share of told twins whose noisy latents are the other's, and the timestep from which on they may be.
 
