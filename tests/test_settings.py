@@ -15,6 +15,7 @@ from laser_cli.plan.schema import STRENGTHS, Plan, Segment
 from laser_cli.settings import presets as folders
 from laser_cli.settings.estimate import memory, parameters, read_header, read_shape
 from laser_cli.settings.merge import Layer, flags, merge
+from laser_cli.settings.model import asked_by, settle
 from laser_cli.settings.presets import all_presets, find_preset, read_preset
 from laser_cli.settings.rerun import read_rerun
 from laser_cli.settings.schema import Settings
@@ -164,6 +165,37 @@ def test_a_preset_that_is_not_there_names_the_nearest(mine):
     assert caught.value.hint == "did you mean 'draft'?"
     with pytest.raises(NotFoundError):
         find_preset("no/such/file.yaml")
+
+
+def test_what_a_model_asks_for_goes_before_the_defaults_alone(tmp_path):
+    (tmp_path / "laser.yaml").write_text("description: keen\nguidance: 1.5\nsteps: 40\n")
+    preset, said = Layer("p.yaml", {"steps": 10}), flags({"model": str(tmp_path)})
+    assert (settle(said).guidance, settle(said).steps) == (1.5, 40)
+    assert (settle(preset, None, said).guidance, settle(preset, said).steps) == (1.5, 10)
+    assert settle(said, flags({"guidance": 4.0})).guidance == 4
+    assert settle(flags({"model": "owner/name"})).guidance == Settings().guidance
+    (tmp_path / "laser.yaml").unlink()
+    assert settle(said) == Settings(model=str(tmp_path))
+
+
+def test_the_storybook_model_asks_for_settings_that_can_be(mine):
+    asked = asked_by("storybook")
+    assert asked and settle() == merge(asked) != Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("steps: 5\nguidence: 2\n", "laser.yaml, line 2: unknown key 'guidence'"),
+        ("guidance: 0\n", "laser.yaml, line 1: guidance cannot be 0"),
+        ("steps: 5\nmodel: storybook\n", "laser.yaml, line 2: a model cannot ask for another"),
+    ],
+)
+def test_what_a_model_cannot_ask_for_names_its_file_and_line(tmp_path, text, says):
+    (tmp_path / "laser.yaml").write_text(text)
+    with pytest.raises(BadInputError) as caught:
+        settle(flags({"model": str(tmp_path), "guidance": 2.0}))
+    assert says in caught.value.what
 
 
 def test_settings_direct_a_plan_only_where_they_have_a_say():

@@ -69,7 +69,8 @@ Frames = Annotated[
 ]
 Steps = Annotated[int | None, option(DRAWING, "Denoising steps. (default: 25, or the inversion's)", min=1, max=1000)]
 Guidance = Annotated[
-    float | None, option(DRAWING, "How strongly the prompts lead; 1 is off. (default: 3)", min=1, max=30)
+    float | None,
+    option(DRAWING, "How strongly the prompts lead; 1 is off. (default: the model's own, or 3)", min=1, max=30),
 ]
 Warmup = Annotated[
     float | None,

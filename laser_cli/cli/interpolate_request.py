@@ -52,7 +52,8 @@ class Request:
 def read_request(params: Mapping[str, Any], console: Console) -> Request:
     """The request of a command line: settings merged, stops told apart, pictures read, guides made by the planner."""
     from laser_cli.settings.interpolation import make, of_preset, read_interpolation
-    from laser_cli.settings.merge import flags, merge
+    from laser_cli.settings.merge import flags
+    from laser_cli.settings.model import settle
     from laser_cli.settings.presets import chosen_preset
 
     given = {key: _plain(params["approach" if key == "method" else key]) for key in OWN}
@@ -76,8 +77,7 @@ def read_request(params: Mapping[str, Any], console: Console) -> Request:
     told["seeds"] = _noise(said_seeds or tuple(values.get("seeds", (0,))), _plain(params["latents"]), count, every)
     interpolation = make(told, UsageError, "the command line")
     _agree(interpolation, params)
-    asked = flags({"seed": interpolation.seeds[0]})
-    settings = merge(*(one for one in (layer, said(params), asked) if one))
+    settings = settle(layer, said(params), flags({"seed": interpolation.seeds[0]}))
     if settings.frames < count and interpolation.at is None:
         what = f"{settings.frames} frames are too few for {count} stops"
         raise UsageError(what, hint=f"--frames {count} or more")

@@ -50,7 +50,7 @@ def read_request(params: Mapping[str, Any], console: Console) -> Request:
     """The request of a command line: its settings merged, its picture read, its plan made; `console` hears how."""
     from laser_cli.output.frames import read_picture
     from laser_cli.settings.inputs import name_in_record, sha256
-    from laser_cli.settings.merge import merge
+    from laser_cli.settings.model import settle
     from laser_cli.settings.presets import chosen_preset
     from laser_cli.settings.rerun import read_rerun
 
@@ -70,13 +70,12 @@ def read_request(params: Mapping[str, Any], console: Console) -> Request:
     if image is None and inversion is not None:
         raise UsageError("--inversion needs the picture it was made of", hint="name the picture before the description")
     written = _written_plan(plan_file, description, rerun)
-    layers: list[Layer | None] = [
+    settings = settle(
         rerun.layer if rerun else preset.layer if preset else None,
         _plan_layer(plan_file, written) if plan_file and written else None,
         _inversion_layer(inversion) if inversion else None,
         said(params),
-    ]
-    settings = merge(*(layer for layer in layers if layer))
+    )
     if params["distance"] is not None and not settings.even_pace:
         raise UsageError("--distance would do nothing here", why="without an even pace nothing is measured")
     prompt = params["prompt"]
