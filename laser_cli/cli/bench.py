@@ -75,6 +75,10 @@ def plan(
 def storybook(
     items: Annotated[int, typer.Option(min=1, help="Held-out pictures.")] = 1000,
     steps: Steps = 25,
+    guidance: Annotated[
+        float | None,
+        typer.Option(min=1, max=30, help="How strongly captions lead. (default: the model's own)", show_default=False),
+    ] = None,
     sheet: Annotated[
         Path | None, typer.Option(help="Write the first 64 generated pictures here.", show_default=False)
     ] = None,
@@ -86,11 +90,14 @@ def storybook(
 ) -> None:
     """What the embedded models keep, know and draw."""
     from laser_cli.measure.storybook import bench_storybook
+    from laser_cli.settings.merge import flags
+    from laser_cli.settings.model import settle
     from laser_cli.storybook.train.common import save_grid
 
     console = Console(quiet=quiet, json=json)
-    model = open_model(console, model_name, device, dtype)
-    figures, pictures = bench_storybook(model, items, steps, say=console.note)
+    settings = settle(flags({"model": model_name, "steps": steps, "guidance": guidance}))
+    model = open_model(console, settings.model, device, dtype)
+    figures, pictures = bench_storybook(model, items, settings.steps, settings.guidance, console.note)
     if sheet:
         save_grid(pictures, 8, sheet)
     _show(console, "storybook", figures)

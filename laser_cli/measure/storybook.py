@@ -39,7 +39,7 @@ Say = Callable[[str], object]
 
 
 def bench_storybook(
-    model: Model, count: int = 1000, steps: int = 25, guidance: float = 3.0, say: Say = lambda text: None
+    model: Model, count: int, steps: int, guidance: float, say: Say = lambda text: None
 ) -> tuple[list[Figure], Tensor]:
     """All figures, and the first 64 generated pictures, [64, 3, h, w] in 0..1; without a critic what needs none."""
     critic = _critic(model, say)
@@ -54,6 +54,7 @@ def bench_storybook(
     ]
     asked = crisp(count if critic else min(count, SHOWN), HELD_OUT)
     made = generate_all(model, [caption_of(item) for item in asked], steps, guidance, say)
+    figures.append(Figure("guidance of the generated pictures", guidance))
     if critic:
         say("reading")
         figures += true_reading(critic.read(drawn), [*scenes, *puppets])

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+from laser_cli.settings.model import asked_by
 from laser_cli.storybook.critic import FOLDER
 
 
@@ -39,6 +40,8 @@ def test_storybook_prints_figures_and_writes_a_sheet(tmp_path):
     figures = {f["name"]: f for f in json.loads(done.stdout)["figures"]}
     assert {"VAE round trip, scenes", "VAE round trip, puppets", "inversion in 50 steps, re-generated"} <= set(figures)
     assert figures["VAE round trip, scenes"]["value"] > 20
+    asked = asked_by("storybook")
+    assert asked and figures["guidance of the generated pictures"]["value"] == asked.values["guidance"]
     assert (tmp_path / "sheet.png").stat().st_size > 1000
 
 
