@@ -17,9 +17,9 @@ from laser_cli.storybook.twins import twin
 from laser_cli.storybook.words import Voice
 from laser_cli.storybook.world import Item, caption_of, draw_with_masks, items
 
-PUPPETS = 0.65
+PUPPETS = 0.75
 """The share of puppets among what it learns: their faces are the hardest to draw."""
-TWINS = 0.6
+TWINS = 0.7
 """The share of items that are the told one of two twins."""
 USUAL = 0.125
 """Mean squared difference of latents whose twin looks another way; of one that frowns a tenth."""

@@ -31,12 +31,12 @@ FOCUS = 9.0
 """How much more a subject, or the features of a face, count in the loss than what is around them; heads: a quarter."""
 CHANGE = 2.0
 """How much what sets a picture apart from its twin counts in the loss, all in all: like two whole pictures."""
-SWAPPED, LEAST = 0.8, 350
+SWAPPED, LEAST = 0.9, 350
 """The share of told twins whose noisy latents are the other's, and the timestep from which on they may be.
 
 There the noise still shows what the caption contradicts, so that it is the words that must be heeded.
 """
-CERTAIN = 700
+CERTAIN = 800
 """The timestep up to which small changes of a twin count as much as large ones."""
 SCHEDULE = {
     "beta_start": 0.00085,
