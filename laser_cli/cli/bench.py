@@ -77,7 +77,9 @@ def storybook(
     steps: Steps = 25,
     guidance: Annotated[
         float | None,
-        typer.Option(min=1, max=30, help="How strongly captions lead. (default: the model's own)", show_default=False),
+        typer.Option(
+            min=1, max=30, help="How strongly captions lead. (default: the model's own, or 3)", show_default=False
+        ),
     ] = None,
     sheet: Annotated[
         Path | None, typer.Option(help="Write the first 64 generated pictures here.", show_default=False)
@@ -95,9 +97,9 @@ def storybook(
     from laser_cli.storybook.train.common import save_grid
 
     console = Console(quiet=quiet, json=json)
-    settings = settle(flags({"model": model_name, "steps": steps, "guidance": guidance}))
-    model = open_model(console, settings.model, device, dtype)
-    figures, pictures = bench_storybook(model, items, settings.steps, settings.guidance, console.note)
+    asked = settle(flags({"model": model_name, "guidance": guidance}))
+    model = open_model(console, model_name, device, dtype)
+    figures, pictures = bench_storybook(model, items, steps, asked.guidance, console.note)
     if sheet:
         save_grid(pictures, 8, sheet)
     _show(console, "storybook", figures)

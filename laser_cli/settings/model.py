@@ -28,7 +28,7 @@ def asked_by(model: str) -> Layer | None:
     file = (WEIGHTS if model == STORYBOOK else Path(model).expanduser()) / FILE
     if not file.is_file():
         return None
-    layer = read_preset(file, own=True).layer
+    layer = read_preset(file).layer
     if "model" in layer.values:
         raise BadInputError(f"{layer.at('model')}: a model cannot ask for another", hint="take the line out")
     return layer

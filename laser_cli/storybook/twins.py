@@ -27,15 +27,14 @@ PUPPET_PARTS: dict[tuple[str, ...], float] = {
     ("glasses",): 1,
 }
 """What a twin may have of its own, each with how often; never what puts things elsewhere in the picture."""
-OFTEN = {"": 3.0, "sad": 5.0, "angry": 7.0, "frowning": 3.0}
-"""How much more often than others a twin shows these: the faintest are learned last, and most faces are calm."""
+SHOWN = {"": 3.0} | dict.fromkeys(EXPRESSIONS, 1.0) | {"sad": 5.0, "angry": 7.0, "frowning": 3.0}
+"""How often a twin shows each expression: the faintest are learned last, and most faces are calm."""
 
 
 def twin(item: Item, rng: random.Random) -> Item:
     """The same item with one part that captions tell, pure and at full strength, drawn anew."""
     if isinstance(item, Puppet):
-        names = ["", *EXPRESSIONS]
-        (shown,) = rng.choices(names, [OFTEN.get(name, 1.0) for name in names])
+        (shown,) = rng.choices(list(SHOWN), list(SHOWN.values()))
         donor = replace(crisp_puppet(rng), expression=wearing(EXPRESSIONS[shown]) if shown else ())
         return replace(item, **_part(donor, PUPPET_PARTS, rng))
     return replace(item, **_part(crisp_scene(rng), SCENE_PARTS, rng))

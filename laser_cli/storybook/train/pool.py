@@ -22,7 +22,7 @@ PUPPETS = 0.75
 TWINS = 0.7
 """The share of items that are the told one of two twins."""
 USUAL = 0.125
-"""Mean squared difference of latents whose twin looks another way; of one that frowns a tenth."""
+"""Mean squared difference of latents whose twin looks another way; of one that frowns a sixth."""
 
 
 class Captions:
