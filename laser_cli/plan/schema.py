@@ -19,8 +19,8 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from laser_cli.errors import BadInputError
+from laser_cli.plan.blendshapes import Blendshape
 from laser_cli.plan.easing import Easing
-from laser_cli.storybook.vocabulary import Blendshape
 
 Control = Literal["texture", "motion", "hybrid", "hold"]
 
@@ -30,7 +30,7 @@ MAX_FACE = 1_000
 TURN = 90
 """Degrees that a head turns at most, either way."""
 STRENGTHS: dict[str, float] = {"texture": 0.8, "motion": 0.7, "hybrid": 0.5, "hold": 0.0}
-"""How strongly a planner lets each control hold on to the source."""
+"""How firmly each control holds on to the source, unless a plan or the user says otherwise."""
 
 Prompt = Annotated[str, Field(strict=True, min_length=1, max_length=MAX_PROMPT)]
 Level = Annotated[int, Field(strict=True, ge=0, le=100)]
@@ -90,6 +90,10 @@ class Planner(_Model):
     @model_serializer(mode="wrap")
     def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {key: value for key, value in handler(self).items() if value is not None}
+
+
+RULES = Planner(name="rules")
+"""The rule planner, as its plans name it."""
 
 
 class Plan(_Model):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from laser_cli.errors import NotFoundError
-from laser_cli.plan.llm.messages import Message
+from laser_cli.plan.llm.forms import Message
 
 RECOMMENDED = "use an instruct model, for example Qwen3-4B-Instruct-2507"
 

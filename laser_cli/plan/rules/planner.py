@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, cast, get_args
+from typing import cast, get_args
 
 from laser_cli.errors import BadInputError
-from laser_cli.plan import lexicon as lex
-from laser_cli.plan.apply import apply_clause
-from laser_cli.plan.clauses import Clause, is_scenery
 from laser_cli.plan.easing import Easing
-from laser_cli.plan.edits import add_part, with_article
-from laser_cli.plan.phrases import main_phrase, parse_attributes, singular
-from laser_cli.plan.schema import MAX_PROMPT, MAX_SEGMENTS, STRENGTHS, Control, Plan, Planner, Segment, share_frames
-from laser_cli.plan.stages import read_stage, split_stages
+from laser_cli.plan.guide import Guide, guide_by_rules
+from laser_cli.plan.request import PlanCallbacks, Planned, PlanRequest, check_description
+from laser_cli.plan.rules import lexicon as lex
+from laser_cli.plan.rules.apply import apply_clause
+from laser_cli.plan.rules.clauses import Clause, is_scenery
+from laser_cli.plan.rules.edits import add_part, with_article
+from laser_cli.plan.rules.phrases import main_phrase, singular
+from laser_cli.plan.rules.stages import read_stage, split_stages
+from laser_cli.plan.schema import (
+    MAX_PROMPT,
+    MAX_SEGMENTS,
+    RULES,
+    STRENGTHS,
+    Control,
+    Plan,
+    Segment,
+    share_frames,
+)
 
-__all__ = ["Planned", "check_description", "parse_attributes", "plan_by_rules"]
-
-RULES = Planner(name="rules", version=1)
-
-
-class Planned(NamedTuple):
-    """A plan, and what the user should know about how it came about."""
-
-    plan: Plan
-    notes: tuple[str, ...] = ()
+_NO_SUBJECT = frozenset(["its", "his", "her", "their", "it", "he", "she", "they", "this", "that", "nothing"])
+"""First words of phrases that do not say what a picture shows."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +38,41 @@ class _Keyframe:
     control: Control
 
 
-def plan_by_rules(description: str, source: str | None = None, frames: int = 24, easing: str = "ease") -> Planned:
-    """The plan for a description of change, with notes about what was not understood.
+class RulePlanner:
+    """Plans by tables and rules alone: fast, the same every time, in English."""
 
-    BadInputError where the picture is neither described by `source` nor named in the description.
+    def available(self) -> bool:
+        """It always is."""
+        return True
+
+    def claims(self, request: PlanRequest) -> bool:
+        """It plans what nobody else claims."""
+        return False
+
+    def halfway(self, begin: str, end: str) -> str | None:
+        """None: the rules know no world by heart."""
+        return None
+
+    def plan(self, request: PlanRequest, callbacks: PlanCallbacks) -> Planned:
+        """Plan a request; a note says if it has another number of keyframes than was asked for."""
+        made = plan_by_rules(request.description, request.source, request.frames, request.easing or "ease")
+        for line in _reading(request.description, made.plan.prompts):
+            callbacks.explain(line)
+        found = len(made.plan.segments)
+        if request.keyframes in (None, found):
+            return made
+        note = f"the rules make a keyframe of every change they find: {found}, not {request.keyframes}"
+        return made._replace(notes=(*made.notes, note))
+
+    def guides(self, pairs: Sequence[tuple[str, str]], limits: PlanRequest, callbacks: PlanCallbacks) -> list[Guide]:
+        """A guide for each pair of prompts."""
+        return [guide_by_rules(begin, end) for begin, end in pairs]
+
+
+def plan_by_rules(description: str, source: str | None = None, frames: int = 24, easing: str = "ease") -> Planned:
+    """Plan a description of change; notes say what was not understood.
+
+    Raises BadInputError where the picture is neither described by `source` nor named in the description.
     """
     description = " ".join(description.split())
     source = " ".join(source.split()) if source else None
@@ -70,19 +105,8 @@ def plan_by_rules(description: str, source: str | None = None, frames: int = 24,
     return Planned(Plan(description=description, source=source, segments=segments, planner=RULES), tuple(notes))
 
 
-def check_description(description: str, source: str | None) -> None:
-    """BadInputError for a description or source prompt that no planner can use."""
-    if not description:
-        raise BadInputError("the description is empty", hint='say what changes, for example "night falls"')
-    for name, text in (("description", description), ("source prompt", source or "")):
-        if len(text) > MAX_PROMPT:
-            raise BadInputError(f"the {name} is too long", why=f"{len(text)} characters; at most {MAX_PROMPT}")
-        if any("\ud800" <= c <= "\udfff" for c in text):
-            raise BadInputError(f"the {name} is not valid text", why="it holds half of a character")
-
-
 def _keyframes(stages: list[str], source: str) -> tuple[list[_Keyframe], list[str]]:
-    """One keyframe a stage; none at all if no stage was understood."""
+    """One keyframe for each stage, and notes; no keyframes if no stage was understood."""
     keyframes: list[_Keyframe] = []
     notes: list[str] = []
     understood = False
@@ -130,26 +154,14 @@ def _named_source(stages: list[str]) -> str | None:
 
 
 def _is_new(clause: Clause) -> bool:
-    """Whether what happens by itself happens to something told of for the first time: «a garden is covered in snow»."""
+    """Whether the weather comes to something mentioned for the first time: «a garden is covered in snow»."""
     return clause.how == "settle" and bool(re.match(r"an? ", clause.who, re.IGNORECASE)) and not is_scenery(clause.who)
 
 
 def _as_picture(who: str) -> str | None:
     """«the horse» -> «a horse»; None for pronouns, parts and the weather."""
     words = who.strip(" ,").split()
-    if not words or words[0].lower() in (
-        "its",
-        "his",
-        "her",
-        "their",
-        "it",
-        "he",
-        "she",
-        "they",
-        "this",
-        "that",
-        "nothing",
-    ):
+    if not words or words[0].lower() in _NO_SUBJECT:
         return None
     main = main_phrase(who)
     if main is not None and main.start == 0 and main.head in lex.PICTURE:
@@ -162,3 +174,17 @@ def _as_picture(who: str) -> str | None:
         plural = singular(main.head) != main.head or rest.split()[0].lower() in ("two", "three", "four", "five")
         return rest if plural else with_article(rest)
     return text
+
+
+def _reading(description: str, prompts: Sequence[str]) -> Iterator[str]:
+    """How the rules read a description, stage by stage, for `--explain`."""
+    after = None
+    for number, (stage, prompt) in enumerate(zip(split_stages(description), prompts, strict=False), 1):
+        clauses, left = read_stage(stage, prompt, after)
+        yield f"stage {number}: {stage}"
+        for clause in clauses:
+            settled = "".join(f", {kind} {phrase or 'ends'}" for kind, phrase in clause.settled)
+            yield f"  {clause.who or 'the picture'}: {clause.how} {clause.what}".rstrip() + settled
+            after = clause
+        if left:
+            yield f"  not understood: {left}"
