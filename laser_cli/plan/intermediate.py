@@ -56,9 +56,10 @@ def with_intermediate_keyframes(plan: Plan) -> Plan:
         lengths = share_frames(segment.frames, [1] * len(way))
         eased = _easings(segment.easing, len(way))
         segments += [
-            segment.model_copy(update={"prompt": prompt, "frames": frames, "easing": easing})
+            segment.model_copy(update={"prompt": prompt, "frames": frames, "easing": easing, "back": False})
             for prompt, frames, easing in zip(way, lengths, eased, strict=True)
         ]
+        segments[-1] = segments[-1].model_copy(update={"back": segment.back})
     return plan.model_copy(update={"segments": tuple(segments)})
 
 

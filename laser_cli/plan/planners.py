@@ -6,6 +6,7 @@ A planner is an object with `plan`, and `guides` and `claims` if it has them; it
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from laser_cli.errors import NotFoundError
+from laser_cli.plan.directions import apply_directions, read_directions
 from laser_cli.plan.guide import Guide
 from laser_cli.plan.intermediate import with_intermediate_keyframes
 from laser_cli.plan.request import PlanCallbacks, Planned, PlanRequest
@@ -93,7 +95,9 @@ def make_plan(
     With `intermediate`, far changes get keyframes on their way, unless a number of keyframes was asked for.
     """
     callbacks = callbacks or PlanCallbacks()
-    made = choose(name, request, callbacks).plan(request, callbacks)
+    directions = read_directions(request.description)
+    asked = replace(request, description=directions.description)
+    made = apply_directions(choose(name, asked, callbacks).plan(asked, callbacks), directions, request.description)
     if request.keyframes is not None or not intermediate:
         return made
     return made._replace(plan=with_intermediate_keyframes(made.plan))

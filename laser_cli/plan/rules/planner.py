@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from typing import cast, get_args
 
 from laser_cli.errors import BadInputError
+from laser_cli.plan.directions import apply_directions, read_directions
 from laser_cli.plan.easing import Easing
 from laser_cli.plan.guide import Guide, guide_by_rules
 from laser_cli.plan.request import PlanCallbacks, Planned, PlanRequest, check_description
 from laser_cli.plan.rules import lexicon as lex
 from laser_cli.plan.rules.apply import apply_clause
 from laser_cli.plan.rules.clauses import Clause, is_scenery
-from laser_cli.plan.rules.edits import add_part, with_article
-from laser_cli.plan.rules.phrases import main_phrase, singular
+from laser_cli.plan.rules.edits import add_part, set_tail, with_article
+from laser_cli.plan.rules.faces import is_faceless, needs_face
+from laser_cli.plan.rules.phrases import main_phrase, singular, tail_spans
 from laser_cli.plan.rules.stages import read_stage, split_stages
 from laser_cli.plan.schema import (
     MAX_PROMPT,
@@ -32,10 +34,16 @@ _NO_SUBJECT = frozenset(["its", "his", "her", "their", "it", "he", "she", "they"
 """First words of phrases that do not say what a picture shows."""
 
 
+_AGAIN = re.compile(r"\b(?:again|back|once more|returns?|as before)\b", re.IGNORECASE)
+_PLAIN_TAILS = {"time": "noon", "sky": "clear", "place": "middle"}
+"""What a prompt that says nothing of these kinds is taken to show."""
+
+
 @dataclass(frozen=True)
 class _Keyframe:
     prompt: str
     control: Control
+    back: bool = False
 
 
 class RulePlanner:
@@ -74,6 +82,13 @@ def plan_by_rules(description: str, source: str | None = None, frames: int = 24,
 
     Raises BadInputError where the picture is neither described by `source` nor named in the description.
     """
+    check_description(description.strip(), source)
+    directions = read_directions(description)
+    return apply_directions(_plan(directions.description, source, frames, easing), directions, description)
+
+
+def _plan(description: str, source: str | None, frames: int, easing: str) -> Planned:
+    """The plan of a description without directions."""
     description = " ".join(description.split())
     source = " ".join(source.split()) if source else None
     check_description(description, source)
@@ -88,6 +103,12 @@ def plan_by_rules(description: str, source: str | None = None, frames: int = 24,
             hint='say it with --source-prompt, for example --source-prompt "a cottage in a meadow at noon"',
         )
     keyframes, notes = _keyframes(stages, source)
+    if not keyframes and any("has a face" in note for note in notes):
+        raise BadInputError(
+            "the picture shows no face",
+            why=f"{source!r} names nobody, and {description!r} speaks of nothing else",
+            hint="say who is in the picture with --source-prompt",
+        )
     if not keyframes:
         keyframes = [_Keyframe(description, "hybrid")]
         notes = ["the rules did not understand the description: it is used as the last prompt, word for word"]
@@ -98,7 +119,12 @@ def plan_by_rules(description: str, source: str | None = None, frames: int = 24,
     lengths = share_frames(frames, [1] * len(keyframes))
     segments = tuple(
         Segment(
-            prompt=k.prompt, control=k.control, strength=STRENGTHS[k.control], frames=n, easing=cast(Easing, easing)
+            prompt=k.prompt,
+            control=k.control,
+            strength=STRENGTHS[k.control],
+            frames=n,
+            easing=cast(Easing, easing),
+            back=k.back,
         )
         for k, n in zip(keyframes, lengths, strict=True)
     )
@@ -114,7 +140,14 @@ def _keyframes(stages: list[str], source: str) -> tuple[list[_Keyframe], list[st
     for stage in stages:
         clauses, left = read_stage(stage, prompt, after)
         kinds: set[str] = set()
-        for clause in clauses:
+        before = prompt
+        shown = [c for c in clauses if not (needs_face(c) and is_faceless(prompt))]
+        if len(shown) < len(clauses):
+            notes.append(f"nobody in {prompt!r} has a face: left out of {stage!r}")
+            understood = True
+            if not shown and not left:
+                continue
+        for clause in shown:
             prompt, changed = apply_clause(prompt, clause)
             kinds |= changed
         if left and clauses:
@@ -127,8 +160,27 @@ def _keyframes(stages: list[str], source: str) -> tuple[list[_Keyframe], list[st
             notes.append(f"nothing changes in: {stage!r}")
         understood = understood or bool(clauses)
         after = clauses[-1] if clauses else after
-        keyframes.append(_Keyframe(prompt, control_for(kinds)))
+        if prompt != before and _in_words_of(prompt, source, bool(_AGAIN.search(stage))) == source:
+            prompt = source
+        back = prompt == source != before
+        keyframes.append(_Keyframe(prompt, control_for(kinds), back))
     return (keyframes, notes) if understood else ([], notes)
+
+
+def _in_words_of(prompt: str, source: str, again: bool) -> str:
+    """The prompt with the source's own words of place, time and weather where it says the same in others.
+
+    With `again` it also leaves out what goes without saying in the source, such as the day.
+    """
+    said = {span.kind: span for span in tail_spans(source)}
+    for span in tail_spans(prompt):
+        theirs = said.get(span.kind)
+        if theirs is not None and theirs.value == span.value:
+            prompt = set_tail(prompt, span.kind, source[theirs.start : theirs.end])
+        elif theirs is None and again and _PLAIN_TAILS.get(span.kind) == span.value:
+            plain = set_tail(prompt, span.kind, None)
+            prompt = plain if plain == source else prompt
+    return prompt
 
 
 def control_for(kinds: set[str]) -> Control:

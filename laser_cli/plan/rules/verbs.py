@@ -34,6 +34,11 @@ def ing(verb: str) -> str:
     return verb + verb[-1] + "ing" if short else verb + "ing"
 
 
+def base_of_ing(form: str) -> str:
+    """The base form of a participle that the lexicon knows: smiling -> smile; else the participle."""
+    return _forms().get(form, form)
+
+
 def base(form: str) -> str:
     """A guess at the base form of an unknown verb in the third person: crumbles -> crumble, barks -> bark."""
     if form.endswith("ies") and len(form) > 4:
