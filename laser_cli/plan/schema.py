@@ -120,7 +120,8 @@ class Plan(_Model):
     """A source prompt and what becomes of it; neighbouring segments share the keyframe between them.
 
     Segments without `frames` are as long as the others on average, or share 24 frames evenly if none says how long it
-    is. A segment that leads `back` needs no prompt: it is the source's. `face` is the track of a portrait's face, empty for all else; between its points values run evenly.
+    is. A segment that leads `back` needs no prompt: it is the source's. `face` is the track of a portrait's face, empty
+    for all else; between its points values run evenly.
     """
 
     version: Literal[1] = 1
@@ -179,7 +180,7 @@ def _with_source(segment: dict[str, Any], source: Any) -> dict[str, Any]:
 
 
 def _with_lengths(segments: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Segments with `frames`: those that do not say get the mean of those that do, or even shares of the usual total."""
+    """Segments with `frames`: those without get the mean of the others, or even shares of the usual total."""
     known = [s["frames"] for s in segments if isinstance(s.get("frames"), int)]
     if all("frames" in s for s in segments) or not segments:
         return segments
