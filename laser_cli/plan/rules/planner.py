@@ -17,6 +17,7 @@ from laser_cli.plan.rules.apply import apply_clause
 from laser_cli.plan.rules.clauses import Clause, is_scenery
 from laser_cli.plan.rules.edits import add_part, set_tail, with_article
 from laser_cli.plan.rules.faces import is_faceless, needs_face
+from laser_cli.plan.rules.languages import in_english
 from laser_cli.plan.rules.phrases import main_phrase, singular, tail_spans
 from laser_cli.plan.rules.stages import read_stage, split_stages
 from laser_cli.plan.schema import (
@@ -89,7 +90,7 @@ def plan_by_rules(description: str, source: str | None = None, frames: int = 24,
 
 def _plan(description: str, source: str | None, frames: int, easing: str) -> Planned:
     """The plan of a description without directions."""
-    description = " ".join(description.split())
+    description = in_english(" ".join(description.split()))
     source = " ".join(source.split()) if source else None
     check_description(description, source)
     if easing not in get_args(Easing):
