@@ -8,12 +8,14 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import typer
 import yaml
 
 from laser_cli.errors import BadInputError, NotFoundError, UsageError
+from laser_cli.jobs.folders import former_folder, user_folder
+from laser_cli.jobs.merge import Layer, check, fitted
+from laser_cli.jobs.progress import SILENT, Progress
+from laser_cli.jobs.settings import KINDS, Settings
 from laser_cli.presets_dir import presets_folder
-from laser_cli.settings.merge import Layer, check
 
 ENDINGS = (".yaml", ".yml")
 
@@ -30,13 +32,8 @@ class Preset:
     """Whether the user wrote it."""
 
 
-def user_folder() -> Path:
-    """Where the user's presets are looked for: `presets` in the platform's configuration folder of laser."""
-    return Path(typer.get_app_dir("laser")) / "presets"
-
-
 def all_presets() -> list[Preset]:
-    """Every preset that can be named; a user's goes before laser's own of the same name."""
+    """Every preset that can be named; a user's overrides laser's own of the same name."""
     return [read_preset(path, own) for path, own in _files().values()]
 
 
@@ -62,6 +59,17 @@ def chosen_preset(name: str | None, rerun: Path | None) -> Preset | None:
     return find_preset(name)
 
 
+def preset_layer(preset: Preset | None, kind: type[Settings], progress: Progress = SILENT) -> Layer | None:
+    """What a preset says to this kind of job; what it says only to others is told."""
+    if preset is None:
+        return None
+    layer, idle = fitted(preset.layer, kind)
+    if idle:
+        others = " and ".join(other.PLURAL for other in KINDS if set(idle) & set(other.model_fields))
+        progress.note(f"the preset {preset.name} also sets {', '.join(idle)}, which only {others} have")
+    return layer
+
+
 def read_preset(path: Path, own: bool = False) -> Preset:
     """The preset in a file; BadInputError names the line and the key of what is wrong."""
     try:
@@ -77,15 +85,15 @@ def read_preset(path: Path, own: bool = False) -> Preset:
     if not isinstance(description, str):
         raise BadInputError(f"{path}, line {lines['description']}: the description should be text")
     layer = Layer(str(path), values, lines)
-    check(layer)
+    check(layer, *KINDS)
     return Preset(path.stem, description, layer, path, own)
 
 
 def _files() -> dict[str, tuple[Path, bool]]:
     """Name to (path, whether it is the user's); laser's own first, in the order of their names."""
     found: dict[str, tuple[Path, bool]] = {}
-    for folder, own in ((presets_folder(), False), (user_folder(), True)):
-        for path in sorted(_yaml_files(folder)):
+    for folder, own in ((presets_folder(), False), (former_folder(), True), (user_folder(), True)):
+        for path in sorted(_yaml_files(folder)) if folder else ():
             found[path.stem] = (path, own)
     return found
 

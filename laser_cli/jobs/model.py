@@ -1,4 +1,4 @@
-"""What a model asks for: settings in a `laser.yaml` beside its weights, which go before laser's defaults."""
+"""What a model asks for: settings in a `laser.yaml` beside its weights, which override laser's defaults alone."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ from pathlib import Path
 
 from laser_cli.engine.find import STORYBOOK, WEIGHTS
 from laser_cli.errors import BadInputError
-from laser_cli.settings.merge import Layer, merge
-from laser_cli.settings.presets import read_preset
-from laser_cli.settings.schema import Settings
+from laser_cli.jobs.merge import Kind, Layer, fitted, merge
+from laser_cli.jobs.presets import read_preset
 
 FILE = "laser.yaml"
 
 
-def settle(*layers: Layer | None) -> Settings:
-    """The settings of a run: what the model that the layers name asks for, beneath them all (see ``merge``)."""
-    told = [layer for layer in layers if layer]
-    asked = asked_by(merge(*told).model)
-    return merge(asked, *told) if asked else merge(*told)
+def settle(kind: type[Kind], *layers: Layer | None) -> Kind:
+    """The settings of a job: what the model that the layers name asks for, beneath them all (see ``merge``)."""
+    asked = asked_by(getattr(merge(kind, *layers), "model", STORYBOOK))
+    return merge(kind, fitted(asked, kind)[0] if asked else None, *layers)
 
 
 def asked_by(model: str) -> Layer | None:

@@ -1,17 +1,16 @@
-"""What an animation will cost, told from its settings, its plan and the model's configuration alone."""
+"""The memory that a job needs, told from its settings and the model's configuration alone."""
 
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from laser_cli.errors import NotFoundError
-from laser_cli.plan.schema import Plan
-from laser_cli.settings.schema import Settings
+from laser_cli.jobs.settings import FrameSettings
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -44,22 +43,15 @@ def read_shape(folder: Path) -> Shape | None:
         return None
 
 
-def read_header(file: Path) -> dict[str, Any]:
-    """The header of a safetensors file, tensor name to dtype, shape and place; ValueError if it is damaged."""
-    with file.open("rb") as data:
-        start = data.read(8)
-        if len(start) < 8:
-            raise ValueError("it is cut short")
-        length = struct.unpack("<Q", start)[0]
-        size = file.stat().st_size
-        if length > size - 8:
-            raise ValueError("its header is cut short")
-        header = json.loads(data.read(length))
-    tensors = {key: value for key, value in header.items() if key != "__metadata__"}
-    end = max((value["data_offsets"][1] for value in tensors.values()), default=0)
-    if end != size - 8 - length:
-        raise ValueError(f"it holds {size - 8 - length:,} bytes of weights, its header says {end:,}")
-    return tensors
+def read_header(file: Path) -> dict[str, list[int]]:
+    """The shapes of the tensors in a safetensors file; ValueError if it is damaged. Weights are not read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file, "np") as data:
+            return {name: list(data.get_slice(name).get_shape()) for name in data.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(str(error).splitlines()[0]) from error
 
 
 def weights_of(folder: Path) -> Iterator[Path]:
@@ -70,17 +62,12 @@ def weights_of(folder: Path) -> Iterator[Path]:
 
 def parameters(folder: Path) -> int:
     """How many numbers a part of a model has."""
-    total = 0
-    for file in weights_of(folder):
-        for tensor in read_header(file).values():
-            count = 1
-            for side in tensor["shape"]:
-                count *= side
-            total += count
-    return total
+    return sum(prod(shape) for file in weights_of(folder) for shape in read_header(file).values())
 
 
-def memory(folder: Path, shape: Shape, settings: Settings, size: tuple[int, int], keyframes: int) -> dict[str, int]:
+def memory(
+    folder: Path, shape: Shape, settings: FrameSettings, size: tuple[int, int], keyframes: int
+) -> dict[str, int]:
     """Bytes that will be held at once, by kind; a lower bound, as libraries and passing results come on top.
 
     weights; latents (float32: all frames, keyframes, the source's trajectory); the U-Net's skip connections of one
@@ -109,23 +96,6 @@ def memory(folder: Path, shape: Shape, settings: Settings, size: tuple[int, int]
         "skip_connections": rows * skips * number,
     }
     return {**parts, "at_least": sum(parts.values())}
-
-
-def evaluations(settings: Settings, plan: Plan, *, drawn_first: bool, inverted: bool) -> dict[str, int]:
-    """U-Net evaluations, stage by stage: drawing the first picture, inverting it, drafting its pace, rendering."""
-    # the engine's own counts, so that no second formula can differ from them
-    from laser_cli.engine import invert, render
-    from laser_cli.stages import pacing
-
-    guided = 2 if settings.guidance != 1 else 1
-    way = (len(plan.segments), plan.total_frames, settings.steps, settings.guidance)
-    stages = {
-        "first_picture": settings.steps * guided if drawn_first else 0,
-        "inversion": invert.evaluations(settings.steps, settings.method) if inverted else 0,
-        "pacing": pacing.evaluations(*way) if settings.even_pace else 0,
-        "rendering": render.evaluations(plan.total_frames, settings.steps, settings.guidance),
-    }
-    return {**stages, "total": sum(stages.values())}
 
 
 def cached_model(name: str) -> tuple[Path, str] | None:

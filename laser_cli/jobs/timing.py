@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from laser_cli.errors import LaserError
-from laser_cli.settings.schema import Settings
+from laser_cli.jobs.folders import cache_folder
+from laser_cli.jobs.settings import FrameSettings
 
 FORMAT = 1
 STAGES = ("first_picture", "inversion", "rendering")
@@ -25,33 +24,35 @@ SPEED = {"cuda": 2e13, "mps": 3e12, "cpu": 5e10}
 """Operations a second that are taken for granted: a middling card, a laptop's, one CPU core."""
 START = 3.0
 """Seconds taken for granted until a model is loaded."""
+LOCKED = 2.0
+"""Seconds that a run waits for another to write its times."""
 
 Took = Mapping[str, tuple[int, float]]
 """Stage to (evaluations, seconds); `loading` has no evaluations."""
 
 
-def cache_folder() -> Path:
-    """Where the platform keeps what can be lost; `LASER_CACHE` names another place."""
-    if named := os.environ.get("LASER_CACHE"):
-        return Path(named)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "laser"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "laser" / "Cache"
-    # a relative path there is to be ignored, says its specification
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "laser"
-
-
-def kind_of(settings: Settings, size: tuple[int, int]) -> str:
+def kind_of(settings: FrameSettings, size: tuple[int, int]) -> str:
     """What runs of one speed have in common; `size` is (w, h) px."""
     return f"{settings.model} {settings.device} {settings.dtype} {size[0]}x{size[1]}"
 
 
 def remember(kind: str, took: Took) -> None:
-    """Keeps what a run took for estimates to come; where that cannot be, it is not kept."""
+    """Keep what a run took for estimates to come; where that cannot be, it is not kept."""
+    from filelock import FileLock, Timeout
+
     from laser_cli.output.atomic import staged
 
+    folder = cache_folder()
+    # runs that end at the same moment wait for each other, but for no more than a blink
+    with suppress(OSError, LaserError, Timeout, NotImplementedError):
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "timing.json.lock", timeout=LOCKED), staged(folder / "timing.json") as made:
+            kinds = _with_latest(kind, took)
+            made.write_text(json.dumps({"version": FORMAT, "kinds": kinds}, indent=1), encoding="utf-8")
+
+
+def _with_latest(kind: str, took: Took) -> dict[str, Any]:
+    """All that is remembered, this run last."""
     known = _known()
     kept = known.pop(kind, {})
     for stage, (rows, seconds) in took.items():
@@ -59,12 +60,7 @@ def remember(kind: str, took: Took) -> None:
         past = kept.get(stage, {})
         kept[stage] = {key: FADING * past.get(key, 0.0) + value for key, value in latest.items()}
     known[kind] = kept
-    newest = dict(list(known.items())[-MOST_KINDS:])
-    with suppress(OSError, LaserError):
-        folder = cache_folder()
-        folder.mkdir(parents=True, exist_ok=True)
-        with staged(folder / "timing.json") as made:
-            made.write_text(json.dumps({"version": FORMAT, "kinds": newest}, indent=1), encoding="utf-8")
+    return dict(list(known.items())[-MOST_KINDS:])
 
 
 def estimate(kind: str, evaluations: Mapping[str, int]) -> float | None:

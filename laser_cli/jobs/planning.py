@@ -1,17 +1,19 @@
-"""Planning for commands: the options, and the planner that they name, with its progress on stderr."""
+"""Planning for jobs: who plans and within which limits, and the plan or the guides that it makes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from laser_cli.cli.options import option
+from pydantic import Field
+
 from laser_cli.errors import NotFoundError, UsageError
+from laser_cli.jobs.progress import SILENT, Progress
+from laser_cli.jobs.settings import Frozen, Option
 from laser_cli.plan.llm.find import EMBEDDED
 
 if TYPE_CHECKING:
-    from laser_cli.cli.console import Console
-    from laser_cli.measure.plans import PlanOne
     from laser_cli.plan.guide import Guide
     from laser_cli.plan.llm.asked import Asked
     from laser_cli.plan.llm.converse import Watcher
@@ -19,79 +21,84 @@ if TYPE_CHECKING:
     from laser_cli.plan.schema import Plan
 
 PANEL = "Planning"
+RULES, STORYBOOK = "rules", "storybook"
 _KNOWN = "rules (default), storybook (embedded; default for its portraits)" if EMBEDDED.is_file() else "rules (default)"
 
 
-PlannerName = Annotated[
-    str | None,
-    option(
-        PANEL,
-        f"Who plans: {_KNOWN}, an instruct model FILE.gguf, or hf:REPO[:FILE] of the hub.",
-        "--planner",
-        envvar="LASER_PLANNER",
-    ),
-]
-Keyframes = Annotated[
-    str | None,
-    option(
-        PANEL,
-        "How many follow the picture, 1 to 6, without waypoints. (default: auto)",
-        "--keyframes",
-        metavar="auto|N",
-    ),
-]
-Temperature = Annotated[
-    float | None,
-    option(PANEL, "Of a model's choice of words; 0 always takes the likeliest. (default: 0.25)", min=0, max=2),
-]
-Timeout = Annotated[
-    float | None,
-    option(
-        PANEL,
-        "Seconds that a model may take before the rules plan instead. (default: 120)",
-        "--timeout",
-        "--planner-timeout",
-        min=1,
-        max=86_400,
-    ),
-]
-Retries = Annotated[
-    int | None,
-    option(PANEL, "How often a model is asked again if its plan cannot be used. (default: 2)", min=0, max=10),
-]
-GpuLayers = Annotated[
-    str | None,
-    option(PANEL, "Layers of a model on the GPU. (default: auto, all)", "--planner-gpu-layers", metavar="auto|N"),
-]
-PlannerTimeout = Annotated[
-    float | None,
-    option(
-        PANEL,
-        "Seconds that a model may plan before the rules do. (default: 120)",
-        "--planner-timeout",
-        min=1,
-        max=86_400,
-    ),
-]
+class PlannerChoice(Frozen):
+    """Who plans, and how much of the machine a model may take for it."""
+
+    planner: Annotated[
+        str | None,
+        Option(
+            f"Who plans: {_KNOWN}, an instruct model FILE.gguf, or hf:REPO[:FILE] of the hub.",
+            PANEL,
+            env="LASER_PLANNER",
+        ),
+    ] = None
+    planner_timeout: Annotated[
+        float | None,
+        Field(ge=1, le=86_400),
+        Option("Seconds that a model may plan before the rules do. (default: 120)", PANEL),
+    ] = None
+    planner_gpu_layers: Annotated[
+        str | None, Option("Layers of a model on the GPU. (default: auto, all)", PANEL, metavar="auto|N")
+    ] = None
 
 
-def asked_for(description: str, source: str | None, **limits: Any) -> Asked:
-    """What to ask a planner for, from options as they were given: None leaves a limit as it is by default.
+class Planning(PlannerChoice):
+    """Who plans an animation."""
 
-    `keyframes` and `layers` are texts, a number or auto; UsageError for any other.
+    keyframes: Annotated[
+        str | None,
+        Option("How many follow the picture, 1 to 6, without waypoints. (default: auto)", PANEL, metavar="auto|N"),
+    ] = None
+
+
+class PlanningAlone(Planning):
+    """Who plans where nothing is drawn."""
+
+    planner_timeout: Annotated[
+        float | None,
+        Field(ge=1, le=86_400),
+        Option(
+            "Seconds that a model may take before the rules plan instead. (default: 120)",
+            PANEL,
+            ("--timeout", "--planner-timeout"),
+        ),
+    ] = None
+    seed: Annotated[int | None, Field(ge=0), Option("Of a model's choice of words. (default: 0)", PANEL)] = None
+    temperature: Annotated[
+        float | None,
+        Field(ge=0, le=2),
+        Option("Of a model's choice of words; 0 always takes the likeliest. (default: 0.25)", PANEL),
+    ] = None
+    retries: Annotated[
+        int | None,
+        Field(ge=0, le=10),
+        Option("How often a model is asked again if its plan cannot be used. (default: 2)", PANEL),
+    ] = None
+
+
+def asked_for(choice: PlannerChoice, description: str, source: str | None, **more: Any) -> Asked:
+    """What to ask a planner for; limits that are None stay as they are by default.
+
+    Numbers of keyframes and layers are texts, a number or auto; UsageError for any other.
     """
     from laser_cli.plan.llm.asked import MOST_KEYFRAMES, Asked
 
+    limits = choice.model_dump(exclude={"planner", "planner_timeout", "planner_gpu_layers"}) | more
     limits["keyframes"] = _count("--keyframes", limits.get("keyframes"), 1, MOST_KEYFRAMES)
-    limits["layers"] = _count("--planner-gpu-layers", limits.get("layers"), 0, 10_000)
+    limits["layers"] = _count("--planner-gpu-layers", choice.planner_gpu_layers, 0, 10_000)
+    limits["timeout"] = choice.planner_timeout
     given = {key: value for key, value in limits.items() if value is not None}
     return Asked(" ".join(description.split()), " ".join((source or "").split()) or None, **given)
 
 
 def make_plan(
-    console: Console,
     planner: str | None,
     asked: Asked,
+    progress: Progress = SILENT,
     *,
     waypoints: bool = True,
     verbose: bool = False,
@@ -108,12 +115,12 @@ def make_plan(
 
     name = named(planner)
     if planner is None and at_home(asked):
-        name = "storybook"
-        console.note("a storybook portrait: planned by storybook (--planner rules does without)")
-    watcher = _watcher(console, verbose, explain)
-    if name == "rules":
-        made = _by_rules(console, asked, explain)
-    elif name == "storybook":
+        name = STORYBOOK
+        progress.note("a storybook portrait: planned by storybook (--planner rules does without)")
+    watcher = _watcher(progress, verbose, explain)
+    if name == RULES:
+        made = _by_rules(progress, asked, explain)
+    elif name == STORYBOOK:
         made = plan_by_embedded(asked, watcher)
     else:
         made = plan_by_model(name, asked, watcher)
@@ -123,7 +130,12 @@ def make_plan(
 
 
 def make_guides(
-    console: Console, planner: str | None, pairs: Sequence[tuple[str, str]], limits: Asked, *, verbose: bool = False
+    planner: str | None,
+    pairs: Sequence[tuple[str, str]],
+    limits: Asked,
+    progress: Progress = SILENT,
+    *,
+    verbose: bool = False,
 ) -> list[Guide]:
     """A guide for each pair of prompts by the same planners, with the same errors; ``limits`` bounds models.
 
@@ -134,36 +146,31 @@ def make_guides(
     from laser_cli.plan.llm.guide import guides_by_model
 
     name = named(planner)
-    if name not in ("rules", "storybook"):
-        return guides_by_model(name, pairs, limits, _watcher(console, verbose, False))
-    if name == "storybook":
+    if name not in (RULES, STORYBOOK):
+        return guides_by_model(name, pairs, limits, _watcher(progress, verbose, False))
+    if name == STORYBOOK:
         world_of(EMBEDDED)
-        console.note("the storybook planner plans changes only: the rules make the guide")
+        progress.note("the storybook planner plans changes only: the rules make the guide")
     return [guide_by_rules(a, b) for a, b in pairs]
 
 
-def planners_beside(planner: str | None, **limits: Any) -> dict[str, PlanOne]:
+def planners_beside(choice: PlannerChoice) -> dict[str, Callable[[str, str | None], Plan]]:
     """The rules and the planner asked for, by what a table calls them; the embedded one, where it is there, if None.
 
     They plan as the commands do, but a model's call fails with NoPlan where the rules would stand in for it.
     """
-    from pathlib import Path
-
-    names = {"rules": "rules"}
-    chosen = named(planner or ("storybook" if EMBEDDED.is_file() else None))
+    names = {RULES: RULES}
+    chosen = named(choice.planner or (STORYBOOK if EMBEDDED.is_file() else None))
     names[chosen if chosen.startswith("hf:") else Path(chosen).name] = chosen
-    return {shown: _alone(name, limits) for shown, name in names.items()}
+    return {shown: _alone(name, choice) for shown, name in names.items()}
 
 
-def _alone(name: str, limits: dict[str, Any]) -> PlanOne:
+def _alone(name: str, choice: PlannerChoice) -> Callable[[str, str | None], Plan]:
     """A planner as a function, without console, waypoints and substitute."""
-    from laser_cli.cli.console import Console
     from laser_cli.measure.planners import NoPlan
 
-    silent = Console(quiet=True)
-
     def plan(description: str, source: str | None) -> Plan:
-        made = make_plan(silent, name, asked_for(description, source, **limits), waypoints=False).plan
+        made = make_plan(name, asked_for(choice, description, source), waypoints=False).plan
         if made.planner.instead_of:
             raise NoPlan(f"{name} gave no plan", why=made.planner.instead_of)
         return made
@@ -173,12 +180,10 @@ def _alone(name: str, limits: dict[str, Any]) -> PlanOne:
 
 def named(planner: str | None) -> str:
     """The planner's name, rules if none is given; NotFoundError for one that cannot be any."""
-    from pathlib import Path
-
     from laser_cli.plan.llm.find import HINT, is_model
 
-    name = planner or "rules"
-    if name in ("rules", "storybook") or is_model(name) or Path(name).is_file():
+    name = planner or RULES
+    if name in (RULES, STORYBOOK) or is_model(name) or Path(name).is_file():
         return name
     raise NotFoundError(f"there is no planner {name!r}", hint=HINT)
 
@@ -191,8 +196,8 @@ def _count(option: str, text: str | None, least: int, most: int) -> int | None:
     raise UsageError(f"{option} {text!r}", why=f"it takes auto, or a number from {least} to {most}")
 
 
-def _watcher(console: Console, verbose: bool, explain: bool) -> Watcher:
-    """What a model does, as the console tells it."""
+def _watcher(progress: Progress, verbose: bool, explain: bool) -> Watcher:
+    """What a model does, as the progress tells it."""
     from laser_cli.plan.llm.converse import Watcher
 
     def nothing(*_: object) -> None:
@@ -200,18 +205,18 @@ def _watcher(console: Console, verbose: bool, explain: bool) -> Watcher:
 
     def speed(pieces: int, seconds: float) -> None:
         rate = f", {pieces / seconds:.1f} a second" if seconds else ""
-        console.note(f"planner: {pieces} tokens in {seconds:.1f} s{rate}")
+        progress.note(f"planner: {pieces} tokens in {seconds:.1f} s{rate}")
 
-    return Watcher(console.note, console.note if explain else nothing, speed if verbose else nothing)
+    return Watcher(progress.note, progress.note if explain else nothing, speed if verbose else nothing)
 
 
-def _by_rules(console: Console, asked: Asked, explain: bool) -> Planned:
+def _by_rules(progress: Progress, asked: Asked, explain: bool) -> Planned:
     from laser_cli.plan.rules import plan_by_rules
 
     made = plan_by_rules(asked.description, asked.source, asked.frames, asked.easing or "ease")
     if explain:
         for line in _reading(asked.description, made.plan.prompts):
-            console.note(line)
+            progress.note(line)
     found = len(made.plan.segments)
     if asked.keyframes not in (None, found):
         note = f"the rules make a keyframe of every change they find: {found}, not {asked.keyframes}"

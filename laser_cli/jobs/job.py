@@ -1,0 +1,133 @@
+"""Jobs: what can be asked for, as one frozen value that flags, presets, batch files, workers and records all become."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from typing_extensions import Self
+
+from laser_cli.jobs.inputs import CONTENTS, Input
+from laser_cli.jobs.settings import BESIDE, FrameSettings, Frozen, ModelChoice
+
+if TYPE_CHECKING:
+    from laser_cli.engine.models import Model
+    from laser_cli.jobs.progress import Progress
+    from laser_cli.jobs.run import Rendering, Result
+    from laser_cli.jobs.sinks import Sinks
+    from laser_cli.stages.resume import Keeper
+
+
+class Job(Frozen, ABC):
+    """A job: settings and inputs; picklable, and the same again from its JSON.
+
+    `revision`: of the model that it is to run on, None for any (see ``jobs.place``).
+    """
+
+    verb: ClassVar[str]
+    revision: str | None = None
+
+    @property
+    @abstractmethod
+    def choice(self) -> ModelChoice:
+        """The settings."""
+
+    @property
+    @abstractmethod
+    def prompts(self) -> tuple[str, ...]:
+        """Everything that the text encoder reads."""
+
+    @property
+    @abstractmethod
+    def inputs(self) -> tuple[Input, ...]:
+        """The files that it reads."""
+
+    @abstractmethod
+    def run(self, model: Model, sinks: Sinks, progress: Progress) -> Result:
+        """Do the work (see ``jobs.run``); the job is placed on this model."""
+
+    def with_settings(self, **changes: Any) -> Self:
+        """The same job under other settings."""
+        return self.model_copy(update={"settings": self.choice.model_copy(update=changes)})
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of everything that decides what comes out: settings, plan, what the inputs hold, weights, version.
+
+        Names and places of files do not count, nor does the number of a device. It is the one fingerprint: records
+        keep it, --skip-existing and --resume compare it.
+        """
+        import laser_cli
+
+        told = self.model_dump(mode="json", context=CONTENTS)
+        told["settings"] = {key: value for key, value in told["settings"].items() if key != "model"}
+        told["settings"]["device"] = self.choice.device.split(":")[0]
+        told |= {"verb": self.verb, "version": laser_cli.__version__}
+        return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+class FrameJob(Job):
+    """A job whose result is a row of frames."""
+
+    settings: FrameSettings
+    timed: ClassVar[bool] = False
+    """Whether what its stages took tells how long such jobs will take."""
+
+    @property
+    def choice(self) -> ModelChoice:
+        """The settings."""
+        return self.settings
+
+    @property
+    @abstractmethod
+    def count(self) -> int:
+        """How many frames are written."""
+
+    @property
+    @abstractmethod
+    def seed(self) -> int:
+        """The seed that the record names."""
+
+    @property
+    @abstractmethod
+    def recorded(self) -> dict[str, Any]:
+        """The settings, plan and names of inputs as the record keeps them."""
+
+    @abstractmethod
+    def costs(self) -> dict[str, Any]:
+        """What it would cost, told without loading the model."""
+
+    @abstractmethod
+    def prepare(self, model: Model, saved: Keeper | None, progress: Progress) -> Rendering:
+        """What comes before the first frame: pictures inverted, frames laid out; `saved` is a render to go on from."""
+
+    def run(self, model: Model, sinks: Sinks, progress: Progress) -> Result:
+        """Draw the frames into the sinks."""
+        from laser_cli.jobs.run import draw
+
+        return draw(self, model, sinks, progress)
+
+    def record(self, model: Model, prompt: str | None, **more: Any) -> dict[str, Any]:
+        """The record that the outputs carry; ``prompt`` is what the last picture shows."""
+        from laser_cli.output.record import make_record
+
+        return make_record(
+            self.verb,
+            self.recorded,
+            seed=self.seed,
+            prompt=prompt,
+            model=model.name,
+            revision=model.revision,
+            dtype=str(model.dtype).removeprefix("torch."),
+            device=model.device.type,
+            fingerprint=self.fingerprint,
+            **more,
+        )
+
+
+def beside_record(settings: FrameSettings) -> Mapping[str, Any]:
+    """The settings that stand in a record under `settings`: all but those that have a place of their own."""
+    return settings.model_dump(mode="json", exclude=set(BESIDE))

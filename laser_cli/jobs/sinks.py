@@ -1,0 +1,119 @@
+"""Where a job's frames go: into memory, or into files that appear together when all is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from laser_cli.jobs.outputs import Outputs
+    from laser_cli.jobs.run import Rendering
+    from laser_cli.output.look import Look
+    from laser_cli.stages.invert import Inversion
+    from laser_cli.stages.preview import Glimpse
+    from laser_cli.stages.resume import Keeper
+
+
+class FrameTaker(Protocol):
+    """An open sink; `paths` are the files that it will have written."""
+
+    paths: Sequence[Path]
+
+    def add(self, index: int, frame: np.ndarray) -> None:
+        """Take a frame (h, w, 3) uint8; they come in order."""
+
+
+class Sinks:
+    """What a job's results go into; this one keeps them in memory."""
+
+    def __init__(self) -> None:
+        self.frames: list[np.ndarray] = []
+        self.paths: Sequence[Path] = ()
+        self.inversion: Inversion | None = None
+
+    def add(self, index: int, frame: np.ndarray) -> None:
+        """Keep a frame."""
+        self.frames.append(frame)
+
+    @contextmanager
+    def open(self, rendering: Rendering, look: Look, count: int) -> Iterator[FrameTaker]:
+        """A taker for `count` frames, shown as `look` says; what it writes appears when the context ends well."""
+        yield self
+
+    def checkpoints(self, fingerprint: str) -> Keeper | None:
+        """Where an unfinished render is kept, if it is."""
+        return None
+
+    def preview(self) -> Glimpse | None:
+        """What shows the frames while they are drawn, if anything does."""
+        return None
+
+    def take_inversion(self, inversion: Inversion) -> None:
+        """Keep an inversion."""
+        self.inversion = inversion
+
+
+class FileSinks(Sinks):
+    """The files of `outputs`; `read` are what they depend on, `stream` takes raw frames, `command` is for the report."""
+
+    def __init__(
+        self, outputs: Outputs, read: Sequence[Path] = (), stream: BinaryIO | None = None, command: str = ""
+    ) -> None:
+        super().__init__()
+        self.outputs, self.read, self.stream, self.command = outputs, read, stream, command
+
+    @contextmanager
+    def open(self, rendering: Rendering, look: Look, count: int) -> Iterator[FrameTaker]:
+        """All files of the outputs; the dependency file is written before they appear."""
+        from laser_cli.output.sink import open_sinks
+
+        outputs = self.outputs
+        with open_sinks(
+            outputs.file,
+            outputs.frames_dir,
+            outputs.sheet,
+            size=rendering.size,
+            look=look,
+            count=count,
+            record=rendering.record,
+            labels=rendering.labels,
+            report=outputs.report,
+            command=self.command,
+            stream=(self.stream, outputs.stream) if self.stream and outputs.stream else None,
+        ) as sink:
+            yield sink
+            outputs.note_dependencies(self.read)
+
+    def checkpoints(self, fingerprint: str) -> Keeper | None:
+        """Beside the first output, with --resume."""
+        from laser_cli.output.atomic import sweep
+        from laser_cli.stages.resume import Keeper
+
+        if self.outputs.unfinished:
+            sweep(self.outputs.unfinished)  # what a kill in the middle of a saving left; the saved render itself stays
+        kept = self.outputs.unfinished if self.outputs.resume else None
+        return Keeper(kept, fingerprint) if kept else None
+
+    def preview(self) -> Glimpse | None:
+        """The sheet of --preview."""
+        from laser_cli.stages.preview import Glimpse
+
+        return Glimpse(self.outputs.show) if self.outputs.preview else None
+
+
+class InversionFile(Sinks):
+    """An inversion's file, which the caller stages."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    def take_inversion(self, inversion: Inversion) -> None:
+        """Write it."""
+        from laser_cli.stages.invert import save_inversion
+
+        save_inversion(inversion, self.path)
