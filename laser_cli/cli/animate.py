@@ -54,13 +54,14 @@ def animate(
     source prompt. Example: laser animate cottage.png "summer turns to a snowy night" -o cottage.mp4
     """
     from laser_cli.jobs.build_animate import build_animation
+    from laser_cli.jobs.merge import flags
     from laser_cli.jobs.stops import words_of
 
     production = Production(settings, outputs, options)
     image, description = _positionals(arguments or [], plan_file)
     description, words = words_of(description)
     built = build_animation(
-        settings,
+        flags(settings),
         image,
         description,
         plan=plan_file,

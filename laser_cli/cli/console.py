@@ -7,19 +7,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+from laser_cli.jobs.progress import Silent, Ticker
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 HEARTBEAT_SECONDS = 10.0
-
-
-class Ticker(Protocol):
-    """What a long job is given to report with."""
-
-    def advance(self, n: int = 1, label: str | None = None) -> None:
-        """`n` more steps are done; `label` renames what is being done."""
 
 
 class Console:
@@ -72,7 +67,7 @@ class Console:
     def progress(self, total: int, label: str) -> Iterator[Ticker]:
         """Tell how far a job of `total` steps is: a bar on a terminal, else a line every 10 s; nothing under quiet."""
         if self.quiet:
-            yield _Silent()
+            yield Silent()
         elif self._stderr.isatty() and os.environ.get("TERM") != "dumb" and self._bar is None:
             with self._live_bar() as bar:
                 yield _Bar(bar, bar.add_task(label, total=total))
@@ -92,11 +87,6 @@ class Console:
                 yield bar
             finally:
                 self._bar = None
-
-
-class _Silent:
-    def advance(self, n: int = 1, label: str | None = None) -> None:
-        """Say nothing."""
 
 
 class _Bar:

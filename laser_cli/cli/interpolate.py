@@ -89,13 +89,14 @@ def interpolate(
     """
     from laser_cli.errors import UsageError
     from laser_cli.jobs.build_interpolate import build_interpolation
+    from laser_cli.jobs.merge import flags
     from laser_cli.jobs.stops import Images
 
     production = Production(settings, outputs, options)
     if "at" in settings and outputs.out is not None and outputs.out.suffix.lower() != ".png":
         raise UsageError("--at draws one picture", why=f"{outputs.out} is none", hint="-o OUT.png")
     built = build_interpolation(
-        settings,
+        flags(settings),
         stops or (),
         prompts=prompts or (),
         guides=guides or (),

@@ -26,7 +26,7 @@ COMMANDS: dict[str, str] = {
 """Modules of laser_cli.cli in the order of `laser --help`, and what that says of them: their first lines, which a test
 compares. Each defines `register(app: typer.Typer) -> None`; what they import is too much for a bare --help."""
 PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
-"""Threads of GNU's, LLVM's and Intel's OpenMP that sleep while they wait: spinning ones take the cores from other runs."""
+"""OpenMP threads (GNU's, LLVM's, Intel's) sleep while they wait: spinning ones take the cores from other runs."""
 
 
 class LazyGroup(TyperGroup):

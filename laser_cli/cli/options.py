@@ -142,7 +142,7 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
         envvar=told.env,
         **limits,
     )
-    annotation = Annotated[_asked_type(name, field.annotation) | None, shown]  # type: ignore[operator]
+    annotation: Any = Annotated[_asked_type(name, field.annotation) | None, shown]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 

@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from laser_cli.cli.console import Console, clock_text
@@ -44,7 +45,7 @@ class Told(Progress):
 
 
 class Production:
-    """One run of a command that writes frames: made before its job is, so that options that cannot be are told first."""
+    """One run of a command that writes frames; made before its job, so that options that cannot be are told first."""
 
     def __init__(self, said: Mapping[str, Any], outputs: Outputs, options: RunOptions) -> None:
         _check_options(said, outputs, options)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from laser_cli.errors import BadInputError, UsageError
 from laser_cli.jobs.animate import AnimateJob, directed
 from laser_cli.jobs.inputs import Input
-from laser_cli.jobs.merge import Layer, flags
+from laser_cli.jobs.merge import Layer
 from laser_cli.jobs.model import settle
 from laser_cli.jobs.planning import Planning, asked_for, make_plan
 from laser_cli.jobs.presets import chosen_preset, preset_layer
@@ -29,7 +28,7 @@ class Built(NamedTuple):
 
 
 def build_animation(
-    said: Mapping[str, Any],
+    said: Layer,
     image: Path | None = None,
     description: str | None = None,
     *,
@@ -42,7 +41,7 @@ def build_animation(
     progress: Progress = SILENT,
     verbose: bool = False,
 ) -> Built:
-    """The job of an animation; `said` are settings by name that override all others, `rerun` an output to run again.
+    """The job of an animation; `said` are the settings that override all others, `rerun` an output to run again.
 
     Errors: UsageError for what contradicts itself, BadInputError for files that cannot be used, NotFoundError for
     presets, models and planners that are not there.
@@ -64,9 +63,9 @@ def build_animation(
         before.layer if before else preset_layer(chosen, AnimateSettings, progress),
         _plan_layer(plan, written) if plan is not None and written else None,
         _inversion_layer(inversion) if inversion else None,
-        flags(said),
+        said,
     )
-    if said.get("distance") is not None and not settings.even_pace:
+    if "distance" in said.values and not settings.even_pace:
         raise UsageError("--distance would do nothing here", why="without an even pace nothing is measured")
     if before and prompt is None and plan is None:
         prompt = before.plan.source

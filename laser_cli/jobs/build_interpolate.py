@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from laser_cli.engine.find import STORYBOOK
 from laser_cli.errors import UsageError
 from laser_cli.jobs.build_animate import Built
 from laser_cli.jobs.interpolate import ATTENTION, MOST_STOPS, InterpolateJob
-from laser_cli.jobs.merge import flags
+from laser_cli.jobs.merge import Layer
 from laser_cli.jobs.model import settle
 from laser_cli.jobs.planning import PlannerChoice, asked_for, make_guides
 from laser_cli.jobs.presets import chosen_preset, preset_layer
@@ -26,7 +25,7 @@ AUTO = "auto"
 
 
 def build_interpolation(
-    said: Mapping[str, Any],
+    said: Layer,
     words: Sequence[str] = (),
     *,
     prompts: Sequence[str] = (),
@@ -41,11 +40,11 @@ def build_interpolation(
 ) -> Built:
     """The job of an interpolation along `words`, each a prompt or the name of a picture.
 
-    `said` are settings by name that override all others, `rerun` an output to run again; without words its stops are
+    `said` are the settings that override all others, `rerun` an output to run again; without words its stops are
     taken. `latents` same or slerp: whether all prompts share their noise. Errors as of ``build_animation``.
     """
     before, chosen = read_interpolated(rerun) if rerun else None, chosen_preset(preset, rerun)
-    layers = (before.layer if before else preset_layer(chosen, InterpolateSettings, progress), flags(said))
+    layers = (before.layer if before else preset_layer(chosen, InterpolateSettings, progress), said)
     settings = settle(InterpolateSettings, *layers)
     files: tuple[Path, ...] = ()
     if before and not words:
@@ -74,7 +73,7 @@ def build_interpolation(
         revision=before.revision if before and settings.model == before.layer.values["model"] else None,
     )
     planning = planning or PlannerChoice()
-    _agree(job, said, planning)
+    _agree(job, said.values.keys(), planning)
     if settings.frames < len(stops) and settings.at is None:
         what = f"{settings.frames} frames are too few for {len(stops)} stops"
         raise UsageError(what, hint=f"--frames {len(stops)} or more")
@@ -83,7 +82,7 @@ def build_interpolation(
         raise UsageError(
             "the storybook model has no IP-Adapter", why=why, hint="--model FOLDER, of Stable Diffusion 1.5"
         )
-    if said.get("seeds") is not None and pictured:
+    if "seeds" in said.values and pictured:
         progress.note("all stops are pictures, whose noise is found: --seed changes nothing")
     if guides:
         job = _guided(job, planning, progress, verbose)
@@ -127,9 +126,9 @@ def _noise(seeds: tuple[int, ...], latents: str | None, stops: int, pictured: bo
     return tuple(seeds[0] + k for k in range(stops)) if latents == "slerp" and len(seeds) == 1 else seeds
 
 
-def _agree(job: InterpolateJob, said: Mapping[str, Any], planning: PlannerChoice) -> None:
+def _agree(job: InterpolateJob, given: Collection[str], planning: PlannerChoice) -> None:
     """UsageError for options that would do nothing beside others."""
-    s, given = job.settings, {key for key, value in said.items() if value is not None}
+    s = job.settings
     attention, single, guided = s.method in ATTENTION, s.at is not None, bool(job.guides)
     unplanned, for_auto = AUTO not in job.guides, "it is for --guide auto"
     no_attention, beta = f"{s.method} interpolates no attention", "it is for --spacing beta"

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from laser_cli.jobs.inputs import Input
 from laser_cli.jobs.job import FrameJob, beside_record
-from laser_cli.jobs.settings import Frozen, FrameSettings, InterpolateSettings
+from laser_cli.jobs.settings import FrameSettings, Frozen, InterpolateSettings
 from laser_cli.plan.schema import Planner
 
 if TYPE_CHECKING:

@@ -29,10 +29,10 @@ class Layer:
         return f"{self.name}, line {self.lines[key]}" if key in self.lines else self.name
 
 
-def flags(values: Mapping[str, Any]) -> Layer:
+def flags(values: Mapping[str, Any], name: str = "the command line") -> Layer:
     """The layer of the command line (LASER_* variables count as flags); options left out are None and say nothing."""
     said = {key: value for key, value in values.items() if value is not None}
-    return Layer("the command line", said, error=UsageError)
+    return Layer(name, said, error=UsageError)
 
 
 def merge(kind: type[Kind], *layers: Layer | None) -> Kind:

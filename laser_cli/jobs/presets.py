@@ -65,7 +65,7 @@ def preset_layer(preset: Preset | None, kind: type[Settings], progress: Progress
         return None
     layer, idle = fitted(preset.layer, kind)
     if idle:
-        others = " and ".join(other.PLURAL for other in KINDS if set(idle) & set(other.model_fields))
+        others = " and ".join(k.PLURAL for k in KINDS if k is not kind and set(idle) & set(k.model_fields))
         progress.note(f"the preset {preset.name} also sets {', '.join(idle)}, which only {others} have")
     return layer
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -37,10 +37,9 @@ class Progress:
     def warn(self, message: str) -> None:
         """Something is not as it should be, but the work goes on."""
 
-    @contextmanager
-    def bar(self, total: int, label: str) -> Iterator[Ticker]:
+    def bar(self, total: int, label: str) -> AbstractContextManager[Ticker]:
         """How far a step of `total` parts is."""
-        yield Silent()
+        return nullcontext(Silent())
 
     def timed(self, stage: str, evaluations: int, seconds: float) -> None:
         """A stage has ended."""

@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 
 class FrameTaker(Protocol):
-    """An open sink; `paths` are the files that it will have written."""
+    """An open sink, and the files that it will have written."""
 
-    paths: Sequence[Path]
+    @property
+    def paths(self) -> Sequence[Path]:
+        """The files."""
 
     def add(self, index: int, frame: np.ndarray) -> None:
         """Take a frame (h, w, 3) uint8; they come in order."""
@@ -58,7 +60,7 @@ class Sinks:
 
 
 class FileSinks(Sinks):
-    """The files of `outputs`; `read` are what they depend on, `stream` takes raw frames, `command` is for the report."""
+    """The files of `outputs`, which depend on `read`; `stream` takes raw frames, the report prints `command`."""
 
     def __init__(
         self, outputs: Outputs, read: Sequence[Path] = (), stream: BinaryIO | None = None, command: str = ""

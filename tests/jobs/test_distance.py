@@ -3,8 +3,8 @@
 import pytest
 
 from laser_cli.errors import NotFoundError, UsageError
-from laser_cli.settings import distance
-from laser_cli.settings.distance import choose_distance
+from laser_cli.jobs import distance
+from laser_cli.jobs.distance import choose_distance
 
 
 @pytest.fixture(params=[True, False])

@@ -2,23 +2,30 @@
 
 import json
 import struct
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
-from laser_cli.cli.animate_outputs import look_of
-from laser_cli.cli.request import directed
 from laser_cli.errors import BadInputError, LaserError, NotFoundError, UsageError
+from laser_cli.jobs import presets as folders
+from laser_cli.jobs.animate import directed
+from laser_cli.jobs.estimate import memory, parameters, read_header, read_shape
+from laser_cli.jobs.merge import Layer, fitted, flags
+from laser_cli.jobs.merge import merge as merge_of
+from laser_cli.jobs.model import asked_by
+from laser_cli.jobs.model import settle as settle_of
+from laser_cli.jobs.outputs import look_of
+from laser_cli.jobs.presets import all_presets, find_preset, preset_layer, read_preset
+from laser_cli.jobs.progress import Progress
+from laser_cli.jobs.rerun import read_animated
+from laser_cli.jobs.settings import AnimateSettings as Settings
+from laser_cli.jobs.settings import InterpolateSettings
 from laser_cli.plan.schema import STRENGTHS, Plan, Segment
-from laser_cli.settings import presets as folders
-from laser_cli.settings.estimate import memory, parameters, read_header, read_shape
-from laser_cli.settings.merge import Layer, flags, merge
-from laser_cli.settings.model import asked_by, settle
-from laser_cli.settings.presets import all_presets, find_preset, read_preset
-from laser_cli.settings.rerun import read_rerun
-from laser_cli.settings.schema import Settings
+
+merge, settle = partial(merge_of, Settings), partial(settle_of, Settings)
 
 PLAN = Plan(
     source="a ball",
@@ -38,7 +45,7 @@ def mine(tmp_path, monkeypatch):
     return folder
 
 
-def test_later_layers_go_before_earlier_ones_and_all_before_the_defaults():
+def test_later_layers_override_earlier_ones_and_all_override_the_defaults():
     preset = Layer("p.yaml", {"steps": 10, "frames": 12, "fps": 6, "easing": "linear"})
     plan = Layer("plan.yaml", {"frames": 9, "easing": None})
     merged = merge(preset, plan, flags({"fps": 24.0, "steps": None, "bounce": False}))
@@ -61,7 +68,7 @@ def test_later_layers_go_before_earlier_ones_and_all_before_the_defaults():
         ({"control": "textur"}, "control cannot be 'textur'", ""),
     ],
 )
-def test_what_cannot_be_names_its_file_line_and_key_even_where_a_flag_goes_before_it(values, says, hint):
+def test_what_cannot_be_names_its_file_line_and_key_even_where_a_flag_overrides_it(values, says, hint):
     layer = Layer("mine.yaml", values, dict.fromkeys(values, 7))
     with pytest.raises(BadInputError) as caught:
         merge(layer, flags({"steps": 5, "size": 64, "loop": "3"}))
@@ -127,11 +134,12 @@ def test_every_packaged_preset_can_be_used_and_the_default_is_the_defaults(mine)
     assert set(packaged) >= {"draft", "default", "smooth", "texture", "motion", "portrait"}
     for preset in packaged.values():
         assert preset.description and not preset.own
-        merge(preset.layer)
-    assert merge(packaged["default"].layer) == Settings()
+        for kind in (Settings, InterpolateSettings):
+            merge_of(kind, fitted(preset.layer, kind)[0])
+    assert merge(fitted(packaged["default"].layer, Settings)[0]) == Settings()
 
 
-def test_a_users_preset_goes_before_one_of_the_same_name_and_a_file_can_be_named(mine, tmp_path):
+def test_a_users_preset_overrides_one_of_the_same_name_and_a_file_can_be_named(mine, tmp_path):
     (mine / "draft.yaml").write_text("description: mine\nsteps: 3\n")
     assert find_preset("draft").layer.values == {"steps": 3} and find_preset("draft").own
     (tmp_path / "other.yaml").write_text("fps: 24\n")
@@ -159,6 +167,32 @@ def test_a_preset_that_is_wrong_says_where(tmp_path, text, says):
     assert says in caught.value.what and "mine.yaml" in caught.value.what
 
 
+def test_a_preset_speaks_to_every_job_and_what_means_nothing_to_one_is_told(tmp_path):
+    class Told(Progress):
+        notes: list[str] = []  # noqa: RUF012
+
+        def note(self, message):
+            self.notes.append(message)
+
+    (tmp_path / "mine.yaml").write_text(
+        "even_pace: false\nseed: 7\nalpha: 3.0\nmethod: fixed-point\ncontrol: hold\nfps: 5\n"
+    )
+    preset = read_preset(tmp_path / "mine.yaml")
+    said = preset_layer(preset, InterpolateSettings, Told())
+    assert said and said.values == {"spacing": "uniform", "seeds": (7,), "alpha": 3.0, "fps": 5}
+    said = preset_layer(preset, Settings, Told())
+    assert said and said.values == {
+        "even_pace": False, "seed": 7, "method": "fixed-point", "control": "hold", "fps": 5
+    }  # fmt: skip
+    assert Told.notes == [
+        "the preset mine also sets method, control, which only animations have",
+        "the preset mine also sets alpha, which only interpolations have",
+    ]
+    (tmp_path / "mine.yaml").write_text("method: magic\n")
+    with pytest.raises(BadInputError, match="line 1: method cannot be 'magic'"):
+        read_preset(tmp_path / "mine.yaml")
+
+
 def test_a_preset_that_is_not_there_names_the_nearest(mine):
     with pytest.raises(NotFoundError) as caught:
         find_preset("drafft")
@@ -167,7 +201,7 @@ def test_a_preset_that_is_not_there_names_the_nearest(mine):
         find_preset("no/such/file.yaml")
 
 
-def test_what_a_model_asks_for_goes_before_the_defaults_alone(tmp_path):
+def test_what_a_model_asks_for_overrides_the_defaults_alone(tmp_path):
     (tmp_path / "laser.yaml").write_text("description: keen\nguidance: 1.5\nsteps: 40\n")
     preset, said = Layer("p.yaml", {"steps": 10}), flags({"model": str(tmp_path)})
     assert (settle(said).guidance, settle(said).steps) == (1.5, 40)
@@ -209,7 +243,7 @@ def test_settings_direct_a_plan_only_where_they_have_a_say():
 def test_a_file_without_a_record_does_not_run_again(tmp_path):
     (tmp_path / "a.txt").write_text("a")
     with pytest.raises(BadInputError):
-        read_rerun(tmp_path / "a.txt")
+        read_animated(tmp_path / "a.txt")
 
 
 def test_memory_grows_with_frames_and_chunk_and_counts_the_weights(tmp_path):

@@ -1,15 +1,19 @@
 """Times to come, told from times that were measured."""
 
 import json
+import subprocess
+import sys
 
 import pytest
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
-from laser_cli.settings import timing
-from laser_cli.settings.schema import Settings
-from laser_cli.settings.timing import cache_folder, estimate, guess, kind_of, remember
+from laser_cli.jobs import timing
+from laser_cli.jobs.folders import cache_folder
+from laser_cli.jobs.settings import AnimateSettings as Settings
+from laser_cli.jobs.timing import estimate, guess, kind_of, remember
 
 WORK = {"first_picture": 0, "inversion": 20, "pacing": 30, "rendering": 170, "total": 220}
 TOOK = {"loading": (0, 2.0), "inversion": (10, 5.0), "rendering": (100, 10.0)}
@@ -49,7 +53,7 @@ def test_only_so_many_kinds_are_kept_the_latest(cache, monkeypatch):
     for name in "abacd":
         remember(name, TOOK)
     assert [name for name in "abcd" if estimate(name, WORK) is not None] == ["a", "c", "d"]
-    assert [path.name for path in cache.iterdir()] == ["timing.json"]
+    assert sorted(path.name for path in cache.iterdir()) == ["timing.json", "timing.json.lock"]
 
 
 def test_a_folder_that_cannot_be_is_no_failure(cache):
@@ -95,15 +99,28 @@ def test_a_guess_grows_with_the_work_the_model_and_the_picture_and_shrinks_with_
     assert guess(10**9, 64 * 64, "cpu", 2000) > base
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the folders of other platforms are their own")
 def test_the_cache_lies_where_the_platform_keeps_such_things(monkeypatch, tmp_path):
     monkeypatch.delenv("LASER_CACHE")
-    monkeypatch.setattr(timing.sys, "platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "laser"
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     assert cache_folder().parts[-2:] == (".cache", "laser")
-    monkeypatch.setattr(timing.sys, "platform", "darwin")
-    assert cache_folder().parts[-3:] == ("Library", "Caches", "laser")
-    monkeypatch.setattr(timing.sys, "platform", "win32")
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
-    assert cache_folder() == tmp_path / "laser" / "Cache"
+
+
+def test_runs_that_end_together_lose_no_time_of_each_other(cache):
+    program = "import sys; from laser_cli.jobs.timing import remember; remember(sys.argv[1], {'rendering': (8, 2.0)})"
+    running = [subprocess.Popen([sys.executable, "-c", program, f"kind {i}"]) for i in range(6)]
+    assert [process.wait(900) for process in running] == [0] * 6
+    assert sorted(json.loads((cache / "timing.json").read_text())["kinds"]) == [f"kind {i}" for i in range(6)]
+
+
+def test_a_lock_that_another_run_holds_costs_no_more_than_the_wait(cache, monkeypatch):
+    monkeypatch.setattr(timing, "LOCKED", 0.01)
+    cache.mkdir()
+    with FileLock(cache / "timing.json.lock"):
+        program = (
+            "from laser_cli.jobs import timing; timing.LOCKED = 0.01; timing.remember('a', {'rendering': (8, 2.0)})"
+        )
+        assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+    assert not (cache / "timing.json").exists()
