@@ -30,7 +30,7 @@ def test_the_frames_are_the_commands_own(storybook, tmp_path):
     made = api.animate(COTTAGE, "night falls", model=storybook, **QUICK)
     assert [frame.shape for frame in made.frames] == [(128, 128, 3)] * 3 and not made.paths
     filed = api.animate(COTTAGE, "night falls", model=storybook, out=tmp_path / "a.png", **QUICK)
-    assert filed.paths == [tmp_path / "a.png"] and not filed.frames
+    assert filed.paths == (tmp_path / "a.png",) and not filed.frames
     assert filed.told["fingerprint"] == made.told["fingerprint"] == place(made.job, storybook).fingerprint
     from laser_cli.output.frames import read_picture
 

@@ -70,7 +70,7 @@ def animate(
         rerun=rerun,
         preset=preset,
         planning=planning,
-        progress=production.progress,
+        progress=production.console,
         verbose=options.verbose,
     )
     production.carry_out(built._replace(read=(*built.read, words)) if words else built, _lines)

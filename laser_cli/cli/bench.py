@@ -11,19 +11,15 @@ import typer
 from laser_cli.cli.console import Console
 from laser_cli.cli.options import Machine, Shown, expand
 from laser_cli.jobs.planning import PlannerChoice
-from laser_cli.jobs.settings import DEVICE, DTYPE, MODEL_NAME
+from laser_cli.jobs.settings import ModelChoice, Placement
 
 if TYPE_CHECKING:
     from laser_cli.engine.models import Model
     from laser_cli.measure.figures import Figure
 
 
-class OnModel(Shown, Machine):
+class OnModel(Shown, Machine, Placement):
     """What a bench of a model is run on."""
-
-    model: MODEL_NAME = "storybook"
-    device: DEVICE = "auto"
-    dtype: DTYPE = "auto"
 
     def console(self) -> Console:
         """Where it is told."""
@@ -31,12 +27,10 @@ class OnModel(Shown, Machine):
 
     def load(self, console: Console) -> Model:
         """The model, and what it runs on is said."""
-        from laser_cli.cli.produce import Told
         from laser_cli.jobs.run import load, use_threads
-        from laser_cli.jobs.settings import ModelChoice
 
         use_threads(self.threads)
-        return load(ModelChoice(model=self.model, device=self.device, dtype=self.dtype), Told(console))
+        return load(ModelChoice(model=self.model, device=self.device, dtype=self.dtype), console)
 
 
 Steps = Annotated[int, typer.Option(min=1, help="Denoising steps.")]

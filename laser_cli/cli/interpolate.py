@@ -105,7 +105,7 @@ def interpolate(
         rerun=rerun,
         preset=preset,
         planning=planning,
-        progress=production.progress,
+        progress=production.console,
         verbose=options.verbose,
     )
     production.carry_out(built, _lines)

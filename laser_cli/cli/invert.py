@@ -34,7 +34,6 @@ def invert(
             why="an inversion is a safetensors file",
             hint="a name that ends in .safetensors",
         )
-    from laser_cli.cli.produce import Told
     from laser_cli.jobs.inputs import Input
     from laser_cli.jobs.invert import InvertJob
     from laser_cli.jobs.merge import flags, merge
@@ -44,13 +43,12 @@ def invert(
     from laser_cli.output.atomic import staged
 
     console = Console(quiet=shown.quiet, json=shown.json_)
-    progress = Told(console)
     chosen, source = merge(InvertSettings, flags(settings)), Input.of(image)
-    words = source_prompt(progress, prompt, image, source.picture(), chosen.model)
+    words = source_prompt(console, prompt, image, source.picture(), chosen.model)
     job = InvertJob(settings=chosen, image=source, prompt=words)
     with staged(out) as part:
         use_threads(machine.threads)
-        told = run(job, load(chosen, progress), InversionFile(part), progress).told
+        told = run(job, load(chosen, console), InversionFile(part), console).told
     figures = told["psnr"]
     console.note(f"VAE round trip to the picture: {figures['round_trip_to_picture']:.2f} dB PSNR")
     console.note(f"drawn again from its noise, to the round trip: {figures['redrawn_to_round_trip']:.2f} dB")

@@ -11,10 +11,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 from annotated_types import Ge, Le
-from pydantic import Field
 from pydantic.fields import FieldInfo
 
-from laser_cli.jobs.settings import Frozen, Option
+from laser_cli.jobs.settings import Frozen, setting
 
 PANELS = (None, "Output", "Method", "Image prompts", "Drawing", "Playing", "Planning", "Model", "Console")
 """The order of a help's panels."""
@@ -25,39 +24,36 @@ CONSOLE = "Console"
 class Machine(Frozen):
     """What of this machine a run may use; it decides no picture."""
 
-    threads: Annotated[
-        int | None,
-        Field(ge=1, le=1024),
-        Option("CPU threads to draw with. (default: all that this process may use)", "Model", env="LASER_THREADS"),
-    ] = None
+    threads: int | None = setting(
+        None,
+        "Model",
+        "CPU threads to draw with. (default: all that this process may use)",
+        env="LASER_THREADS",
+        ge=1,
+        le=1024,
+    )
 
 
 class Shown(Frozen):
     """What is printed."""
 
-    quiet: Annotated[bool, Option("No progress, hints or warnings.", CONSOLE, ("--quiet", "-q"), env="LASER_QUIET")] = (
-        False
-    )
-    json_: Annotated[bool, Option("One JSON object on stdout instead of paths.", CONSOLE, ("--json",))] = False
+    quiet: bool = setting(False, CONSOLE, "No progress, hints or warnings.", "--quiet", "-q", env="LASER_QUIET")
+    json_: bool = setting(False, CONSOLE, "One JSON object on stdout instead of paths.", "--json")
 
 
 class RunOptions(Shown, Machine):
     """How a run that writes frames goes."""
 
-    dry_run: Annotated[
-        bool,
-        Option(
-            "Tell what would be drawn, work, memory and time; load no weights, write nothing.", None, ("--dry-run",)
-        ),
-    ] = False
-    verbose: Annotated[
-        bool,
-        Option(
-            "Tell versions, seconds of each stage and evaluations a second; overrides --quiet.",
-            CONSOLE,
-            ("--verbose", "-v"),
-        ),
-    ] = False
+    dry_run: bool = setting(
+        False, None, "Tell what would be drawn, work, memory and time; load no weights, write nothing.", "--dry-run"
+    )
+    verbose: bool = setting(
+        False,
+        CONSOLE,
+        "Tell versions, seconds of each stage and evaluations a second; overrides --quiet.",
+        "--verbose",
+        "-v",
+    )
 
 
 Quiet = Annotated[
@@ -124,8 +120,8 @@ def _model_of(annotation: Any) -> type[Frozen] | None:
 
 def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     """A field as a parameter for Typer: None unless it is given."""
-    told = next((found for found in field.metadata if isinstance(found, Option)), None)
-    if told is None:
+    told = field.json_schema_extra
+    if not isinstance(told, dict) or "panel" not in told:
         raise TypeError(f"the field {name} says not how it is asked for")
     limits = {
         key: getattr(found, attribute)
@@ -134,14 +130,9 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
         if isinstance(found, kind)
     }
     default = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
-    shown = option(
-        told.panel,
-        told.help.replace("{default}", default),
-        *told.names,
-        metavar=told.metavar,
-        envvar=told.env,
-        **limits,
-    )
+    help = (field.description or "").replace("{default}", default)
+    how: dict[str, Any] = {"metavar": told["metavar"], "envvar": told["env"], **limits}
+    shown = option(told["panel"], help, *told["names"], **how)  # type: ignore[arg-type, misc]
     annotation: Any = Annotated[_asked_type(name, field.annotation) | None, shown]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 

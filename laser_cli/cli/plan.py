@@ -35,15 +35,13 @@ def plan(
     ] = True,
     output: Annotated[str, typer.Option("--output", "-o", help="A .yaml or .json file; - is stdout.")] = "-",
     explain: Annotated[
-        bool,
-        typer.Option("--explain", help="Show the exchange with the model, or how the rules read the description."),
+        bool, typer.Option("--explain", help="Show the exchange with the model, or how the rules read the description.")
     ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Tell a model's tokens a second.", rich_help_panel="Console")
     ] = False,
 ) -> None:
     """Turn a description of change into a plan: keyframe prompts, and how each segment between them is drawn."""
-    from laser_cli.cli.produce import Told
     from laser_cli.jobs.planning import asked_for, make_plan
     from laser_cli.jobs.stops import words_of
     from laser_cli.plan.files import write_plan
@@ -56,7 +54,7 @@ def plan(
     words = words_of(description)[0] or ""
     asked = asked_for(planning, words, source_prompt, frames=frames, easing=easing.value if easing else None)  # type: ignore[attr-defined]
     how = {"waypoints": waypoints, "verbose": verbose, "explain": explain}
-    made, notes = make_plan(planning.planner, asked, Told(console), **how)
+    made, notes = make_plan(planning.planner, asked, console, **how)
     unheard = _unheard(planning)
     if unheard and made.planner.name == "rules" and not made.planner.instead_of:
         console.warn(f"{', '.join(unheard)}: for models, the rules need none")

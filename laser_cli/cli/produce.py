@@ -6,7 +6,6 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,34 +13,10 @@ from laser_cli.cli.console import Console, clock_text
 from laser_cli.cli.options import RunOptions
 from laser_cli.errors import UsageError
 from laser_cli.jobs.outputs import Outputs, look_of
-from laser_cli.jobs.progress import Progress, Ticker
 
 if TYPE_CHECKING:
     from laser_cli.jobs.build_animate import Built
     from laser_cli.jobs.job import FrameJob
-
-
-class Told(Progress):
-    """Progress on a console; with `verbose` what each stage took as well."""
-
-    def __init__(self, console: Console, verbose: bool = False) -> None:
-        super().__init__()
-        self.note, self.warn = console.note, console.warn  # type: ignore[method-assign]
-        self._console, self._verbose = console, verbose
-        if verbose:
-            from laser_cli.cli.doctor import versions
-
-            console.note(", ".join(f"{name} {version}" for name, version in versions().items()))
-
-    def bar(self, total: int, label: str) -> AbstractContextManager[Ticker]:
-        """The console's bar, or its heartbeat."""
-        return self._console.progress(total, label)
-
-    def timed(self, stage: str, evaluations: int, seconds: float) -> None:
-        """Tell what a stage took, if that is asked for."""
-        if self._verbose:
-            rate = f", {evaluations} evaluations, {evaluations / seconds:.1f} a second" if evaluations else ""
-            self._console.note(f"{stage}: {seconds:.2f} s{rate}")
 
 
 class Production:
@@ -50,8 +25,11 @@ class Production:
     def __init__(self, said: Mapping[str, Any], outputs: Outputs, options: RunOptions) -> None:
         _check_options(said, outputs, options)
         self.outputs, self.options = outputs, options
-        self.console = Console(quiet=options.quiet and not options.verbose, json=options.json_)
-        self.progress = Told(self.console, options.verbose)
+        self.console = Console(quiet=options.quiet, json=options.json_, verbose=options.verbose)
+        if options.verbose:
+            from laser_cli.cli.doctor import versions
+
+            self.console.note(", ".join(f"{name} {version}" for name, version in versions().items()))
 
     def carry_out(self, built: Built, lines: Callable[[Mapping[str, Any]], Iterator[str]]) -> None:
         """Do the job, or tell its costs (`lines`: for people), or skip it."""
@@ -64,19 +42,19 @@ class Production:
         if outputs.no_clobber and not outputs.skip_existing:
             refuse_clobber(outputs.paths)
         if self.options.dry_run:
-            return self._tell(job.costs(), lines)
+            return self._tell(job.steps.costs(job), lines)
         here = place(job)
         if outputs.skip_existing and outputs.are_current(here.fingerprint):
             return self._skip(here, built.read)
         if outputs.no_clobber:
             refuse_clobber(outputs.paths)
         use_threads(self.options.threads)
-        model = load(here.settings, self.progress)
+        model = load(here.settings, console)
         if job.revision not in (None, model.revision):
             console.warn(f"{model.name} is not what it was when the record was made: the pictures will differ")
         stream = sys.stdout.buffer if outputs.stream else None
         command = shlex.join(["laser", *sys.argv[1:]])
-        result = run(here, model, FileSinks(outputs, built.read, stream, command), self.progress)
+        result = run(here, model, FileSinks(outputs, built.read, stream, command), console)
         if stream:  # who reads it sets its pace: its time is not remembered
             for path in result.paths:
                 console.note(f"written: {path}")
@@ -110,7 +88,7 @@ class Production:
             "inversion": "inversion",
             RENDERING: "rendering",
         }
-        took = {names[stage]: spent for stage, spent in self.progress.took.items() if stage in names}
+        took = {names[stage]: spent for stage, spent in self.console.took.items() if stage in names}
         kept = {name: spent for name, spent in took.items() if spent[0] or name == "loading"}
         timing.remember(timing.kind_of(job.settings, size), kept)
 

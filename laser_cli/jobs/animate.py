@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from laser_cli.jobs.inputs import Input
-from laser_cli.jobs.job import FrameJob, beside_record
+from laser_cli.jobs.inputs import Input, named
+from laser_cli.jobs.job import FrameJob
 from laser_cli.jobs.settings import AnimateSettings
 from laser_cli.plan.schema import STRENGTHS, Plan, with_easing, with_frames
-
-if TYPE_CHECKING:
-    from laser_cli.engine.models import Model
-    from laser_cli.jobs.progress import Progress
-    from laser_cli.jobs.run import Rendering
-    from laser_cli.stages.resume import Keeper
 
 
 class AnimateJob(FrameJob):
@@ -59,24 +54,19 @@ class AnimateJob(FrameJob):
     @property
     def recorded(self) -> dict[str, Any]:
         """The settings, plan and names of inputs as the record keeps them."""
-        named = {key: found.name if found else None for key, found in self._named}
-        return {**named, "plan": self.plan.model_dump(mode="json"), **beside_record(self.settings)}
+        named = {"image": self.image, "inversion": self.inversion}
+        names = {key: found.name if found else None for key, found in named.items()}
+        return {**names, "plan": self.plan.model_dump(mode="json"), **self.recorded_settings}
 
-    @property
-    def _named(self) -> tuple[tuple[str, Input | None], ...]:
-        return ("image", self.image), ("inversion", self.inversion)
-
-    def prepare(self, model: Model, saved: Keeper | None, progress: Progress) -> Rendering:
-        """The first picture and its inversion."""
-        from laser_cli.jobs.run_animate import prepare
-
-        return prepare(self, model, saved, progress)
-
-    def costs(self) -> dict[str, Any]:
-        """Plan, frames, evaluations, memory and time; the last two are None where the model is not on this machine."""
-        from laser_cli.jobs.run_animate import costs
-
-        return costs(self)
+    @classmethod
+    def unrecorded(cls, settings: dict[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+        """The plan, the picture and the inversion, whose contents a record does not tell."""
+        image, inversion = settings.pop("image", None), settings.pop("inversion", None)
+        return {
+            "plan": settings.pop("plan"),
+            "image": named(image, record.get("input_sha256")) if image is not None else None,
+            "inversion": named(inversion, "") if inversion is not None else None,
+        }
 
 
 def directed(plan: Plan, settings: AnimateSettings) -> Plan:

@@ -13,7 +13,7 @@ from laser_cli.jobs.model import settle
 from laser_cli.jobs.planning import Planning, asked_for, make_plan
 from laser_cli.jobs.presets import chosen_preset, preset_layer
 from laser_cli.jobs.progress import SILENT, Progress
-from laser_cli.jobs.rerun import Animated, read_animated
+from laser_cli.jobs.rerun import Recorded, read_job
 from laser_cli.jobs.settings import AnimateSettings
 from laser_cli.plan.schema import Plan
 
@@ -46,13 +46,12 @@ def build_animation(
     Errors: UsageError for what contradicts itself, BadInputError for files that cannot be used, NotFoundError for
     presets, models and planners that are not there.
     """
-    before = read_animated(rerun) if rerun else None
     chosen = chosen_preset(preset, rerun)
-    picture = before.picture(image) if before else Input.of(image) if image else None
+    before = read_job(rerun, AnimateJob, AnimateSettings) if rerun else None
+    picture = _picture(image, before)
     name = None
-    if before and before.inversion and inversion is None:
-        inversion = before.found_inversion()
-        name = before.inversion
+    if before and before.job.inversion and inversion is None:
+        inversion, name = before.beside(before.job.inversion), before.job.inversion.name
         if inversion is None:
             progress.note(f"the inversion {name} is not here: the picture is inverted again")
     if picture is None and inversion is not None:
@@ -68,7 +67,7 @@ def build_animation(
     if "distance" in said.values and not settings.even_pace:
         raise UsageError("--distance would do nothing here", why="without an even pace nothing is measured")
     if before and prompt is None and plan is None:
-        prompt = before.plan.source
+        prompt = before.job.plan.source
     if picture:
         picture.picture()  # a bad one is told now, before the planner and the model
     if written is None:
@@ -83,14 +82,28 @@ def build_animation(
         plan=directions,
         image=picture,
         inversion=Input.of(inversion, name) if inversion else None,
-        revision=before.revision if before and settings.model == before.layer.values["model"] else None,
+        revision=before.revision(settings) if before else None,
     )
     others = (plan if isinstance(plan, Path) else None, rerun, chosen.path if chosen and chosen.own else None)
     read = (*(found.path for found in job.inputs), *(path for path in others if path and str(path) != "-"))
     return Built(job, read)
 
 
-def _written_plan(plan: Path | Plan | None, description: str | None, before: Animated | None) -> Plan | None:
+def _picture(image: Path | None, before: Recorded[AnimateJob] | None) -> Input | None:
+    """The picture that is named or recorded; None where the first picture is drawn."""
+    if before is None:
+        return Input.of(image) if image else None
+    if before.job.image is not None:
+        return before.picture(before.job.image, image, again="laser animate IMAGE --from FILE")
+    if image is not None:
+        why = "it drew its first picture from the prompt"
+        raise BadInputError(f"the run in {before.file} had no picture", why=why, hint="leave the picture out")
+    return None
+
+
+def _written_plan(
+    plan: Path | Plan | None, description: str | None, before: Recorded[AnimateJob] | None
+) -> Plan | None:
     """The plan that is there already, in a file or a record; None if it is to be made of the description."""
     from laser_cli.plan.files import read_plan
 
@@ -107,7 +120,7 @@ def _written_plan(plan: Path | Plan | None, description: str | None, before: Ani
             error.hint = error.hint or "mend it there, or write a new one with: laser plan DESCRIPTION -o FILE.yaml"
             raise
     if before and description is None:
-        return before.plan
+        return before.job.plan
     if description is None:
         raise UsageError(
             "what should happen?",

@@ -15,7 +15,7 @@ from laser_cli.jobs.model import settle
 from laser_cli.jobs.planning import PlannerChoice, asked_for, make_guides
 from laser_cli.jobs.presets import chosen_preset, preset_layer
 from laser_cli.jobs.progress import SILENT, Progress
-from laser_cli.jobs.rerun import read_interpolated
+from laser_cli.jobs.rerun import read_job
 from laser_cli.jobs.settings import InterpolateSettings
 from laser_cli.jobs.stops import Images, fitting, read_adapter, read_stops, recorded_stops
 from laser_cli.plan.schema import Planner
@@ -43,7 +43,8 @@ def build_interpolation(
     `said` are the settings that override all others, `rerun` an output to run again; without words its stops are
     taken. `latents` same or slerp: whether all prompts share their noise. Errors as of ``build_animation``.
     """
-    before, chosen = read_interpolated(rerun) if rerun else None, chosen_preset(preset, rerun)
+    chosen = chosen_preset(preset, rerun)
+    before = read_job(rerun, InterpolateJob, InterpolateSettings) if rerun else None
     layers = (before.layer if before else preset_layer(chosen, InterpolateSettings, progress), said)
     settings = settle(InterpolateSettings, *layers)
     files: tuple[Path, ...] = ()
@@ -57,7 +58,7 @@ def build_interpolation(
     seeds = _noise(settings.seeds, latents, len(stops), pictured)
     settings = settings.model_copy(update={"seeds": seeds})
     segments = len(stops) - 1
-    words_between, planners = (before.guides, before.guided_by) if before else ((), ())
+    words_between, planners = (before.job.guides, before.job.guided_by) if before else ((), ())
     if guides:
         words_between, planners = _guides(guides, segments), ()
     elif len(words_between) not in (0, segments):  # of a record, beside other stops
@@ -70,7 +71,7 @@ def build_interpolation(
         guides=words_between,
         guided_by=planners,
         adapter=adapter,
-        revision=before.revision if before and settings.model == before.layer.values["model"] else None,
+        revision=before.revision(settings) if before else None,
     )
     planning = planning or PlannerChoice()
     _agree(job, said.values.keys(), planning)

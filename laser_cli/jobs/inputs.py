@@ -74,17 +74,6 @@ def find_beside(name: str, file: Path) -> Path | None:
     return next((path for path in places if path.is_file()), None)
 
 
-def recorded_input(name: str, digest: str | None, file: Path, given: Path | None = None, *, again: str) -> Input:
-    """The picture that the output ``file`` was made from, as ``given`` or as recorded; BadInputError for any other.
-
-    ``again`` is the command that names it anew.
-    """
-    path = given or find_beside(name, file)
-    if path is None:
-        raise BadInputError(f"there is no picture {name}", why=f"{file} was made from it", hint=f"name it: {again}")
-    found = Input.of(path, name)
-    if found.sha256 != digest:
-        why = f"its SHA-256 is {found.sha256[:12]}…, the record has {str(digest)[:12]}…"
-        hint = "the picture as it was, or a run of its own without --from"
-        raise BadInputError(f"{path} is not the picture that {file} was made from", why=why, hint=hint)
-    return found
+def named(name: Any, digest: Any) -> dict[str, Any]:
+    """An input of a record, as JSON: where it lies now is not known yet."""
+    return {"name": name, "path": name, "sha256": digest}

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from laser_cli.jobs.inputs import Input
-from laser_cli.jobs.job import FrameJob, beside_record
+from laser_cli.jobs.inputs import Input, named
+from laser_cli.jobs.job import FrameJob
 from laser_cli.jobs.settings import FrameSettings, Frozen, InterpolateSettings
 from laser_cli.plan.schema import Planner
-
-if TYPE_CHECKING:
-    from laser_cli.engine.models import Model
-    from laser_cli.jobs.progress import Progress
-    from laser_cli.jobs.run import Rendering
-    from laser_cli.stages.resume import Keeper
 
 MOST_STOPS, MOST_LETTERS = 64, 10_000
 ATTENTION = ("outer", "inner")
@@ -92,7 +87,7 @@ class InterpolateJob(FrameJob):
     @property
     def recorded(self) -> dict[str, Any]:
         """The settings, stops and guides as the record keeps them."""
-        settings = dict(beside_record(self.settings))
+        settings = self.recorded_settings
         own = {name: settings.pop(name) for name in OWN}
         interpolation = {
             "stops": [stop.recorded for stop in self.stops],
@@ -103,14 +98,26 @@ class InterpolateJob(FrameJob):
         }
         return {"interpolation": interpolation, **settings}
 
-    def prepare(self, model: Model, saved: Keeper | None, progress: Progress) -> Rendering:
-        """Stops inverted or given their noise, and when the frames between them are."""
-        from laser_cli.jobs.run_interpolate import prepare
+    @classmethod
+    def unrecorded(cls, settings: dict[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+        """The stops, guides and adapter; keys that are no settings of interpolations are not read."""
+        told = dict(settings.pop("interpolation"))
+        for key in set(settings) - set(InterpolateSettings.model_fields):
+            del settings[key]
+        settings |= {key: told[key] for key in OWN if key in told}
+        adapter = told.get("adapter")
+        if adapter:
+            images = [_picture(image) if image else None for image in adapter["images"]]
+            file = named(adapter["name"], adapter["sha256"])
+            adapter = {"file": file, "scale": adapter.get("scale", 0.6), "images": images}
+        return {
+            "stops": [{"prompt": stop["prompt"], "picture": _picture(stop)} for stop in told["stops"]],
+            "guides": told.get("guides") or [],
+            "guided_by": told.get("guided_by") or [],
+            "adapter": adapter,
+        }
 
-        return prepare(self, model, saved, progress)
 
-    def costs(self) -> dict[str, Any]:
-        """Stops, frames, evaluations, memory and time; the last two are None where the model is not on this machine."""
-        from laser_cli.jobs.run_interpolate import costs
-
-        return costs(self)
+def _picture(told: Mapping[str, Any]) -> dict[str, Any] | None:
+    name = told.get("picture")
+    return named(name, told.get("sha256")) if name is not None else None

@@ -6,6 +6,8 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import Self
@@ -15,25 +17,17 @@ from laser_cli.jobs.settings import BESIDE, FrameSettings, Frozen, ModelChoice
 
 if TYPE_CHECKING:
     from laser_cli.engine.models import Model
-    from laser_cli.jobs.progress import Progress
-    from laser_cli.jobs.run import Rendering, Result
-    from laser_cli.jobs.sinks import Sinks
-    from laser_cli.stages.resume import Keeper
 
 
 class Job(Frozen, ABC):
     """A job: settings and inputs; picklable, and the same again from its JSON.
 
-    `revision`: of the model that it is to run on, None for any (see ``jobs.place``).
+    `revision`: of the model that it is to run on, None for any (see ``run.place``).
     """
 
     verb: ClassVar[str]
+    settings: ModelChoice
     revision: str | None = None
-
-    @property
-    @abstractmethod
-    def choice(self) -> ModelChoice:
-        """The settings."""
 
     @property
     @abstractmethod
@@ -45,13 +39,18 @@ class Job(Frozen, ABC):
     def inputs(self) -> tuple[Input, ...]:
         """The files that it reads."""
 
-    @abstractmethod
-    def run(self, model: Model, sinks: Sinks, progress: Progress) -> Result:
-        """Do the work (see ``jobs.run``); the job is placed on this model."""
+    @property
+    def steps(self) -> ModuleType:
+        """The module in which this kind of job meets the engine, `run_<verb>`.
+
+        It has ``run(job, model, sinks, progress) -> Result``; of a job that draws frames ``prepare(job, model, saved,
+        progress) -> Rendering`` and ``costs(job)`` instead.
+        """
+        return import_module(f"laser_cli.jobs.run_{self.verb}")
 
     def with_settings(self, **changes: Any) -> Self:
         """The same job under other settings."""
-        return self.model_copy(update={"settings": self.choice.model_copy(update=changes)})
+        return self.model_copy(update={"settings": self.settings.model_copy(update=changes)})
 
     @property
     def fingerprint(self) -> str:
@@ -64,7 +63,7 @@ class Job(Frozen, ABC):
 
         told = self.model_dump(mode="json", context=CONTENTS)
         told["settings"] = {key: value for key, value in told["settings"].items() if key != "model"}
-        told["settings"]["device"] = self.choice.device.split(":")[0]
+        told["settings"]["device"] = self.settings.device.split(":")[0]
         told |= {"verb": self.verb, "version": laser_cli.__version__}
         return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -72,14 +71,10 @@ class Job(Frozen, ABC):
 class FrameJob(Job):
     """A job whose result is a row of frames."""
 
-    settings: FrameSettings
     timed: ClassVar[bool] = False
     """Whether what its stages took tells how long such jobs will take."""
 
-    @property
-    def choice(self) -> ModelChoice:
-        """The settings."""
-        return self.settings
+    settings: FrameSettings
 
     @property
     @abstractmethod
@@ -96,19 +91,15 @@ class FrameJob(Job):
     def recorded(self) -> dict[str, Any]:
         """The settings, plan and names of inputs as the record keeps them."""
 
+    @classmethod
     @abstractmethod
-    def costs(self) -> dict[str, Any]:
-        """What it would cost, told without loading the model."""
+    def unrecorded(cls, settings: dict[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+        """The fields beside the settings, as JSON, of a record; what is no setting is taken out of `settings`."""
 
-    @abstractmethod
-    def prepare(self, model: Model, saved: Keeper | None, progress: Progress) -> Rendering:
-        """What comes before the first frame: pictures inverted, frames laid out; `saved` is a render to go on from."""
-
-    def run(self, model: Model, sinks: Sinks, progress: Progress) -> Result:
-        """Draw the frames into the sinks."""
-        from laser_cli.jobs.run import draw
-
-        return draw(self, model, sinks, progress)
+    @property
+    def recorded_settings(self) -> dict[str, Any]:
+        """The settings that have no place of their own in a record."""
+        return self.settings.model_dump(mode="json", exclude=set(BESIDE))
 
     def record(self, model: Model, prompt: str | None, **more: Any) -> dict[str, Any]:
         """The record that the outputs carry; ``prompt`` is what the last picture shows."""
@@ -126,8 +117,3 @@ class FrameJob(Job):
             fingerprint=self.fingerprint,
             **more,
         )
-
-
-def beside_record(settings: FrameSettings) -> Mapping[str, Any]:
-    """The settings that stand in a record under `settings`: all but those that have a place of their own."""
-    return settings.model_dump(mode="json", exclude=set(BESIDE))

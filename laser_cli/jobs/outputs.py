@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 from laser_cli.errors import UsageError
-from laser_cli.jobs.settings import Frozen, Option, Playback
+from laser_cli.jobs.settings import Frozen, Playback, setting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,32 +22,28 @@ PANEL = "Output"
 class Outputs(Frozen):
     """What is to be written, and what is done about files that are there already."""
 
-    out: Annotated[
-        Path | None,
-        Option(
-            "File to write: .mp4, .webm, .gif, .webp or .apng; .png is one frame (--still); - streams raw frames.",
-            PANEL,
-            ("--output", "-o"),
-        ),
-    ] = None
-    format: Annotated[
-        Literal["y4m", "rgb24"] | None,
-        Option("Of the frames that -o - streams. (default: y4m)", PANEL, ("--format",)),
-    ] = None
-    frames_dir: Annotated[Path | None, Option("Write the frames as PNG files into this folder.", PANEL)] = None
-    sheet: Annotated[Path | None, Option("Write a contact sheet (.png).", PANEL)] = None
-    report: Annotated[Path | None, Option("Write a page with player, plan and settings (.html).", PANEL)] = None
-    depfile: Annotated[Path | None, Option("Write what the output depends on, for Make's include (.d).", PANEL)] = None
-    no_clobber: Annotated[bool, Option("Refuse to replace an output that is there.", PANEL, ("--no-clobber",))] = False
-    skip_existing: Annotated[
-        bool, Option("Do nothing if the outputs are there and were made of the same.", PANEL, ("--skip-existing",))
-    ] = False
-    resume: Annotated[
-        bool, Option("Keep what is drawn in a hidden file while it runs, and go on from it.", PANEL, ("--resume",))
-    ] = False
-    preview: Annotated[
-        Path | None, Option("Write a sheet (.png) of what is being drawn, every few seconds.", PANEL)
-    ] = None
+    out: Path | None = setting(
+        None,
+        PANEL,
+        "File to write: .mp4, .webm, .gif, .webp or .apng; .png is one frame (--still); - streams raw frames.",
+        "--output",
+        "-o",
+    )
+    format: Literal["y4m", "rgb24"] | None = setting(
+        None, PANEL, "Of the frames that -o - streams. (default: y4m)", "--format"
+    )
+    frames_dir: Path | None = setting(None, PANEL, "Write the frames as PNG files into this folder.")
+    sheet: Path | None = setting(None, PANEL, "Write a contact sheet (.png).")
+    report: Path | None = setting(None, PANEL, "Write a page with player, plan and settings (.html).")
+    depfile: Path | None = setting(None, PANEL, "Write what the output depends on, for Make's include (.d).")
+    no_clobber: bool = setting(False, PANEL, "Refuse to replace an output that is there.", "--no-clobber")
+    skip_existing: bool = setting(
+        False, PANEL, "Do nothing if the outputs are there and were made of the same.", "--skip-existing"
+    )
+    resume: bool = setting(
+        False, PANEL, "Keep what is drawn in a hidden file while it runs, and go on from it.", "--resume"
+    )
+    preview: Path | None = setting(None, PANEL, "Write a sheet (.png) of what is being drawn, every few seconds.")
 
     @property
     def stream(self) -> StreamFormat | None:

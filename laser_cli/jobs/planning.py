@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Any
 
 from laser_cli.errors import NotFoundError, UsageError
 from laser_cli.jobs.progress import SILENT, Progress
-from laser_cli.jobs.settings import Frozen, Option
+from laser_cli.jobs.settings import Frozen, setting
 from laser_cli.plan.llm.find import EMBEDDED
 
 if TYPE_CHECKING:
@@ -28,56 +26,47 @@ _KNOWN = "rules (default), storybook (embedded; default for its portraits)" if E
 class PlannerChoice(Frozen):
     """Who plans, and how much of the machine a model may take for it."""
 
-    planner: Annotated[
-        str | None,
-        Option(
-            f"Who plans: {_KNOWN}, an instruct model FILE.gguf, or hf:REPO[:FILE] of the hub.",
-            PANEL,
-            env="LASER_PLANNER",
-        ),
-    ] = None
-    planner_timeout: Annotated[
-        float | None,
-        Field(ge=1, le=86_400),
-        Option("Seconds that a model may plan before the rules do. (default: 120)", PANEL),
-    ] = None
-    planner_gpu_layers: Annotated[
-        str | None, Option("Layers of a model on the GPU. (default: auto, all)", PANEL, metavar="auto|N")
-    ] = None
+    planner: str | None = setting(
+        None,
+        PANEL,
+        f"Who plans: {_KNOWN}, an instruct model FILE.gguf, or hf:REPO[:FILE] of the hub.",
+        env="LASER_PLANNER",
+    )
+    planner_timeout: float | None = setting(
+        None, PANEL, "Seconds that a model may plan before the rules do. (default: 120)", ge=1, le=86400
+    )
+    planner_gpu_layers: str | None = setting(
+        None, PANEL, "Layers of a model on the GPU. (default: auto, all)", metavar="auto|N"
+    )
 
 
 class Planning(PlannerChoice):
     """Who plans an animation."""
 
-    keyframes: Annotated[
-        str | None,
-        Option("How many follow the picture, 1 to 6, without waypoints. (default: auto)", PANEL, metavar="auto|N"),
-    ] = None
+    keyframes: str | None = setting(
+        None, PANEL, "How many follow the picture, 1 to 6, without waypoints. (default: auto)", metavar="auto|N"
+    )
 
 
 class PlanningAlone(Planning):
     """Who plans where nothing is drawn."""
 
-    planner_timeout: Annotated[
-        float | None,
-        Field(ge=1, le=86_400),
-        Option(
-            "Seconds that a model may take before the rules plan instead. (default: 120)",
-            PANEL,
-            ("--timeout", "--planner-timeout"),
-        ),
-    ] = None
-    seed: Annotated[int | None, Field(ge=0), Option("Of a model's choice of words. (default: 0)", PANEL)] = None
-    temperature: Annotated[
-        float | None,
-        Field(ge=0, le=2),
-        Option("Of a model's choice of words; 0 always takes the likeliest. (default: 0.25)", PANEL),
-    ] = None
-    retries: Annotated[
-        int | None,
-        Field(ge=0, le=10),
-        Option("How often a model is asked again if its plan cannot be used. (default: 2)", PANEL),
-    ] = None
+    planner_timeout: float | None = setting(
+        None,
+        PANEL,
+        "Seconds that a model may take before the rules plan instead. (default: 120)",
+        "--timeout",
+        "--planner-timeout",
+        ge=1,
+        le=86400,
+    )
+    seed: int | None = setting(None, PANEL, "Of a model's choice of words. (default: 0)", ge=0)
+    temperature: float | None = setting(
+        None, PANEL, "Of a model's choice of words; 0 always takes the likeliest. (default: 0.25)", ge=0, le=2
+    )
+    retries: int | None = setting(
+        None, PANEL, "How often a model is asked again if its plan cannot be used. (default: 2)", ge=0, le=10
+    )
 
 
 def asked_for(choice: PlannerChoice, description: str, source: str | None, **more: Any) -> Asked:

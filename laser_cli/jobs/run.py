@@ -54,8 +54,16 @@ class Result:
 
 def run(job: Job, model: Model, sinks: Sinks, progress: Progress = SILENT) -> Result:
     """Do a job on a loaded model; its results go into the sinks, which appear whole or not at all."""
+    from laser_cli.jobs.job import FrameJob
+
     warn_prompts(progress, model, job.prompts)
-    return place(job, model).run(model, sinks, progress)
+    here = place(job, model)
+    done: Result = (
+        _draw(here, model, sinks, progress)
+        if isinstance(here, FrameJob)
+        else here.steps.run(here, model, sinks, progress)
+    )
+    return done
 
 
 def place(job: AnyJob, model: Model | None = None) -> AnyJob:
@@ -66,12 +74,12 @@ def place(job: AnyJob, model: Model | None = None) -> AnyJob:
     from laser_cli.engine.find import find_model
 
     if model is None:
-        folder, revision = find_model(job.choice.model)
-        settings = placed(job.choice, folder)
+        folder, revision = find_model(job.settings.model)
+        settings = placed(job.settings, folder)
     else:
         dtype = str(model.dtype).removeprefix("torch.")
         here = {"model": model.name, "device": str(model.device), "dtype": dtype}
-        settings, revision = _sized(job.choice.model_copy(update=here), model.size), model.revision
+        settings, revision = _sized(job.settings.model_copy(update=here), model.size), model.revision
     return job.model_copy(update={"settings": settings, "revision": revision})
 
 
@@ -114,17 +122,17 @@ def use_threads(count: int | None) -> None:
         torch.set_num_threads(count)
 
 
-def draw(job: FrameJob, model: Model, sinks: Sinks, progress: Progress) -> Result:
+def _draw(job: FrameJob, model: Model, sinks: Sinks, progress: Progress) -> Result:
     """Draw the frames of a job."""
     look, saved = look_of(job.settings), sinks.checkpoints(job.fingerprint)
-    rendering = job.prepare(model, saved, progress)
+    rendering: Rendering = job.steps.prepare(job, model, saved, progress)
     with (
         progress.stage(RENDERING, model),
-        sinks.open(rendering, look, job.count) as sink,
+        sinks.open(rendering, look, job.count) as take,
         progress.bar(rendering.evaluations, f"drawing {job.count} frames") as bar,
     ):
         for index, frame in enumerate(rendering.frames(bar.advance, sinks.preview())):
-            sink.add(index, frame)
+            take(index, frame)
     if saved:
         saved.forget()
     told = {
@@ -134,7 +142,7 @@ def draw(job: FrameJob, model: Model, sinks: Sinks, progress: Progress) -> Resul
         **rendering.told(),
         "fingerprint": job.fingerprint,
     }
-    return Result(sink.paths, told, rendering.size)
+    return Result(sinks.paths, told, rendering.size)
 
 
 def size_of(picture: np.ndarray | None, side: int, scale: int) -> tuple[int, int]:

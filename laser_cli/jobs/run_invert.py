@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from laser_cli.jobs.sinks import Sinks
 
 
-def invert(job: InvertJob, model: Model, sinks: Sinks, progress: Progress) -> Result:
+def run(job: InvertJob, model: Model, sinks: Sinks, progress: Progress) -> Result:
     """Invert a picture into the sinks; the result says in dB of PSNR how well it can be drawn again."""
     from laser_cli.engine.invert import evaluations
     from laser_cli.measure.pictures import psnr

@@ -5,7 +5,6 @@ Bases are listed last first, so that a job's fields stand in the order in which 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -19,18 +18,21 @@ BESIDE = ("model", "device", "dtype", "seed")
 """Settings that a record keeps beside `settings`, under the same names."""
 
 
-@dataclass(frozen=True)
-class Option:
-    """How a field is shown on a command line; ``{default}`` in the help stands for the field's default.
+def setting(
+    default: Any,
+    panel: str | None,
+    help: str,
+    *names: str,
+    metavar: str | None = None,
+    env: str | None = None,
+    **limits: Any,
+) -> Any:
+    """A field and how a command line asks for it; ``{default}`` in the help stands for the default.
 
     `names`: all its names, where the field's own will not do. `metavar`: what the help shows instead of the type.
     """
-
-    help: str
-    panel: str | None = None
-    names: tuple[str, ...] = ()
-    metavar: str | None = None
-    env: str | None = None
+    shown: dict[str, Any] = {"panel": panel, "names": list(names), "metavar": metavar, "env": env}
+    return Field(default, description=help, json_schema_extra=shown, **limits)
 
 
 class Frozen(BaseModel):
@@ -59,40 +61,30 @@ DRAWING, PLAYING, MODEL, METHOD = "Drawing", "Playing", "Model", "Method"
 class Sampling(Settings):
     """How every picture is drawn."""
 
-    frames: Annotated[
-        int, Field(ge=2, le=MOST_FRAMES), Option("Pictures, stops included. (default: {default})", DRAWING)
-    ] = 24
-    steps: Annotated[int, Field(ge=1, le=1000), Option("Denoising steps. (default: {default})", DRAWING)] = 25
-    guidance: Annotated[
-        float,
-        Field(ge=1, le=30),
-        Option("How strongly the prompts lead; 1 is off. (default: the model's own, or {default})", DRAWING),
-    ] = 3.0
-    warmup: Annotated[
-        float,
-        Field(ge=0, le=1),
-        Option("Share of the steps with attention interpolation. (default: {default})", DRAWING),
-    ] = 0.5
-    size: Annotated[
-        int | None, Field(ge=32, le=4096), Option("Longer side in px. (default: the model's own size)", DRAWING)
-    ] = None
-    chunk: Annotated[
-        int,
-        Field(ge=1, le=1024),
-        Option(
-            "Frames in one U-Net call: memory against speed; the pictures stay the same. (default: {default})", DRAWING
-        ),
-    ] = 12
-    distance: Annotated[
-        str,
-        Field(min_length=1),
-        Option(
-            "What even pace or spacing measures by: pixels, features (the model's own), critic (storybook's), lpips, "
-            "or a CLIP in a folder or the hub's cache. (default: auto, the critic for storybook, else pixels)",
-            DRAWING,
-            metavar="auto|pixels|features|critic|lpips|clip:FOLDER",
-        ),
-    ] = "auto"
+    frames: int = setting(24, DRAWING, "Pictures, stops included. (default: {default})", ge=2, le=MOST_FRAMES)
+    steps: int = setting(25, DRAWING, "Denoising steps. (default: {default})", ge=1, le=1000)
+    guidance: float = setting(
+        3.0, DRAWING, "How strongly the prompts lead; 1 is off. (default: the model's own, or {default})", ge=1, le=30
+    )
+    warmup: float = setting(
+        0.5, DRAWING, "Share of the steps with attention interpolation. (default: {default})", ge=0, le=1
+    )
+    size: int | None = setting(None, DRAWING, "Longer side in px. (default: the model's own size)", ge=32, le=4096)
+    chunk: int = setting(
+        12,
+        DRAWING,
+        "Frames in one U-Net call: memory against speed; the pictures stay the same. (default: {default})",
+        ge=1,
+        le=1024,
+    )
+    distance: str = setting(
+        "auto",
+        DRAWING,
+        "What even pace or spacing measures by: pixels, features (the model's own), critic (storybook's), lpips, "
+        "or a CLIP in a folder or the hub's cache. (default: auto, the critic for storybook, else pixels)",
+        metavar="auto|pixels|features|critic|lpips|clip:FOLDER",
+        min_length=1,
+    )
 
 
 def _loop(value: Any) -> Any:
@@ -106,65 +98,52 @@ Times = Annotated[int, Field(ge=1, le=65_535)]
 class Playback(Settings):
     """The viewer's side."""
 
-    fps: Annotated[float, Field(ge=0.1, le=240), Option("Frames a second. (default: {default})", PLAYING)] = 12.0
-    loop: Annotated[
-        Times | Literal["forever", "none"],
-        BeforeValidator(_loop),
-        Option("forever (default), none, or how often it is shown.", PLAYING, metavar="N|forever|none"),
-    ] = "forever"
-    bounce: Annotated[bool, Option("There and back again.", PLAYING)] = False
-    hold_first: Annotated[
-        float, Field(ge=0, le=3600), Option("Show the first frame so many seconds longer.", PLAYING)
-    ] = 0.0
-    hold_last: Annotated[
-        float, Field(ge=0, le=3600), Option("Show the last frame so many seconds longer.", PLAYING)
-    ] = 0.0
-    quality: Annotated[
-        int,
-        Field(ge=0, le=100),
-        Option("Of mp4, webm and webp; webp is lossless at 100. (default: {default})", PLAYING),
-    ] = 80
-    palette: Annotated[
-        Literal["global", "per-frame"],
-        Option("Of a gif: one for all frames (global, default), or one each.", PLAYING),
-    ] = "global"
-    codec: Annotated[
-        Literal["vp9", "av1"],
-        Option("Of a webm: vp9 (default), or av1: smaller, slower; laser doctor tells if it is there.", PLAYING),
-    ] = "vp9"
-    still: Annotated[
-        int,
-        Field(ge=-MOST_FRAMES, le=MOST_FRAMES - 1),
-        Option(
-            "Which frame a .png is, from 0, or from the end if negative. (default: {default}, the last)",
-            PLAYING,
-            metavar="N",
-        ),
-    ] = -1
+    fps: float = setting(12.0, PLAYING, "Frames a second. (default: {default})", ge=0.1, le=240)
+    loop: Annotated[Times | Literal["forever", "none"], BeforeValidator(_loop)] = setting(
+        "forever", PLAYING, "forever (default), none, or how often it is shown.", metavar="N|forever|none"
+    )
+    bounce: bool = setting(False, PLAYING, "There and back again.")
+    hold_first: float = setting(0.0, PLAYING, "Show the first frame so many seconds longer.", ge=0, le=3600)
+    hold_last: float = setting(0.0, PLAYING, "Show the last frame so many seconds longer.", ge=0, le=3600)
+    quality: int = setting(
+        80, PLAYING, "Of mp4, webm and webp; webp is lossless at 100. (default: {default})", ge=0, le=100
+    )
+    palette: Literal["global", "per-frame"] = setting(
+        "global", PLAYING, "Of a gif: one for all frames (global, default), or one each."
+    )
+    codec: Literal["vp9", "av1"] = setting(
+        "vp9", PLAYING, "Of a webm: vp9 (default), or av1: smaller, slower; laser doctor tells if it is there."
+    )
+    still: int = setting(
+        -1,
+        PLAYING,
+        "Which frame a .png is, from 0, or from the end if negative. (default: {default}, the last)",
+        metavar="N",
+        ge=-MOST_FRAMES,
+        le=MOST_FRAMES - 1,
+    )
 
 
-MODEL_NAME = Annotated[
-    str,
-    Field(min_length=1),
-    Option(
-        "storybook (embedded, the default), a folder or a hub id in the standard diffusers layout.",
+class Placement(Settings):
+    """Which model, and on what."""
+
+    model: str = setting(
+        "storybook",
         MODEL,
+        "storybook (embedded, the default), a folder or a hub id in the standard diffusers layout.",
         env="LASER_MODEL",
-    ),
-]
-DEVICE = Annotated[str, Field(min_length=1), Option("auto (default), cuda, mps or cpu.", MODEL, env="LASER_DEVICE")]
-DTYPE = Annotated[
-    str, Field(min_length=1), Option("auto (default), float32, bfloat16 or float16.", MODEL, env="LASER_DTYPE")
-]
+        min_length=1,
+    )
+    device: str = setting("auto", MODEL, "auto (default), cuda, mps or cpu.", env="LASER_DEVICE", min_length=1)
+    dtype: str = setting(
+        "auto", MODEL, "auto (default), float32, bfloat16 or float16.", env="LASER_DTYPE", min_length=1
+    )
 
 
-class ModelChoice(Settings):
+class ModelChoice(Placement):
     """Which model draws, and on what."""
 
-    model: MODEL_NAME = "storybook"
-    device: DEVICE = "auto"
-    dtype: DTYPE = "auto"
-    offload: Annotated[bool, Option("Keep text encoder and VAE off the device until they work.", MODEL)] = False
+    offload: bool = setting(False, MODEL, "Keep text encoder and VAE off the device until they work.")
 
 
 class FrameSettings(ModelChoice, Playback, Sampling):
@@ -178,48 +157,36 @@ class AnimateSettings(FrameSettings):
 
     PLURAL: ClassVar[str] = "animations"
 
-    frames: Annotated[
-        int,
-        Field(ge=2, le=MOST_FRAMES),
-        Option("Pictures, first and last keyframe included. (default: {default}, or the plan's)", DRAWING),
-    ] = 24
-    steps: Annotated[
-        int, Field(ge=1, le=1000), Option("Denoising steps. (default: {default}, or the inversion's)", DRAWING)
-    ] = 25
-    exact_first: Annotated[
-        bool, Option("Write the picture itself as frame 0 (default), or its way through the model.", DRAWING)
-    ] = True
-    easing: Annotated[
-        Easing | None, Option("Course of time within segments. (default: ease, or the plan's)", DRAWING)
-    ] = None
-    control: Annotated[
-        Control | None, Option("What all segments keep of the picture, instead of the plan's choice.", DRAWING)
-    ] = None
-    strength: Annotated[
-        float | None,
-        Field(ge=0, le=1),
-        Option("How firmly they keep it, instead of the plan's choice.", DRAWING),
-    ] = None
-    method: Annotated[
-        Literal["ddim", "direct", "fixed-point"], Option("Inversion method. (default: {default})", DRAWING)
-    ] = "direct"
-    seed: Annotated[
-        int,
-        Field(ge=0, le=LARGEST_SEED),
-        Option("Seed of all noise, and of a model that plans. (default: {default})", DRAWING),
-    ] = 0
-    even_pace: Annotated[
-        bool,
-        Option(
-            "Lay the frames so that each changes as much (default, costs a quick draft), or evenly in time.", DRAWING
-        ),
-    ] = True
-    waypoints: Annotated[
-        bool,
-        Option(
-            "Cut far ways of a description into near ones, day to night by way of sunset (default), or not.", DRAWING
-        ),
-    ] = True
+    frames: int = setting(
+        24,
+        DRAWING,
+        "Pictures, first and last keyframe included. (default: {default}, or the plan's)",
+        ge=2,
+        le=MOST_FRAMES,
+    )
+    steps: int = setting(25, DRAWING, "Denoising steps. (default: {default}, or the inversion's)", ge=1, le=1000)
+    exact_first: bool = setting(
+        True, DRAWING, "Write the picture itself as frame 0 (default), or its way through the model."
+    )
+    easing: Easing | None = setting(None, DRAWING, "Course of time within segments. (default: ease, or the plan's)")
+    control: Control | None = setting(
+        None, DRAWING, "What all segments keep of the picture, instead of the plan's choice."
+    )
+    strength: float | None = setting(
+        None, DRAWING, "How firmly they keep it, instead of the plan's choice.", ge=0, le=1
+    )
+    method: Literal["ddim", "direct", "fixed-point"] = setting(
+        "direct", DRAWING, "Inversion method. (default: {default})"
+    )
+    seed: int = setting(
+        0, DRAWING, "Seed of all noise, and of a model that plans. (default: {default})", ge=0, le=LARGEST_SEED
+    )
+    even_pace: bool = setting(
+        True, DRAWING, "Lay the frames so that each changes as much (default, costs a quick draft), or evenly in time."
+    )
+    waypoints: bool = setting(
+        True, DRAWING, "Cut far ways of a description into near ones, day to night by way of sunset (default), or not."
+    )
 
 
 def _seeds(value: Any) -> Any:
@@ -241,58 +208,44 @@ class InterpolateSettings(FrameSettings):
     PLURAL: ClassVar[str] = "interpolations"
     TRANSLATED: ClassVar[dict[str, str]] = {"even_pace": "spacing", "seed": "seeds"}
 
-    exact_first: Annotated[
-        bool,
-        Option(
-            "Write a picture that is a stop as it is (default), or as the model draws it.",
-            DRAWING,
-            ("--exact/--no-exact",),
-        ),
-    ] = True
-    method: Annotated[
-        Literal["outer", "inner", "text", "denoise", "dissolve"],
-        Option(
-            "outer (default) or inner attention interpolation; text: of the prompts alone; denoise: one prompt after "
-            "the other in the denoising; dissolve: a cross-fade.",
-            METHOD,
-        ),
-    ] = "outer"
-    fused: Annotated[
-        bool, Option("Frames read their own keys and values too (default), or the stops' alone.", METHOD)
-    ] = True
-    warmup: Annotated[
-        float,
-        Field(ge=0, le=1),
-        Option("Share of the steps with attention interpolation. (default: {default})", METHOD),
-    ] = 0.5
-    embeddings: Annotated[
-        Literal["lerp", "slerp"], Option("Way between the prompts' embeddings. (default: {default})", METHOD)
-    ] = "lerp"
-    spacing: Annotated[
-        Literal["even", "beta", "uniform"],
-        Option(
-            "even (default): each frame changes as much as the next, for which drafts are drawn first; beta: as "
-            "published; uniform.",
-            DRAWING,
-        ),
-    ] = "even"
-    alpha: Annotated[
-        float | None, Field(ge=1e-6, le=10_000), Option("Of beta spacing. (default: the steps)", DRAWING)
-    ] = None
-    beta: Annotated[
-        float | None, Field(ge=1e-6, le=10_000), Option("Of beta spacing. (default: the steps)", DRAWING)
-    ] = None
-    seeds: Annotated[
-        tuple[Seed, ...],
-        Field(min_length=1),
-        BeforeValidator(_seeds),
-        Option("Seed of the noise, or one for each stop. (default: 0)", DRAWING, ("--seed",), "N[,M...]"),
-    ] = (0,)
-    at: Annotated[
-        float | None,
-        Field(ge=0, le=1),
-        Option("Draw only the picture at this place of the way, as a .png.", DRAWING, metavar="0..1"),
-    ] = None
+    exact_first: bool = setting(
+        True,
+        DRAWING,
+        "Write a picture that is a stop as it is (default), or as the model draws it.",
+        "--exact/--no-exact",
+    )
+    method: Literal["outer", "inner", "text", "denoise", "dissolve"] = setting(
+        "outer",
+        METHOD,
+        "outer (default) or inner attention interpolation; text: of the prompts alone; denoise: one prompt after "
+        "the other in the denoising; dissolve: a cross-fade.",
+    )
+    fused: bool = setting(True, METHOD, "Frames read their own keys and values too (default), or the stops' alone.")
+    warmup: float = setting(
+        0.5, METHOD, "Share of the steps with attention interpolation. (default: {default})", ge=0, le=1
+    )
+    embeddings: Literal["lerp", "slerp"] = setting(
+        "lerp", METHOD, "Way between the prompts' embeddings. (default: {default})"
+    )
+    spacing: Literal["even", "beta", "uniform"] = setting(
+        "even",
+        DRAWING,
+        "even (default): each frame changes as much as the next, for which drafts are drawn first; beta: as "
+        "published; uniform.",
+    )
+    alpha: float | None = setting(None, DRAWING, "Of beta spacing. (default: the steps)", ge=1e-06, le=10000)
+    beta: float | None = setting(None, DRAWING, "Of beta spacing. (default: the steps)", ge=1e-06, le=10000)
+    seeds: Annotated[tuple[Seed, ...], BeforeValidator(_seeds)] = setting(
+        (0,),
+        DRAWING,
+        "Seed of the noise, or one for each stop. (default: 0)",
+        "--seed",
+        metavar="N[,M...]",
+        min_length=1,
+    )
+    at: float | None = setting(
+        None, DRAWING, "Draw only the picture at this place of the way, as a .png.", metavar="0..1", ge=0, le=1
+    )
 
     @classmethod
     def translate(cls, key: str, value: Any) -> Any:
@@ -308,18 +261,15 @@ class InterpolateSettings(FrameSettings):
 class InvertSettings(ModelChoice):
     """What a picture is inverted with."""
 
-    method: Annotated[
-        Literal["ddim", "direct", "fixed-point"],
-        Option("ddim: plain; direct: frames are pinned to it; fixed-point: refined and pinned. (default: {default})"),
-    ] = "direct"
-    steps: Annotated[
-        int,
-        Field(ge=1, le=1000),
-        Option("Steps; an animation from this file takes as many. (default: {default})"),
-    ] = 50
-    size: Annotated[
-        int | None, Field(ge=32, le=4096), Option("Longer side in px; the model's own size if not given.")
-    ] = None
+    method: Literal["ddim", "direct", "fixed-point"] = setting(
+        "direct",
+        None,
+        "ddim: plain; direct: frames are pinned to it; fixed-point: refined and pinned. (default: {default})",
+    )
+    steps: int = setting(
+        50, None, "Steps; an animation from this file takes as many. (default: {default})", ge=1, le=1000
+    )
+    size: int | None = setting(None, None, "Longer side in px; the model's own size if not given.", ge=32, le=4096)
 
 
 KINDS: tuple[type[Settings], ...] = (AnimateSettings, InterpolateSettings)

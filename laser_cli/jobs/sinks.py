@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,15 +18,8 @@ if TYPE_CHECKING:
     from laser_cli.stages.resume import Keeper
 
 
-class FrameTaker(Protocol):
-    """An open sink, and the files that it will have written."""
-
-    @property
-    def paths(self) -> Sequence[Path]:
-        """The files."""
-
-    def add(self, index: int, frame: np.ndarray) -> None:
-        """Take a frame (h, w, 3) uint8; they come in order."""
+Take = Callable[[int, "np.ndarray"], None]
+"""Takes one frame (h, w, 3) uint8 by its number; they come in order."""
 
 
 class Sinks:
@@ -37,14 +30,10 @@ class Sinks:
         self.paths: Sequence[Path] = ()
         self.inversion: Inversion | None = None
 
-    def add(self, index: int, frame: np.ndarray) -> None:
-        """Keep a frame."""
-        self.frames.append(frame)
-
     @contextmanager
-    def open(self, rendering: Rendering, look: Look, count: int) -> Iterator[FrameTaker]:
-        """A taker for `count` frames, shown as `look` says; what it writes appears when the context ends well."""
-        yield self
+    def open(self, rendering: Rendering, look: Look, count: int) -> Iterator[Take]:
+        """Takes `count` frames, shown as `look` says; what it writes appears when the context ends well."""
+        yield lambda index, frame: self.frames.append(frame)
 
     def checkpoints(self, fingerprint: str) -> Keeper | None:
         """Where an unfinished render is kept, if it is."""
@@ -67,9 +56,10 @@ class FileSinks(Sinks):
     ) -> None:
         super().__init__()
         self.outputs, self.read, self.stream, self.command = outputs, read, stream, command
+        self.paths = outputs.paths
 
     @contextmanager
-    def open(self, rendering: Rendering, look: Look, count: int) -> Iterator[FrameTaker]:
+    def open(self, rendering: Rendering, look: Look, count: int) -> Iterator[Take]:
         """All files of the outputs; the dependency file is written before they appear."""
         from laser_cli.output.sink import open_sinks
 
@@ -87,7 +77,7 @@ class FileSinks(Sinks):
             command=self.command,
             stream=(self.stream, outputs.stream) if self.stream and outputs.stream else None,
         ) as sink:
-            yield sink
+            yield sink.add
             outputs.note_dependencies(self.read)
 
     def checkpoints(self, fingerprint: str) -> Keeper | None:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from laser_cli.errors import BadInputError, NotFoundError, UsageError
-from laser_cli.jobs.inputs import Input, find_beside, recorded_input
-from laser_cli.jobs.interpolate import MOST_LETTERS, Adapter, Stop
+from laser_cli.jobs.inputs import Input
+from laser_cli.jobs.interpolate import MOST_LETTERS, Adapter, InterpolateJob, Stop
 from laser_cli.jobs.progress import Progress
 from laser_cli.jobs.prompts import source_prompt
-from laser_cli.jobs.rerun import Interpolated
+from laser_cli.jobs.rerun import Recorded
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic")
 
@@ -77,25 +77,26 @@ def read_stops(
     return tuple(stops), tuple(files)
 
 
-def recorded_stops(before: Interpolated) -> tuple[Stop, ...]:
+def recorded_stops(before: Recorded[InterpolateJob]) -> tuple[Stop, ...]:
     """The stops of a record; their pictures are looked for, and checked by their SHA-256."""
     again = "laser interpolate A B --from FILE"
     stops = []
-    for stop in before.stops:
-        name = stop["picture"]
-        picture = recorded_input(name, stop["sha256"], before.file, again=again) if name else None
+    for stop in before.job.stops:
+        picture = before.picture(stop.picture, again=again) if stop.picture else None
         if picture:
             picture.picture()
-        stops.append(Stop(prompt=fitting(stop["prompt"]), picture=picture))
+        stops.append(stop.model_copy(update={"picture": picture}))
     return tuple(stops)
 
 
-def read_adapter(images: Images, before: Interpolated | None, stops: tuple[Stop, ...], anew: bool) -> Adapter | None:
+def read_adapter(
+    images: Images, before: Recorded[InterpolateJob] | None, stops: tuple[Stop, ...], anew: bool
+) -> Adapter | None:
     """The adapter that is asked for, or that of the record that is run again, and its image prompts.
 
     Without any named, stops that are pictures are their own. `anew`: the stops are not those of the record.
     """
-    recorded = before.adapter if before else None
+    recorded = before.job.adapter if before else None
     if images.adapter is None and recorded is None:
         for option, value in (("--ip-scale", images.scale), ("--image-prompt", images.named or None)):
             if value is not None:
@@ -111,30 +112,31 @@ def read_adapter(images: Images, before: Interpolated | None, stops: tuple[Stop,
     for picture in shown:
         if picture:
             picture.picture()
-    scale = images.scale if images.scale is not None else recorded["scale"] if recorded else 0.6
+    scale = images.scale if images.scale is not None else recorded.scale if recorded else 0.6
     return Adapter(file=file, scale=scale, images=shown)
 
 
-def _adapter_file(path: Path | None, before: Interpolated | None) -> Input:
+def _adapter_file(path: Path | None, before: Recorded[InterpolateJob] | None) -> Input:
     """The adapter's file: as named, else the recorded one, checked by its SHA-256."""
     from laser_cli.engine.adapter import find_adapter
 
     if path is not None:
         return Input.of(find_adapter(path))
-    assert before and before.adapter
-    found = find_beside(before.adapter["name"], before.file)
+    assert before and before.job.adapter
+    recorded = before.job.adapter.file
+    found = before.beside(recorded)
     if found is None:
-        what = f"there is no IP-Adapter {before.adapter['name']}"
+        what = f"there is no IP-Adapter {recorded.name}"
         raise NotFoundError(what, why=f"{before.file} was made with it", hint="name it: --ip-adapter FILE")
     file = Input.of(find_adapter(found))
-    if file.sha256 != before.adapter["sha256"]:
+    if file.sha256 != recorded.sha256:
         what = f"{file.path} is not the IP-Adapter that {before.file} was made with"
         raise BadInputError(what, why="its SHA-256 is another", hint="--ip-adapter FILE takes it all the same")
     return file
 
 
 def _shown(
-    named: Sequence[Path], before: Interpolated | None, stops: tuple[Stop, ...], anew: bool
+    named: Sequence[Path], before: Recorded[InterpolateJob] | None, stops: tuple[Stop, ...], anew: bool
 ) -> tuple[Input | None, ...]:
     """The image prompts, one for each stop."""
     if named:
@@ -142,12 +144,9 @@ def _shown(
             why = f"{len(named)} image prompts, {len(stops)} stops"
             raise UsageError("--image-prompt is given once for each stop, or not at all", why=why)
         return tuple(Input.of(path) for path in named)
-    if before and before.adapter and not anew:
-        again = "--image-prompt PICTURE"
-        return tuple(
-            recorded_input(image["picture"], image["sha256"], before.file, again=again) if image else None
-            for image in before.adapter["images"]
-        )
+    if before and before.job.adapter and not anew:
+        images, again = before.job.adapter.images, "--image-prompt PICTURE"
+        return tuple(before.picture(image, again=again) if image else None for image in images)
     return tuple(stop.picture for stop in stops)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from laser_cli.errors import BadInputError, LaserError, NotFoundError, UsageError
 from laser_cli.jobs import presets as folders
-from laser_cli.jobs.animate import directed
+from laser_cli.jobs.animate import AnimateJob, directed
 from laser_cli.jobs.estimate import memory, parameters, read_header, read_shape
 from laser_cli.jobs.merge import Layer, fitted, flags
 from laser_cli.jobs.merge import merge as merge_of
@@ -20,7 +20,7 @@ from laser_cli.jobs.model import settle as settle_of
 from laser_cli.jobs.outputs import look_of
 from laser_cli.jobs.presets import all_presets, find_preset, preset_layer, read_preset
 from laser_cli.jobs.progress import Progress
-from laser_cli.jobs.rerun import read_animated
+from laser_cli.jobs.rerun import read_job
 from laser_cli.jobs.settings import AnimateSettings as Settings
 from laser_cli.jobs.settings import InterpolateSettings
 from laser_cli.plan.schema import STRENGTHS, Plan, Segment
@@ -243,7 +243,7 @@ def test_settings_direct_a_plan_only_where_they_have_a_say():
 def test_a_file_without_a_record_does_not_run_again(tmp_path):
     (tmp_path / "a.txt").write_text("a")
     with pytest.raises(BadInputError):
-        read_animated(tmp_path / "a.txt")
+        read_job(tmp_path / "a.txt", AnimateJob, Settings)
 
 
 def test_memory_grows_with_frames_and_chunk_and_counts_the_weights(tmp_path):
