@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laser_cli.engine.models import load_model
 from laser_cli.errors import LaserError, UsageError
 from laser_cli.jobs.build_animate import build_animation
 from laser_cli.jobs.build_interpolate import build_interpolation
@@ -24,15 +23,16 @@ from laser_cli.jobs.planning import PlannerChoice, Planning
 from laser_cli.jobs.progress import SILENT, Progress
 from laser_cli.jobs.run import load, run
 from laser_cli.jobs.sinks import FileSinks, Sinks
+from laser_cli.models.load import load_model
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import numpy as np
 
-    from laser_cli.engine.models import Model
     from laser_cli.jobs.build_animate import Built
     from laser_cli.jobs.job import FrameJob
+    from laser_cli.models.model import Model
     from laser_cli.plan.schema import Plan
 
 __all__ = ["Drawn", "LaserError", "animate", "interpolate", "load_model"]

@@ -14,8 +14,8 @@ from laser_cli.jobs.planning import PlannerChoice
 from laser_cli.jobs.settings import ModelChoice, Placement
 
 if TYPE_CHECKING:
-    from laser_cli.engine.models import Model
     from laser_cli.measure.figures import Figure
+    from laser_cli.models.model import Model
 
 
 class OnModel(Shown, Machine, Placement):
@@ -27,10 +27,9 @@ class OnModel(Shown, Machine, Placement):
 
     def load(self, console: Console) -> Model:
         """The model, and what it runs on is said."""
-        from laser_cli.jobs.run import load, use_threads
+        from laser_cli.jobs.run import load
 
-        use_threads(self.threads)
-        return load(ModelChoice(model=self.model, device=self.device, dtype=self.dtype), console)
+        return load(ModelChoice(model=self.model, device=self.device, dtype=self.dtype), console, self.threads)
 
 
 Steps = Annotated[int, typer.Option(min=1, help="Denoising steps.")]

@@ -38,7 +38,7 @@ def invert(
     from laser_cli.jobs.invert import InvertJob
     from laser_cli.jobs.merge import flags, merge
     from laser_cli.jobs.prompts import source_prompt
-    from laser_cli.jobs.run import load, run, use_threads
+    from laser_cli.jobs.run import load, run
     from laser_cli.jobs.sinks import InversionFile
     from laser_cli.output.atomic import staged
 
@@ -47,8 +47,7 @@ def invert(
     words = source_prompt(console, prompt, image, source.picture(), chosen.model)
     job = InvertJob(settings=chosen, image=source, prompt=words)
     with staged(out) as part:
-        use_threads(machine.threads)
-        told = run(job, load(chosen, console), InversionFile(part), console).told
+        told = run(job, load(chosen, console, machine.threads), InversionFile(part), console).told
     figures = told["psnr"]
     console.note(f"VAE round trip to the picture: {figures['round_trip_to_picture']:.2f} dB PSNR")
     console.note(f"drawn again from its noise, to the round trip: {figures['redrawn_to_round_trip']:.2f} dB")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
@@ -25,8 +24,6 @@ COMMANDS: dict[str, str] = {
 }
 """Modules of laser_cli.cli in the order of `laser --help`, and what that says of them: their first lines, which a test
 compares. Each defines `register(app: typer.Typer) -> None`; what they import is too much for a bare --help."""
-PASSIVE = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0"}
-"""OpenMP threads (GNU's, LLVM's, Intel's) sleep while they wait: spinning ones take the cores from other runs."""
 
 
 class LazyGroup(TyperGroup):
@@ -74,8 +71,9 @@ for _name, _help in COMMANDS.items():
 
 def run(application: Callable[..., object] = app) -> NoReturn:
     """Run the command line and exit."""
-    for name, value in PASSIVE.items():
-        os.environ.setdefault(name, value)  # before torch is loaded: its threads read them once
+    from laser_cli.engine.workers import wait_quietly
+
+    wait_quietly()  # before torch is loaded: its threads read it once
     end_with(application)
 
 

@@ -33,7 +33,7 @@ class Production:
 
     def carry_out(self, built: Built, lines: Callable[[Mapping[str, Any]], Iterator[str]]) -> None:
         """Do the job, or tell its costs (`lines`: for people), or skip it."""
-        from laser_cli.jobs.run import load, place, run, use_threads
+        from laser_cli.jobs.run import load, place, run
         from laser_cli.jobs.sinks import FileSinks
         from laser_cli.output.make import refuse_clobber
 
@@ -48,8 +48,7 @@ class Production:
             return self._skip(here, built.read)
         if outputs.no_clobber:
             refuse_clobber(outputs.paths)
-        use_threads(self.options.threads)
-        model = load(here.settings, console)
+        model = load(here.settings, console, self.options.threads)
         if job.revision not in (None, model.revision):
             console.warn(f"{model.name} is not what it was when the record was made: the pictures will differ")
         stream = sys.stdout.buffer if outputs.stream else None

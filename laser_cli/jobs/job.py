@@ -16,7 +16,7 @@ from laser_cli.jobs.inputs import CONTENTS, Input
 from laser_cli.jobs.settings import BESIDE, FrameSettings, Frozen, ModelChoice
 
 if TYPE_CHECKING:
-    from laser_cli.engine.models import Model
+    from laser_cli.models.model import Model
 
 
 class Job(Frozen, ABC):

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from laser_cli.engine.models import Model
+    from laser_cli.models.model import Model
 
 
 class Ticker(Protocol):
@@ -47,10 +47,10 @@ class Progress:
     @contextmanager
     def stage(self, name: str, model: Model | None = None) -> Iterator[None]:
         """Measure what happens inside: seconds, and the model's U-Net evaluations."""
-        start, before = time.perf_counter(), model.rows if model else 0
+        start, before = time.perf_counter(), model.nfe if model else 0
         yield
         seconds = time.perf_counter() - start
-        evaluations = model.rows - before if model else 0
+        evaluations = model.nfe - before if model else 0
         self.took[name] = (evaluations, seconds)
         self.timed(name, evaluations, seconds)
 

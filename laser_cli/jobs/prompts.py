@@ -11,8 +11,8 @@ from laser_cli.errors import BadInputError, NotFoundError
 if TYPE_CHECKING:
     import numpy as np
 
-    from laser_cli.engine.models import Model
     from laser_cli.jobs.progress import Progress
+    from laser_cli.models.model import Model
     from laser_cli.stages.invert import Inversion
 
 FAR = 22.0

@@ -15,11 +15,11 @@ from laser_cli.jobs.settings import FrameSettings, ModelChoice
 if TYPE_CHECKING:
     import numpy as np
 
-    from laser_cli.engine.models import Model
     from laser_cli.jobs.job import FrameJob, Job
     from laser_cli.jobs.sinks import Sinks
+    from laser_cli.models.model import Model
     from laser_cli.stages.invert import Report
-    from laser_cli.stages.preview import Glimpse
+    from laser_cli.stages.preview import PreviewWriter
 
 RENDERING = "rendering and encoding"
 AnyJob = TypeVar("AnyJob", bound="Job")
@@ -39,7 +39,7 @@ class Rendering:
     record: Mapping[str, Any]
     evaluations: int
     before: int
-    frames: Callable[[Report, Glimpse | None], Iterator[np.ndarray]]
+    frames: Callable[[Report, PreviewWriter | None], Iterator[np.ndarray]]
     told: Callable[[], Mapping[str, Any]]
 
 
@@ -85,8 +85,8 @@ def place(job: AnyJob, model: Model | None = None) -> AnyJob:
 
 def placed(settings: ModelChoice, folder: Path | None) -> ModelChoice:
     """The settings with size, distance, device and precision as the model in this folder and the machine have them."""
-    from laser_cli.engine.models import choose_device, choose_dtype
     from laser_cli.jobs.estimate import read_shape
+    from laser_cli.models.load import choose_device, choose_dtype
 
     shape = read_shape(folder) if folder else None
     device = choose_device(settings.device)
@@ -104,22 +104,14 @@ def _sized(settings: ModelChoice, side: int | None) -> ModelChoice:
     return settings.model_copy(update=changes)
 
 
-def load(settings: ModelChoice, progress: Progress = SILENT) -> Model:
-    """The model that settings name."""
-    from laser_cli.engine.models import load_model
+def load(settings: ModelChoice, progress: Progress = SILENT, threads: int | None = None) -> Model:
+    """The model that settings name, to draw on so many CPU threads, None for all that this process may use."""
+    from laser_cli.models.load import load_model
 
     with progress.stage("loading"):
-        model = load_model(settings.model, settings.device, settings.dtype, settings.offload)
+        model = load_model(settings.model, settings.device, settings.dtype, settings.offload, threads)
         progress.note(f"model {model.name} on {model.device.type}, {str(model.dtype).removeprefix('torch.')}")
     return model
-
-
-def use_threads(count: int | None) -> None:
-    """Let torch use so many CPU threads; None leaves it to torch."""
-    if count is not None:
-        import torch
-
-        torch.set_num_threads(count)
 
 
 def _draw(job: FrameJob, model: Model, sinks: Sinks, progress: Progress) -> Result:
@@ -134,11 +126,11 @@ def _draw(job: FrameJob, model: Model, sinks: Sinks, progress: Progress) -> Resu
         for index, frame in enumerate(rendering.frames(bar.advance, sinks.preview())):
             take(index, frame)
     if saved:
-        saved.forget()
+        saved.discard()
     told = {
         "frames": job.count,
         "shown": look.shown(job.count),
-        "evaluations": model.rows - rendering.before,
+        "evaluations": model.nfe - rendering.before,
         **rendering.told(),
         "fingerprint": job.fingerprint,
     }

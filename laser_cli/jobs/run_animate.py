@@ -13,17 +13,17 @@ from laser_cli.jobs.run import Rendering, size_of
 if TYPE_CHECKING:
     import numpy as np
 
-    from laser_cli.engine.models import Model
     from laser_cli.jobs.animate import AnimateJob
     from laser_cli.jobs.progress import Progress
+    from laser_cli.models.model import Model
+    from laser_cli.stages.checkpoint import Checkpointer
     from laser_cli.stages.invert import Inversion, Report
-    from laser_cli.stages.preview import Glimpse
-    from laser_cli.stages.resume import Keeper
+    from laser_cli.stages.preview import PreviewWriter
 
 
-def prepare(job: AnimateJob, model: Model, saved: Keeper | None, progress: Progress) -> Rendering:
+def prepare(job: AnimateJob, model: Model, saved: Checkpointer | None, progress: Progress) -> Rendering:
     """The first picture and its inversion; what follows is drawn frame by frame."""
-    from laser_cli.engine.render import Manner
+    from laser_cli.engine.spec import SamplingParams
     from laser_cli.stages.animate import animate
     from laser_cli.stages.distances import at_first_use
 
@@ -33,20 +33,20 @@ def prepare(job: AnimateJob, model: Model, saved: Keeper | None, progress: Progr
     with progress.stage("inversion", model):
         inversion = _inversion(job, model, picture, progress)
     warn_picture(progress, model, inversion, picture)
-    manner = Manner(settings.guidance, settings.warmup, settings.chunk)
+    params = SamplingParams(settings.guidance, settings.warmup, settings.chunk)
     first = picture if settings.exact_first else None
     distance = at_first_use(settings.distance, model) if settings.even_pace else None
 
-    def frames(report: Report, glimpse: Glimpse | None) -> Iterator[np.ndarray]:
-        aids = (report, distance, saved, progress.warn, glimpse)
-        return (drawn.array for drawn in animate(model, job.plan, inversion, manner, first, *aids))
+    def frames(report: Report, preview: PreviewWriter | None) -> Iterator[np.ndarray]:
+        aids = (report, distance, saved, progress.warn, preview)
+        return (drawn.array for drawn in animate(model, job.plan, inversion, params, first, *aids))
 
     return Rendering(
         size=(picture.shape[1], picture.shape[0]),
         labels=job.labels,
         record=job.record(model, job.prompts[-1], input_sha256=job.image.sha256 if job.image else None),
         evaluations=evaluations_of(job, drawn_first=False, inverted=False)["total"],
-        before=model.rows,
+        before=model.nfe,
         frames=frames,
         told=lambda: {"plan": job.recorded["plan"]},
     )
@@ -63,9 +63,9 @@ def evaluations_of(job: AnimateJob, *, drawn_first: bool, inverted: bool) -> dic
     way = (len(plan.segments), plan.total_frames, settings.steps, settings.guidance)
     stages = {
         "first_picture": settings.steps * guided if drawn_first else 0,
-        "inversion": invert.evaluations(settings.steps, settings.method) if inverted else 0,
-        "pacing": pacing.evaluations(*way) if settings.even_pace else 0,
-        "rendering": render.evaluations(plan.total_frames, settings.steps, settings.guidance),
+        "inversion": invert.nfe(settings.steps, settings.method) if inverted else 0,
+        "pacing": pacing.nfe(*way) if settings.even_pace else 0,
+        "rendering": render.nfe(plan.total_frames, settings.steps, settings.guidance, unguided=1),
     }
     return {**stages, "total": sum(stages.values())}
 
@@ -102,12 +102,12 @@ def _first_picture(job: AnimateJob, model: Model, progress: Progress) -> np.ndar
 
 def _inversion(job: AnimateJob, model: Model, picture: np.ndarray, progress: Progress) -> Inversion:
     """The picture's inversion: from the file, checked against this run, or made now."""
-    from laser_cli.engine.invert import evaluations
+    from laser_cli.engine.invert import nfe
     from laser_cli.stages.invert import invert_picture, load_inversion
 
     settings, source, digest = job.settings, job.plan.source, job.image.sha256 if job.image else ""
     if job.inversion is None:
-        with progress.bar(evaluations(settings.steps, settings.method), "inverting") as bar:
+        with progress.bar(nfe(settings.steps, settings.method), "inverting") as bar:
             return invert_picture(model, picture, source, settings.steps, settings.method, digest, bar.advance)
     inversion = load_inversion(job.inversion.path, model)
     shape = (picture.shape[0] // model.scale, picture.shape[1] // model.scale)

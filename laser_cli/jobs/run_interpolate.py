@@ -13,48 +13,48 @@ from laser_cli.plan.schema import Planner
 if TYPE_CHECKING:
     import numpy as np
 
-    from laser_cli.engine.models import Model
-    from laser_cli.engine.render import State
+    from laser_cli.engine.spec import RenderState
     from laser_cli.jobs.interpolate import InterpolateJob
     from laser_cli.jobs.progress import Progress
-    from laser_cli.stages.interpolate import Approach, Asked, Chain, Course
+    from laser_cli.models.model import Model
+    from laser_cli.stages.checkpoint import Checkpointer
+    from laser_cli.stages.interpolate import Endpoint, Endpoints, FrameSchedule, InterpolationParams
     from laser_cli.stages.invert import Report
-    from laser_cli.stages.preview import Glimpse
-    from laser_cli.stages.resume import Keeper
+    from laser_cli.stages.preview import PreviewWriter
 
 
-def prepare(job: InterpolateJob, model: Model, saved: Keeper | None, progress: Progress) -> Rendering:
+def prepare(job: InterpolateJob, model: Model, saved: Checkpointer | None, progress: Progress) -> Rendering:
     """Stops and when the frames between them are; what follows is drawn frame by frame."""
-    from laser_cli.engine.adapter import load_adapter
+    from laser_cli.models.adapter import load_adapter
     from laser_cli.stages import interpolate as stage
 
     settings, at = job.settings, job.settings.at
     pictures = {k: found.picture() for k, found in job.pictures.items()}
     first = pictures[min(pictures)] if pictures else None
     size = size_of(first, settings.size or model.size, model.scale)
-    before, approach, work = model.rows, _approach(job), evaluations_of(job)
-    see = load_adapter(model, job.adapter.file.path, job.adapter.scale) if job.adapter else None
+    before, params, work, see = model.nfe, _params(job), evaluations_of(job), None
+    if job.adapter:
+        model, see = load_adapter(model, job.adapter.file.path, job.adapter.scale)
     with progress.stage("inversion", model), progress.bar(work["inversion"], "inverting") as bar:
         asked = _asked(job, pictures, size)
-        chain = stage.prepare(model, asked, approach, settings.seeds, size, bar.advance, see)
-    chain, course, begun = _course(job, model, chain, approach, work, saved, progress)
+        endpoints = stage.prepare(model, asked, params, settings.seeds, size, bar.advance, see)
+    endpoints, schedule, state = _schedule(job, model, endpoints, params, work, saved, progress)
 
-    def frames(report: Report, glimpse: Glimpse | None) -> Iterator[np.ndarray]:
-        aids = (settings.exact_first, report, progress.warn, glimpse, saved, begun)
-        drawn = stage.draw(model, chain, approach, course, *aids)
+    def frames(report: Report, preview: PreviewWriter | None) -> Iterator[np.ndarray]:
+        aids = (settings.exact_first, report, progress.warn, preview, saved, state)
+        drawn = stage.interpolate(model, endpoints, params, schedule, *aids)
         # of a single one the stops on both sides are drawn as well
         return (picture.array for picture in drawn if at is None or picture.index == 1)
 
     def told() -> Mapping[str, Any]:
-        bridged = sum(b.last - b.first + 1 for b in course.bridges)
-        if bridged:
-            progress.note(f"jumps bridged: {len(course.bridges)}, by {bridged} frames")
-        return {"times": [round(f.end - 1 + f.t, 6) for f in course.frames], "bridged": bridged}
+        if schedule.late:
+            progress.note(f"jumps bridged: {schedule.jumps}, by {schedule.late} frames")
+        return {"times": [round(f.segment + f.t, 6) for f in schedule.frames], "bridged": schedule.late}
 
     # the prompt of a file is what its last picture shows; one in-between shows no one prompt
     shown = job.stops[-1].prompt if at is None else (job.guides[0] if len(job.guides) == 1 else None)
     labels = (
-        {at: stop.prompt for at, stop in zip(course.places, job.stops, strict=True)}
+        {place: stop.prompt for place, stop in zip(schedule.places, job.stops, strict=True)}
         if at is None
         else {0: f"{at:g} of the way"}
     )
@@ -63,8 +63,8 @@ def prepare(job: InterpolateJob, model: Model, saved: Keeper | None, progress: P
 
 def evaluations_of(job: InterpolateJob) -> dict[str, int]:
     """U-Net evaluations at most, stage by stage: inverting the pictures, drafts, rendering."""
-    from laser_cli.engine.between import evaluations
-    from laser_cli.stages.spacing import drafting
+    from laser_cli.engine.render import nfe
+    from laser_cli.stages.spacing import drafting_nfe
 
     settings, stops = job.settings, len(job.stops)
     single, dissolves = settings.at is not None, settings.method == "dissolve"
@@ -72,8 +72,8 @@ def evaluations_of(job: InterpolateJob) -> dict[str, int]:
     even = settings.spacing == "even" and not single and not dissolves
     stages = {
         "inversion": len(job.pictures) * settings.steps,
-        "drafts": drafting(stops - 1, settings.frames, settings.steps, settings.guidance) if even else 0,
-        "rendering": evaluations(2 if single else stops, drawn, settings.steps, settings.guidance),
+        "drafts": drafting_nfe(stops - 1, settings.frames, settings.steps, settings.guidance) if even else 0,
+        "rendering": nfe((2 if single else stops) + drawn, settings.steps, settings.guidance),
     }
     return {**stages, "total": sum(stages.values())}
 
@@ -99,57 +99,57 @@ def costs(job: InterpolateJob) -> dict[str, Any]:
     }
 
 
-def _course(
+def _schedule(
     job: InterpolateJob,
     model: Model,
-    chain: Chain,
-    approach: Approach,
+    endpoints: Endpoints,
+    params: InterpolationParams,
     work: Mapping[str, int],
-    saved: Keeper | None,
+    saved: Checkpointer | None,
     progress: Progress,
-) -> tuple[Chain, Course, State | None]:
-    """The chain, cut to what is drawn of it; when its frames are; and how far a broken run got that is gone on with."""
+) -> tuple[Endpoints, FrameSchedule, RenderState | None]:
+    """The endpoints that are rendered; when the frames are; and the state of a broken run that is gone on with."""
     from laser_cli.stages import spacing
     from laser_cli.stages.distances import find_distance
-    from laser_cli.stages.interpolate import Course, single
+    from laser_cli.stages.interpolate import FrameSchedule, single_frame
 
     settings, segments = job.settings, len(job.stops) - 1
     between = settings.frames - segments - 1 if settings.at is None else 1
     found = saved.load(model.device, between) if saved else None
     if settings.at is not None:
-        return *single(chain, settings.at), found.state if found else None
+        return *single_frame(endpoints, settings.at), found.state if found else None
     if found:
-        return chain, Course.again(found, segments + 1), found.state
+        return endpoints, FrameSchedule.of(found.frames, segments + 1), found.state
     if settings.spacing == "beta":
         a, b = settings.alpha or float(settings.steps), settings.beta or float(settings.steps)
-        return chain, spacing.by_beta(settings.frames, segments, a, b), None
+        return endpoints, spacing.by_beta(settings.frames, segments, a, b), None
     if settings.spacing == "even":
         with progress.stage("drafts", model), progress.bar(work["drafts"], "drafting") as bar:
             distance = find_distance(settings.distance, model)
-            profiles = spacing.measure(model, chain, approach, settings.frames, distance, bar.advance)
+            profiles = spacing.measure(model, endpoints, params, settings.frames, distance, bar.advance)
         if profiles:
-            course = spacing.even(settings.frames, profiles, settings.steps)
+            schedule = spacing.even(settings.frames, profiles, settings.steps)
             if saved:
-                saved.keep(None, course.frames, course.bridges)
-            return chain, course, None
-    return chain, spacing.uniform(settings.frames, segments), None
+                saved.save(None, schedule.frames)
+            return endpoints, schedule, None
+    return endpoints, spacing.uniform(settings.frames, segments), None
 
 
-def _approach(job: InterpolateJob) -> Approach:
-    from laser_cli.engine.render import Manner
-    from laser_cli.stages.interpolate import Approach
+def _params(job: InterpolateJob) -> InterpolationParams:
+    from laser_cli.engine.spec import SamplingParams
+    from laser_cli.stages.interpolate import InterpolationParams
 
     s = job.settings
-    manner = Manner(s.guidance, s.warmup, s.chunk)
-    return Approach(s.method, s.fused, s.embeddings, job.guides, s.steps, manner)
+    sampling = SamplingParams(s.guidance, s.warmup, s.chunk)
+    return InterpolationParams(s.method, s.fused, s.embeddings, job.guides, s.steps, sampling)
 
 
-def _asked(job: InterpolateJob, pictures: Mapping[int, np.ndarray], size: tuple[int, int]) -> list[Asked]:
+def _asked(job: InterpolateJob, pictures: Mapping[int, np.ndarray], size: tuple[int, int]) -> list[Endpoint]:
     from laser_cli.output.frames import fit
-    from laser_cli.stages.interpolate import Asked
+    from laser_cli.stages.interpolate import Endpoint
 
     images = job.adapter.images if job.adapter else (None,) * len(job.stops)
     return [
-        Asked(stop.prompt, fit(pictures[k], size) if k in pictures else None, image.picture() if image else None)
+        Endpoint(stop.prompt, fit(pictures[k], size) if k in pictures else None, image.picture() if image else None)
         for k, (stop, image) in enumerate(zip(job.stops, images, strict=True))
     ]

@@ -8,22 +8,22 @@ from laser_cli.jobs.prompts import warn_picture
 from laser_cli.jobs.run import Result
 
 if TYPE_CHECKING:
-    from laser_cli.engine.models import Model
     from laser_cli.jobs.invert import InvertJob
     from laser_cli.jobs.progress import Progress
     from laser_cli.jobs.sinks import Sinks
+    from laser_cli.models.model import Model
 
 
 def run(job: InvertJob, model: Model, sinks: Sinks, progress: Progress) -> Result:
     """Invert a picture into the sinks; the result says in dB of PSNR how well it can be drawn again."""
-    from laser_cli.engine.invert import evaluations
+    from laser_cli.engine.invert import nfe
     from laser_cli.measure.pictures import psnr
     from laser_cli.output.frames import fit
     from laser_cli.stages.invert import invert_picture, regenerate, to_tensor
 
     s = job.settings
     picture = fit(job.image.picture(), s.size or model.size, model.scale)
-    with progress.bar(evaluations(s.steps, s.method) + s.steps, "inverting") as bar:
+    with progress.bar(nfe(s.steps, s.method) + s.steps, "inverting") as bar:
         inversion = invert_picture(model, picture, job.prompt, s.steps, s.method, job.image.sha256, bar.advance)
         again = regenerate(model, inversion, bar.advance)
     warn_picture(progress, model, inversion, picture)

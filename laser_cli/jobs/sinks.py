@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from laser_cli.jobs.outputs import Outputs
     from laser_cli.jobs.run import Rendering
     from laser_cli.output.look import Look
+    from laser_cli.stages.checkpoint import Checkpointer
     from laser_cli.stages.invert import Inversion
-    from laser_cli.stages.preview import Glimpse
-    from laser_cli.stages.resume import Keeper
+    from laser_cli.stages.preview import PreviewWriter
 
 
 Take = Callable[[int, "np.ndarray"], None]
@@ -35,11 +35,11 @@ class Sinks:
         """Takes `count` frames, shown as `look` says; what it writes appears when the context ends well."""
         yield lambda index, frame: self.frames.append(frame)
 
-    def checkpoints(self, fingerprint: str) -> Keeper | None:
+    def checkpoints(self, fingerprint: str) -> Checkpointer | None:
         """Where an unfinished render is kept, if it is."""
         return None
 
-    def preview(self) -> Glimpse | None:
+    def preview(self) -> PreviewWriter | None:
         """What shows the frames while they are drawn, if anything does."""
         return None
 
@@ -80,21 +80,21 @@ class FileSinks(Sinks):
             yield sink.add
             outputs.note_dependencies(self.read)
 
-    def checkpoints(self, fingerprint: str) -> Keeper | None:
+    def checkpoints(self, fingerprint: str) -> Checkpointer | None:
         """Beside the first output, with --resume."""
         from laser_cli.output.atomic import sweep
-        from laser_cli.stages.resume import Keeper
+        from laser_cli.stages.checkpoint import Checkpointer
 
         if self.outputs.unfinished:
             sweep(self.outputs.unfinished)  # what a kill in the middle of a saving left; the saved render itself stays
         kept = self.outputs.unfinished if self.outputs.resume else None
-        return Keeper(kept, fingerprint) if kept else None
+        return Checkpointer(kept, fingerprint) if kept else None
 
-    def preview(self) -> Glimpse | None:
+    def preview(self) -> PreviewWriter | None:
         """The sheet of --preview."""
-        from laser_cli.stages.preview import Glimpse
+        from laser_cli.stages.preview import PreviewWriter
 
-        return Glimpse(self.outputs.show) if self.outputs.preview else None
+        return PreviewWriter(self.outputs.show) if self.outputs.preview else None
 
 
 class InversionFile(Sinks):

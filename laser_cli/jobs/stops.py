@@ -118,7 +118,7 @@ def read_adapter(
 
 def _adapter_file(path: Path | None, before: Recorded[InterpolateJob] | None) -> Input:
     """The adapter's file: as named, else the recorded one, checked by its SHA-256."""
-    from laser_cli.engine.adapter import find_adapter
+    from laser_cli.models.adapter import find_adapter
 
     if path is not None:
         return Input.of(find_adapter(path))

@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 import pytest
 import typer
 
-from laser_cli.cli.main import COMMANDS, PASSIVE
+from laser_cli.cli.main import COMMANDS
 from laser_cli.cli.options import expand
+from laser_cli.engine.workers import WAITING
 from laser_cli.jobs.outputs import Outputs
 from laser_cli.jobs.settings import AnimateSettings, InterpolateSettings, InvertSettings, Settings, setting
 
@@ -82,7 +83,7 @@ def test_a_new_field_is_an_option_without_another_line(capsys):
 
 
 def run(code, *arguments, **environment):
-    clean = {key: value for key, value in os.environ.items() if key not in (*PASSIVE, "OMP_NUM_THREADS")}
+    clean = {key: value for key, value in os.environ.items() if key not in (*WAITING, "OMP_NUM_THREADS")}
     command = [sys.executable, "-c", code, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, env={**clean, **environment}, check=False)
     return done.stdout.strip() or done.stderr
@@ -92,22 +93,24 @@ def test_threads_that_wait_sleep_unless_the_user_says_otherwise():
     code = f"""
 import os
 from laser_cli.cli.main import run
-run(lambda **_: print([os.environ[name] for name in {list(PASSIVE)}]))
+run(lambda **_: print([os.environ[name] for name in {list(WAITING)}]))
 """
-    assert run(code) == "['PASSIVE', '0']"
-    assert run(code, OMP_WAIT_POLICY="ACTIVE", KMP_BLOCKTIME="200") == "['ACTIVE', '200']"
+    assert run(code) == str(list(WAITING.values()))
+    assert run(code, OMP_WAIT_POLICY="ACTIVE") == str(["ACTIVE", *list(WAITING.values())[1:]])
 
 
 def test_threads_are_as_many_as_asked_for(tmp_path):
     code = """
-import sys, torch
 from laser_cli.cli import main
+from laser_cli.jobs import run
+
+drawing = run.run
+run.run = lambda job, model, *rest: print(model.workers.count) or drawing(job, model, *rest)
 main.exit_code(main.app)
-print(torch.get_num_threads())
 """
     out = tmp_path / "a.safetensors"
     picture = import_module("laser_cli.presets_dir").presets_folder() / "storybook" / "cottage.png"
     words = ("invert", picture, "--steps", 1, "--size", 32, "-o", out, "-q")
-    assert run(code, *words, "--threads", 3) == f"{out}\n3"
-    assert run(code, *words, LASER_THREADS="2") == f"{out}\n2"
+    assert run(code, *words, "--threads", 3) == f"3\n{out}"
+    assert run(code, *words, LASER_THREADS="2") == f"2\n{out}"
     assert "1<=x<=1024" in run(code, *words, "--threads", 0)
