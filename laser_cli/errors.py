@@ -4,6 +4,7 @@ import errno
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from laser_cli.terminal import printable
 
@@ -66,7 +67,6 @@ _MACHINE: dict[int, tuple[str, str]] = {
     errno.EFBIG: ("the file would be larger than allowed", "raise the limit (ulimit -f), or write to another disk"),
     errno.EMFILE: ("too many open files", "raise the limit of this shell: ulimit -n 1024"),
     errno.ENFILE: ("too many open files on this machine", "end other programs, or try again later"),
-    errno.EROFS: ("the disk cannot be written to", "write to another disk"),
     errno.EIO: ("the disk failed", "check the disk, or use another one"),
 }
 if hasattr(errno, "EDQUOT"):  # not on Windows
@@ -79,6 +79,7 @@ _INPUT: dict[int, str] = {
     errno.ENOENT: "there is no such file",
     errno.ENOTDIR: "a part of its path is not a folder",
     errno.EISDIR: "it is a folder",
+    errno.EROFS: "the file system is read-only",
 }
 OUT_OF_MEMORY_HINT = "a smaller picture, fewer frames at a time (--batch-size), or a half-precision --dtype"
 # what libraries say where memory, address space or threads ran out; torch, oneDNN, libav and loaders raise no kind of
@@ -137,6 +138,23 @@ def reason(error: BaseException) -> str:
         return _INPUT[number]
     told = getattr(error, "strerror", None) or next(iter(str(error).strip().splitlines()), "")
     return told or type(error).__name__
+
+
+@contextmanager
+def parsing(what: str, *, hint: str = "") -> Iterator[None]:
+    """The boundary around a parser of files that others wrote: whatever it raises becomes a BadInputError `what`.
+
+    LaserErrors pass through, and a full disk or exhausted memory stays what it is.
+    """
+    try:
+        yield
+    except LaserError:
+        raise
+    except Exception as error:
+        told = machine_error(error)
+        if told is not None and not isinstance(told, BadInputError):
+            raise told from error
+        raise BadInputError(what, why=reason(error), hint=hint) from error
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -16,7 +16,7 @@ PLAN_BYTES = 2_000_000
 """Bytes of a plan or preset: the largest valid plan takes about a third."""
 RECORD_BYTES = 4_000_000
 """Bytes of the record inside an output."""
-PAGE_BYTES = 512_000_000
+PAGE_BYTES = 64_000_000
 """Bytes of a report, which embeds its pictures."""
 DEPTH = 16
 """Lists and mappings inside each other, in plans, presets and records."""

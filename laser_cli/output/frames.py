@@ -9,6 +9,7 @@ import numpy as np
 
 from laser_cli.errors import BadInputError
 from laser_cli.output.record import PNG_KEY, read_record, to_json
+from laser_cli.terminal import printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,7 +31,7 @@ def write_png(path: Path, array: np.ndarray, record: Mapping[str, Any] | None = 
     if record is not None:
         notes.add_itxt(PNG_KEY, to_json(record))
         if record.get("prompt"):
-            notes.add_itxt("parameters", _a1111(record))
+            notes.add_itxt("parameters", printable(_a1111(record), keep="\n"))
     Image.fromarray(array).save(path, format="PNG", pnginfo=notes)
 
 
