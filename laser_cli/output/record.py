@@ -209,7 +209,8 @@ def _gif_comment(path: Path) -> str:
 
 def _video_comment(path: Path) -> str:
     # file: keeps a name such as "a:b.mp4" from being read as a protocol; the file can name no other place
-    source = ["-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe", "-i", f"file:{path}"]
+    source = ["-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe", "-format_whitelist", "mov,matroska"]
+    source += ["-i", f"file:{path}"]
     with tempfile.TemporaryFile() as made, tempfile.TemporaryFile() as messages:
         command = [executable(), *source, "-f", "ffmetadata", "pipe:1"]
         try:
