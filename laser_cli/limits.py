@@ -12,15 +12,15 @@ PICTURE_TEXT = 4_000_000
 """Bytes of text or EXIF that are read from a picture."""
 TEXT_BYTES = 1_000_000
 """Bytes of a text file that words are taken from (@FILE)."""
-PLAN_BYTES = 2_000_000
-"""Bytes of a plan or preset: the largest valid plan takes about a third."""
+PLAN_BYTES = 1_500_000
+"""Bytes of a plan or preset: the largest valid plan takes about a half."""
 RECORD_BYTES = 4_000_000
 """Bytes of the record inside an output."""
 PAGE_BYTES = 64_000_000
 """Bytes of a report, which embeds its pictures."""
 DEPTH = 16
 """Lists and mappings inside each other, in plans, presets and records."""
-DIGITS = 30
+DIGITS = 100
 """Digits of a number in a plan or preset."""
 GGUF_ENTRIES = 65_536
 """Values, and tensors, in the header of a GGUF file."""
