@@ -258,6 +258,27 @@ def _layers(asked: Asked, header: Header, size: int, context: int) -> int:
     return 0
 
 
+@contextmanager
+def _no_templates() -> Iterator[None]:
+    """Keep llama-cpp-python from compiling a file's chat templates in this process, where nothing limits them."""
+    from llama_cpp import llama_chat_format
+
+    class Unused:
+        def __init__(self, **options: Any) -> None:
+            """Take the template, and leave it alone: prompts are made by `render_chat`."""
+
+        def to_chat_handler(self) -> None:
+            """No handler: chats are asked for as completions."""
+
+    library: Any = llama_chat_format
+    formatter = library.Jinja2ChatFormatter
+    library.Jinja2ChatFormatter = Unused
+    try:
+        yield
+    finally:
+        library.Jinja2ChatFormatter = formatter
+
+
 def _load(header: Header, context: int, layers: int, auto: bool, heard: list[str], note: Callable[[str], None]) -> Any:
     import llama_cpp
 
@@ -271,7 +292,8 @@ def _load(header: Header, context: int, layers: int, auto: bool, heard: list[str
         "verbose": False,
     }
     try:
-        return llama_cpp.Llama(str(header.path), n_gpu_layers=layers, seed=1, **options)
+        with _no_templates():
+            return llama_cpp.Llama(str(header.path), n_gpu_layers=layers, seed=1, **options)
     except (ValueError, RuntimeError, OSError, UnicodeDecodeError) as error:
         if layers and auto:
             note("the planner does not fit on the GPU: it runs on the CPU")
