@@ -7,16 +7,15 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 from laser_cli.errors import LaserError, MemoryExhausted, NotFoundError, UsageError
-from laser_cli.plan.llm import fill
-from laser_cli.plan.llm.asked import Asked
-from laser_cli.plan.llm.converse import NoAnswer
+from laser_cli.plan.llm.backends.signals import held_signals
+from laser_cli.plan.llm.backends.template import RECOMMENDED, Chat, chat_of
+from laser_cli.plan.llm.conversation import NoAnswer
+from laser_cli.plan.llm.forms import AnswerForm, Message
 from laser_cli.plan.llm.gguf import Header, usable_memory
-from laser_cli.plan.llm.messages import Message, again
-from laser_cli.plan.llm.signals import held_signals
-from laser_cli.plan.llm.template import RECOMMENDED, Chat, chat_of
+from laser_cli.plan.request import PlanRequest
 
 BATCH = 512
 """Tokens read in one go; fixed, because the results depend on it."""
@@ -31,18 +30,13 @@ def threads() -> int:
     return usable if usable <= 4 else min(usable // 2, 16)  # two processors of a core share its units
 
 
-class Form(NamedTuple):
-    """What an answer has to look like: its JSON schema, and the tokens that it may have."""
+class LlamaModel:
+    """Answers with a model in llama.cpp, in `most` tokens at most; made by `open_model`."""
 
-    schema: dict[str, Any]
-    most: int
-
-
-class LlamaSpeaker:
-    """Answers with a model in llama.cpp, in `most` tokens at most; made by `open_speaker`."""
-
-    def __init__(self, llama: Any, chat: Chat, grammar: Any, asked: Asked, vocabulary: Vocabulary, most: int) -> None:
-        self._llama, self._chat, self._grammar, self._asked, self._most = llama, chat, grammar, asked, most
+    def __init__(
+        self, llama: Any, chat: Chat, grammar: Any, request: PlanRequest, vocabulary: Vocabulary, most: int
+    ) -> None:
+        self._llama, self._chat, self._grammar, self._request, self._most = llama, chat, grammar, request, most
         self._vocabulary = vocabulary
         self._deadline = float("inf")
         self._signals: list[int] = []
@@ -71,7 +65,7 @@ class LlamaSpeaker:
             for part in self._llama.create_completion(
                 tokens,
                 max_tokens=most,
-                temperature=self._asked.temperature,
+                temperature=self._request.temperature,
                 seed=seed % 2**32,
                 repeat_penalty=1.0,  # a plan says things again and again
                 grammar=self._grammar,
@@ -91,7 +85,7 @@ class LlamaSpeaker:
         return finish
 
     def _late(self) -> NoAnswer:
-        return NoAnswer(f"no answer within {self._asked.timeout:g} s", again=False)
+        return NoAnswer(f"no answer within {self._request.timeout:g} s", again=False)
 
     def _stops(self) -> bool:
         return bool(self._signals) or time.monotonic() > self._deadline
@@ -139,31 +133,31 @@ class Vocabulary:
 
 
 @contextmanager
-def open_speaker(
+def open_model(
     header: Header,
     size: int,
-    asked: Asked,
-    messages: list[Message],
+    request: PlanRequest,
+    form: AnswerForm,
     note: Callable[[str], None],
-    form: Form | None = None,
-) -> Iterator[LlamaSpeaker]:
-    """The model, ready to answer these messages; `size` is the bytes of its files. Its memory is free again afterwards.
+) -> Iterator[LlamaModel]:
+    """A model that answers such requests in a form; on leaving the context its memory is freed.
 
-    It answers in the plan's form, or in another one. NotFoundError if it cannot be used, MemoryExhausted if it is too
-    large, UsageError for layers on a GPU that is none.
+    `size` is the bytes of its files. Raises NotFoundError if it cannot be used, MemoryExhausted if it is too large,
+    UsageError for layers on a GPU that is not there.
     """
+    messages = form.messages(request)
     with _quiet() as heard, _vocabulary(header, heard) as vocabulary:
         chat = chat_of(header.path.name, header.template, vocabulary.bos, vocabulary.eos, messages)
         for text in chat.notes:
             note(text)
-        schema, most = form or (fill.schema(asked), fill.longest_answer(asked))
-        grammar = _grammar(schema, vocabulary)
-        context = _context(header, vocabulary, chat, asked, messages, most)
-        layers = _layers(asked, header, size, context)
+        most = form.longest(request)
+        grammar = _grammar(form, request, vocabulary)
+        context = _context(header, vocabulary, chat, request, form, messages)
+        layers = _layers(request, header, size, context)
         with held_signals():
-            llama = _load(header, context, layers, asked.layers is None, heard, note)
+            llama = _load(header, context, layers, request.layers is None, heard, note)
         try:
-            yield LlamaSpeaker(llama, chat, grammar, asked, vocabulary, most)
+            yield LlamaModel(llama, chat, grammar, request, vocabulary, most)
         finally:
             llama.close()
 
@@ -210,12 +204,16 @@ def _unusable(header: Header, heard: list[str]) -> NotFoundError:
     return NotFoundError(f"llama.cpp cannot load {header.path}", why=why, hint=_UNUSABLE)
 
 
-def _grammar(schema: dict[str, Any], vocabulary: Vocabulary) -> Any:
+def _grammar(form: AnswerForm, request: PlanRequest, vocabulary: Vocabulary) -> Any:
     """The grammar of the form, built here and tried: llama.cpp takes any JSON where it is not, and says nothing."""
     from llama_cpp import LlamaGrammar
 
+    schema = form.schema(request)
     try:
-        grammar = LlamaGrammar.from_json_schema(json.dumps(schema), verbose=False)
+        if schema is not None:
+            grammar = LlamaGrammar.from_json_schema(json.dumps(schema), verbose=False)
+        else:
+            grammar = LlamaGrammar.from_string(form.grammar(request) or "", verbose=False)
     except (ValueError, KeyError, AssertionError, TypeError, RecursionError) as error:
         raise LaserError("no grammar could be made for plans", why=str(error), hint="--planner rules") from error
     if not vocabulary.accepts(grammar._grammar):
@@ -225,29 +223,30 @@ def _grammar(schema: dict[str, Any], vocabulary: Vocabulary) -> Any:
 
 
 def _context(
-    header: Header, vocabulary: Vocabulary, chat: Chat, asked: Asked, messages: list[Message], most: int
+    header: Header, vocabulary: Vocabulary, chat: Chat, request: PlanRequest, form: AnswerForm, messages: list[Message]
 ) -> int:
-    """Tokens that question, answer (`most`), a second question with that answer in it, and the second answer need."""
+    """Tokens that question and answer need, and a second question with that answer in it and the second answer."""
+    most = form.longest(request)
     first = len(vocabulary.tokens(chat.render(messages)))
-    second = len(vocabulary.tokens(chat.render(again(messages, "", ["x" * 400], asked.prompts)))) + most
+    second = len(vocabulary.tokens(chat.render(form.again(messages, "", ["x" * 400])))) + most
     room = header.context or 2**20
     if first + most > room:
         why = f"the request needs {first + most} tokens, the model reads {room}"
         raise NotFoundError(f"the context of {header.path.name} is too short", why=why, hint=_UNUSABLE)
-    wanted = (second if asked.retries else first) + most
+    wanted = (second if request.retries else first) + most
     return min(-(-wanted // 256) * 256, room)
 
 
-def _layers(asked: Asked, header: Header, size: int, context: int) -> int:
+def _layers(request: PlanRequest, header: Header, size: int, context: int) -> int:
     """Layers to offload (-1: all); without a GPU the model has to fit into memory."""
     import llama_cpp
 
     offload = bool(llama_cpp.llama_supports_gpu_offload())
-    if asked.layers and not offload:
+    if request.layers and not offload:
         why = "this build of llama.cpp computes on the CPU only"
         raise UsageError("--planner-gpu-layers: there is no GPU for it", why=why, hint="leave the option out, or 0")
-    if offload and asked.layers != 0:
-        return -1 if asked.layers is None else asked.layers
+    if offload and request.layers != 0:
+        return -1 if request.layers is None else request.layers
     needed, free = size + header.cache_bytes(context) + SPARE, usable_memory()
     if free is not None and needed > free:
         raise MemoryExhausted(

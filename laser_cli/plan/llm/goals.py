@@ -1,4 +1,4 @@
-"""What a description surely asks for, as far as the rules read it: what a model's answer is held to."""
+"""What a description asks for, as far as the rules are sure of it: what a model's answer has to show."""
 
 from __future__ import annotations
 
@@ -7,25 +7,22 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from laser_cli.errors import LaserError
-from laser_cli.plan.lexicon import word_set
-from laser_cli.plan.phrases import main_phrase
+from laser_cli.plan.rules import lexicon as lex
 from laser_cli.plan.rules import plan_by_rules
+from laser_cli.plan.rules.phrases import main_phrase
 
-_SMALL = word_set(
-    "a an the and or of in on at to into with without by from its his her their it he she they is are be as then "
-    "turns turn becomes become changes change gets get goes go more most very now all while finally after that one"
-)
+_SMALL = lex.word_set("small_words")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Goals:
     """The goal words of every stage in order, and the word for the subject; empty where nothing is sure."""
 
     goals: tuple[tuple[str, ...], ...] = ()
     subject: str = ""
 
 
-def wanted(description: str, source: str) -> Wanted:
+def goals_of(description: str, source: str) -> Goals:
     """The stages of a description by the rules, and the source's subject unless they change it.
 
     Goal words stand both in the description and in what the rules make of it; a description that the rules do not
@@ -34,16 +31,16 @@ def wanted(description: str, source: str) -> Wanted:
     try:
         plan, notes = plan_by_rules(description, source, frames=200)
     except LaserError:
-        return Wanted()
+        return Goals()
     if notes:
-        return Wanted()
+        return Goals()
     said = _words(description)
     goals = []
     for before, after in pairwise(plan.prompts):
         new = [word for word in _words(after) if not _among(word, _words(before))]
         # as the description has it: «snowy», where the rules say «in falling snow»
         goals.append(tuple(dict.fromkeys(theirs for word in new for theirs in said if same(word, theirs))))
-    return Wanted(tuple(goals), _subject(plan.prompts))
+    return Goals(tuple(goals), _subject(plan.prompts))
 
 
 def same(a: str, b: str) -> bool:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from laser_cli.plan import lexicon as lex
-from laser_cli.plan.clauses import Clause, adjectives_only, is_scenery, setting_value, style_of
-from laser_cli.plan.edits import (
-    MASS_NOUNS,
+from laser_cli.plan.rules import lexicon as lex
+from laser_cli.plan.rules.clauses import Clause, adjectives_only, is_scenery, setting_value, style_of
+from laser_cli.plan.rules.edits import (
     add_part,
     fix_article,
     join,
@@ -21,9 +20,8 @@ from laser_cli.plan.edits import (
     tidy,
     with_article,
 )
-from laser_cli.plan.events import environment, told
-from laser_cli.plan.lexicon import word_set
-from laser_cli.plan.phrases import (
+from laser_cli.plan.rules.events import changes_of, environment
+from laser_cli.plan.rules.phrases import (
     NounPhrase,
     adjective_spans,
     locate,
@@ -35,11 +33,6 @@ from laser_cli.plan.phrases import (
 )
 
 Result = tuple[str, frozenset[str]]
-
-_MATERIALS = word_set("stone ice gold glass wood metal steel marble paper clay crystal silver bronze chocolate lego")
-
-# Singular nouns that are a part of the picture and never its subject.
-_PARTS = word_set("sky water grass ground hair fur skin face sea horizon air roof background wall floor road light")
 
 
 def apply_clause(prompt: str, clause: Clause) -> Result:
@@ -148,7 +141,7 @@ def _become(prompt: str, who: str, what: str) -> Result:
         if span.kind in ("setting", "place"):
             moved.append((span.kind, words))
         else:
-            extra[:0] = told(span.kind, words)
+            extra[:0] = changes_of(span.kind, words)
         core = core[: span.start].rstrip(" ,") + core[span.end :]
     core = tidy(core) or what
     style = style_of(core)
@@ -216,15 +209,14 @@ def _kind(kind: str) -> str:
 
 
 def _mass(noun: str) -> bool:
-    return singular(noun.split()[-1]) != noun.split()[-1].lower() or noun.split()[-1] in (
-        "hair", "fur", "water", "grass", "skin", "light", "leaves",
-    )  # fmt: skip
+    last = noun.split()[-1]
+    return singular(last) != last.lower() or last in lex.UNCOUNTED
 
 
 def _is_part(who: str) -> bool:
     """Whether words name something that belongs to the picture without being its subject."""
     words = who.lower().split()
-    return words[0] in ("his", "her", "its", "their") or words[-1] in _PARTS or singular(words[-1]) != words[-1]
+    return words[0] in ("his", "her", "its", "their") or words[-1] in lex.PARTS or singular(words[-1]) != words[-1]
 
 
 def _noun(prompt: str, who: str, what: str) -> tuple[str, set[str]]:
@@ -240,7 +232,7 @@ def _noun(prompt: str, who: str, what: str) -> tuple[str, set[str]]:
     words = what.lower().split()
     if target is not None and words[-1] == "one":
         what = f"{what[:-3]}{target.head}"
-    if target is not None and target.determiner and words[-1] in _MATERIALS and len(words) == 1:
+    if target is not None and target.determiner and words[-1] in lex.MATERIALS and len(words) == 1:
         return set_material(prompt, target, what), {"look"}
     if (
         len(words) == 1
@@ -263,7 +255,7 @@ def _noun(prompt: str, who: str, what: str) -> tuple[str, set[str]]:
 
 def _bare_noun(word: str) -> bool:
     """Whether a single word without an article is a noun all the same («stone», «ice»)."""
-    return word in MASS_NOUNS or word in _MATERIALS
+    return word in lex.MASS_NOUNS or word in lex.MATERIALS
 
 
 def set_material(prompt: str, target: NounPhrase, material: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from laser_cli.errors import NotFoundError
-from laser_cli.plan.llm.messages import Message
+from laser_cli.plan.llm.forms import Message
 from laser_cli.plan.llm.sandbox import TemplateFailure, render_chat
 
 RECOMMENDED = "use an instruct model, for example Qwen3-4B-Instruct-2507"

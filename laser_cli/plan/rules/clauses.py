@@ -1,34 +1,31 @@
-"""What one clause of a description means: who changes, how, and into what."""
+"""What one clause of a description means: who changes, how, and into what; `actions.yaml` has the patterns."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal
 
-from laser_cli.plan import lexicon as lex
-from laser_cli.plan.edits import tidy
-from laser_cli.plan.events import AIR_NOUNS, adjuncts, environment, read_event, told
-from laser_cli.plan.orders import imperative
-from laser_cli.plan.phrases import adjective_spans, is_adjective, noun_phrases, noun_value, singular, tail_spans
-from laser_cli.plan.verbs import (
-    BECOMING,
-    GAINING,
-    GROWING,
-    SHRINKING,
-    STAYING,
-    TAKING,
-    Parts,
-    ing,
-    split_verb,
-    without_adverbs,
+from laser_cli.plan.rules import lexicon as lex
+from laser_cli.plan.rules.edits import tidy
+from laser_cli.plan.rules.events import adjuncts, changes_of, environment, read_event
+from laser_cli.plan.rules.lexicon import Changes
+from laser_cli.plan.rules.orders import imperative
+from laser_cli.plan.rules.phrases import (
+    adjective_spans,
+    is_adjective,
+    noun_phrases,
+    noun_value,
+    singular,
+    tail_spans,
 )
+from laser_cli.plan.rules.table import Row, read_row
+from laser_cli.plan.rules.verbs import Parts, ing, split_verb, without_adverbs
 
 How = Literal[
     "become", "size", "place", "setting", "pattern", "pose", "gain", "lose", "appear", "vanish", "settle", "hold"
 ]  # fmt: skip
-
-
 _WHERE = ("on", "over", "from", "out", "all", "along", "around", "across", "through")
 
 
@@ -39,11 +36,11 @@ class Clause:
     how: How
     who: str = ""
     what: str = ""
-    settled: tuple[tuple[str, str | None], ...] = ()
+    settled: Changes = ()
 
 
 def read_clause(text: str, prompt: str | None = None, after: Clause | None = None) -> Clause | None:
-    """The meaning of a clause, or None; `after` is the clause before it, for what goes without saying."""
+    """The meaning of a clause, or None; `after` is the clause before it, for a subject that is left out."""
     text = re.sub(r"^from .+? ((?:in)?to )", r"\1", text, flags=re.IGNORECASE)
     text = re.sub(r"^(it|he|she)'s\b", r"\1 is", text, flags=re.IGNORECASE)
     text = imperative(without_adverbs(text))
@@ -53,7 +50,7 @@ def read_clause(text: str, prompt: str | None = None, after: Clause | None = Non
         return Clause("gain", "", match[2]) if match[1].lower() == "add" else Clause("vanish", match[2])
     parts = split_verb(text, prompt)
     if parts is None:
-        return _bare(text, after)
+        return _without_verb(text, after)
     event = read_event(parts)
     if event is not None:
         extra, _ = adjuncts(parts.rest)
@@ -67,83 +64,57 @@ def read_clause(text: str, prompt: str | None = None, after: Clause | None = Non
 
 
 def _same_subject(after: Clause | None) -> str:
-    if after is None or after.how in ("settle", "hold", "bare", "vanish") or not after.who:
+    if after is None or after.how in ("settle", "hold", "vanish") or not after.who:
         return ""
     return "" if after.how == "become" and not adjectives_only(after.what) else after.who
 
 
+@cache
+def _actions() -> tuple[Row, ...]:
+    return tuple(map(read_row, lex.read_table("actions.yaml")))
+
+
 def _action(parts: Parts, timed: bool) -> Clause | None:
+    """What the first fitting row of the actions says of a clause; `timed` where it also tells of time or weather."""
     who, verb, rest = parts.who, parts.verb, parts.rest
-    low = rest.lower()
-    if re.fullmatch(r"nothing(?: else)?", who.lower()) or (verb in STAYING and not _starts_object(low)):
-        return Clause("hold", who)
-    into = re.match(r"(?:back |up )?(?:from .+? )?(?:in)?to (.+)", rest, re.IGNORECASE)
-    walks = (
-        verb in lex.MOTIONS | lex.MOVES
-        and verb not in BECOMING | GROWING
-        and verb not in ("collapse", "crumble", "explode", "wither", "burn", "bloom", "blossom", "break", "shift")
-    )
-    place = re.match(
-        r"(?:over |off |across )?(?:to|towards?|into|on|in) the (?:far )?(left|right|middle|centre|center)\b", low
-    )
-    if place and (verb in lex.MOVES | lex.MOTIONS | {"shift", "be", "come", "end"}) and verb != "turn":
-        value = {"centre": "middle", "center": "middle"}.get(place[1], place[1])
-        pose = "" if verb in lex.PLACE_ONLY | {"be", "come", "end"} else ing(verb)
-        return Clause("place", who, f"{value} {pose}".strip())
-    if verb in lex.MOVES | {"come", "arrive", "end", "be", "find", "reach", "take"}:
-        there = [s for s in tail_spans(rest) if s.kind == "setting"]
-        if there and (verb != "be" or not low.split()[0].endswith("ing")):
-            noun = re.search(rf"({lex.SETTING_NOUN})$", rest[there[0].start : there[0].end], re.IGNORECASE)
-            pose = (
-                "" if verb in lex.PLACE_ONLY | {"come", "arrive", "end", "be", "find", "reach", "take"} else ing(verb)
-            )
-            return Clause("setting", who, f"{noun[1].lower() if noun else ''}|{pose}")
-    if verb == "give" and low.startswith("way to "):
-        return Clause("become", who, rest[7:])
-    if verb == "replace" and low.startswith("by "):
-        return Clause("become", who, rest[3:])
-    if verb == "turn" and re.match(
-        r"(?:to (?:the (?:left|right|camera|viewer|side|front|back)|face|look)|its|his|her|their|around|round|away|over"
-        r"|upside|towards?)\b",
-        low,
-    ):
-        return Clause("pose", who, f"turning {rest}")
-    if into and (verb in BECOMING or (" into " in f" {low}" and not walks)):
-        return Clause("become", who, into[1])
-    if verb == "become":
-        return Clause("become", who, rest) if rest else None
-    if verb in GROWING and into and rest.lower().startswith("up into "):
-        return Clause("become", who, into[1])
-    if verb == "look" and adjectives_only(rest):
-        return Clause("become", who, rest)
-    if verb in GROWING | SHRINKING or (verb == "double" and low.startswith("in size")):
-        return _growth(who, verb, rest)
-    if verb in TAKING and (taken := re.match(r"off ((?:his|her|its|their|the) .+)", rest, re.IGNORECASE)):
-        return Clause("vanish", taken[1])
-    if verb in ("lose", "shed"):
-        return Clause("lose", who, rest)
-    if verb in GAINING | {"turn", "go", "be", "put"}:
-        return _gain(who, verb, rest, timed)
-    if verb in ("appear", "emerge"):
-        return Clause("appear", who, rest)
-    if verb in ("disappear", "vanish", "leave") or (verb == "go" and low.startswith("away")):
-        return Clause("vanish", who)
-    if verb == "change" and not rest:
+    head = who.lower().split(" ")[-1]
+    for row in _actions():
+        found = row.match(head, verb, rest)
+        if found is None or (row.says.get("if") == "adjectives" and not adjectives_only(rest)):
+            continue
+        how = row.says["how"]
+        if how == "none":
+            return None
+        if how == "place":
+            return _place(who, verb, found[1].lower())
+        if how == "setting":
+            if clause := _setting(who, verb, rest):
+                return clause
+            continue
+        if how == "growth":
+            return _growth(who, verb, rest)
+        if how == "gain":
+            return _gain(who, verb, rest, timed)
+        groups = ["", *(group or "" for group in found.groups())]
+        what = row.says.get("to", "").format(*groups, rest=rest, ing=ing(verb)).strip()
+        return Clause(how, row.says["subject"].format(*groups) if "subject" in row.says else who, what)
+    return Clause("pose", who, ing(verb)) if parts.guessed else None
+
+
+def _place(who: str, verb: str, place: str) -> Clause:
+    value = {"centre": "middle", "center": "middle"}.get(place, place)
+    pose = "" if verb in lex.PLACE_ONLY | {"be", "come", "end"} else ing(verb)
+    return Clause("place", who, f"{value} {pose}".strip())
+
+
+def _setting(who: str, verb: str, rest: str) -> Clause | None:
+    """«comes to the beach», «is in a forest»; None where the words name no setting."""
+    there = [s for s in tail_spans(rest) if s.kind == "setting"]
+    if not there:
         return None
-    if verb == "freeze":
-        return Clause("become", who, "frozen")
-    if verb == "redden":
-        return Clause("become", who, "red")
-    if verb == "age":
-        return Clause("become", who, "old")
-    if (
-        verb in lex.MOTIONS | lex.MOVES
-        or parts.guessed
-        or verb in ("rise", "melt", "fade", "shine", "flood", "rot", "break", "open", "crack", "hide")
-    ):
-        return Clause("pose", who, f"{ing(verb)} {rest}".strip())
-    vague = ("be", "have", "get", "happen", "give", "turn", "become", "change", "find", "take", "put")
-    return Clause("pose", who, f"{ing(verb)} {rest}") if rest and verb not in vague else None
+    noun = re.search(rf"({lex.SETTING_NOUN})$", rest[there[0].start : there[0].end], re.IGNORECASE)
+    pose = ing(verb) if verb in lex.MOVES - lex.PLACE_ONLY else ""
+    return Clause("setting", who, f"{noun[1].lower() if noun else ''}|{pose}")
 
 
 def _growth(who: str, verb: str, rest: str) -> Clause:
@@ -154,7 +125,7 @@ def _growth(who: str, verb: str, rest: str) -> Clause:
     ]
     if words != rest.lower().split() and re.fullmatch(r"up(?: .*)?", rest.lower()):
         return Clause("pose", who, f"{ing(verb)} {rest}")
-    large = verb not in SHRINKING
+    large = verb not in lex.SHRINKING
     if all(w in lex.PLAIN_SIZE or w in ("big", "large", "small", "huge", "tiny") for w in words):
         return Clause("size", who, "large" if large else "small")
     if all(is_adjective(w) for w in words):
@@ -193,13 +164,9 @@ def _gain(who: str, verb: str, rest: str, timed: bool) -> Clause | None:
         return Clause("become", who, done[1] or done[2])
     if verb == "be" and noun_phrases(rest) and words[0] in ("a", "an"):
         return Clause("become", who, rest)
-    if verb in GAINING and noun_phrases(rest):
+    if verb in lex.GAINING and noun_phrases(rest):
         return Clause("gain", who, rest)
     return None
-
-
-def _starts_object(low: str) -> bool:
-    return bool(low) and low.split()[0] in ("a", "an", "the", "his", "her", "its", "up")
 
 
 def adjectives_only(words: str) -> bool:
@@ -226,13 +193,13 @@ def style_of(words: str) -> str | None:
     return f"{article} {found[2]}"
 
 
-def _bare(text: str, after: Clause | None) -> Clause | None:
+def _without_verb(text: str, after: Clause | None) -> Clause | None:
     """A clause without a verb: «at night», «blue and striped», «a watercolour», or one more thing to become."""
     spans = [s for s in tail_spans(text) if s.kind != "setting" and s.kind != "place"]
     left = text
     settled: list[tuple[str, str | None]] = []
     for span in reversed(spans):
-        settled[:0] = told(span.kind, text[span.start : span.end])
+        settled[:0] = changes_of(span.kind, text[span.start : span.end])
         left = left[: span.start] + left[span.end :]
     if re.match(r"with (?:an? |his |her |its |two )", left) and not adjectives_only(left[5:]):
         return Clause("gain", _same_subject(after), left[5:], tuple(settled))
@@ -266,7 +233,7 @@ def _bare(text: str, after: Clause | None) -> Clause | None:
 def is_scenery(who: str) -> bool:
     """Whether words speak of what is around the subject: the weather, the day, the scene."""
     phrases = noun_phrases(who)
-    return bool(phrases) and phrases[-1].head in lex.SCENERY | AIR_NOUNS | set(lex.TIME_NOUNS)
+    return bool(phrases) and phrases[-1].head in lex.SCENERY | lex.AIR_NOUNS | set(lex.TIME_NOUNS)
 
 
 def setting_value(who: str) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from laser_cli.plan import lexicon as lex
-from laser_cli.plan.lexicon import word_set
-from laser_cli.plan.phrases import (
+from laser_cli.plan.rules import lexicon as lex
+from laser_cli.plan.rules.phrases import (
     ADJECTIVE_ORDER,
     NounPhrase,
     adjective_spans,
@@ -22,12 +21,6 @@ from laser_cli.plan.phrases import (
     tokens,
 )
 
-# Nouns that bring their own colours along: what they replace was brown, they are not.
-_SELF_COLOURED = word_set(
-    "zebra tiger panda leopard giraffe cheetah flamingo swan crow raven skeleton snowman ladybug rainbow ghost "
-    "fire diamond pumpkin banana strawberry penguin dalmatian"
-)
-MASS_NOUNS = word_set("water fire smoke dust ash sand mud lava snow light ice stone")
 _LOOSE = ("with", "covered", "half", "deep", "in winter", "under", "blanketed")
 
 
@@ -149,7 +142,7 @@ def replace_noun(text: str, phrase: NounPhrase, new: str, named: str = "") -> st
         stays = span.kind in ("size", "colour", "pattern") or noun_value(phrase.head) == noun_value(incoming.head)
         if span.kind in new_kinds or not stays:
             continue
-        if span.kind in ("colour", "pattern") and noun_value(incoming.head) in _SELF_COLOURED:
+        if span.kind in ("colour", "pattern") and noun_value(incoming.head) in lex.SELF_COLOURED:
             continue
         if own_words and span.kind != "size" and word.lower() in called:
             continue  # «the brown bear becomes a polar bear»
@@ -173,7 +166,7 @@ def _determiner(text: str, old: NounPhrase, new: NounPhrase) -> str:
     plural = singular(new.head) != new.head
     if plural and old.determiner in ("a", "an", "one"):
         return ""
-    if new.head in MASS_NOUNS:
+    if new.head in lex.MASS_NOUNS:
         return ""
     return text[old.start : old.body] or ("" if plural else "a ")
 

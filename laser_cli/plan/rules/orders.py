@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from laser_cli.plan.events import environment
-from laser_cli.plan.phrases import is_adjective
+from laser_cli.plan.rules.events import environment
+from laser_cli.plan.rules.phrases import is_adjective
 
 
 def imperative(text: str) -> str:

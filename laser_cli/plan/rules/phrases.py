@@ -3,38 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from laser_cli.plan import lexicon as lex
-from laser_cli.plan.lexicon import word_set
+from laser_cli.plan.rules import lexicon as lex
+from laser_cli.plan.rules.lexicon import alternatives
 
 ADJECTIVE_ORDER = ("size", *lex.QUALITIES, "colour", "pattern")
-
-_DETERMINERS = word_set(
-    "a an the this that these those his her its their my our your some two three four five six seven eight nine "
-    "ten several many few another each both no"
-)
-_STOPS = word_set(
-    "in on at by with under over near behind beside above below between among through across into onto from for "
-    "to of against around along inside outside before after during without as while that which who whose is are "
-    "was were and or but covered wearing dressed made halfway half seen set sat up down off out"
-)
 _TOKEN = re.compile(r"[^\W_][\w'’-]*|[^\w\s]")
-_IRREGULAR_PLURALS = {"men": "man", "women": "woman", "children": "child", "people": "person", "mice": "mouse"} | {
-    "leaves": "leaf",
-    "wolves": "wolf",
-    "knives": "knife",
-    "feet": "foot",
-    "geese": "goose",
-    "kitties": "kitty",
-}
 
 
 @dataclass(frozen=True)
 class Span:
-    """Where a text says something: ``text[start:end]`` gives ``value`` to the attribute ``kind``."""
+    """Words of a text that say something: ``text[start:end]`` gives the attribute ``kind`` its ``value``."""
 
     kind: str
     value: str
@@ -59,13 +40,8 @@ def tokens(text: str) -> list[re.Match[str]]:
     return list(_TOKEN.finditer(text))
 
 
-def _any(phrases: list[str]) -> str:
-    return "|".join(re.escape(p) for p in sorted(phrases, key=len, reverse=True))
-
-
 @cache
 def _tail_phrases() -> dict[str, tuple[str, str]]:
-    tables: dict[str, Mapping[str, tuple[str, ...]]]
     tables = {"time": lex.TIMES, "place": lex.PLACES, "rain": lex.RAIN, "snowfall": lex.SNOWFALL, "snow": lex.SNOW}
     tables |= {"sky": lex.SKY, "season": lex.SEASONS, "fog": lex.FOG}
     return {p: (kind, value) for kind, table in tables.items() for value, phrases in table.items() for p in phrases}
@@ -75,7 +51,7 @@ def _tail_phrases() -> dict[str, tuple[str, str]]:
 def _tail_pattern() -> re.Pattern[str]:
     prepositions = "in|on|at|by|near|among|below|under|beside|over|across|through|to|into|onto|along|above"
     setting = rf"(?:{prepositions}) (?:(?:a|an|the) (?:(?!of\b)[\w-]+ )?)?(?P<setting>{lex.SETTING_NOUN})"
-    return re.compile(rf"(?<![\w-])(?:(?:{_any(list(_tail_phrases()))})|{setting})(?![\w-])", re.IGNORECASE)
+    return re.compile(rf"(?<![\w-])(?:(?:{alternatives(_tail_phrases())})|{setting})(?![\w-])", re.IGNORECASE)
 
 
 @cache
@@ -97,12 +73,12 @@ def _adjectives() -> dict[str, tuple[str, str]]:
 
 @cache
 def _adjective_pattern() -> re.Pattern[str]:
-    colours = _any(list(lex.COLOURS))
-    shade = "|".join((*lex.COLOUR_SHADES, *lex.ISH))
-    patterns = _any([p for phrases in lex.PATTERNS.values() for p in phrases])
+    colours = alternatives(lex.COLOURS)
+    shade = "|".join((*lex.SHADES, *lex.ISH))
+    patterns = alternatives(p for phrases in lex.PATTERNS.values() for p in phrases)
     return re.compile(
         rf"(?<![\w-])(?:(?P<colour>(?:(?:{shade})[ -])?(?:{colours}))|(?:faintly |boldly )?(?P<pattern>{patterns})"
-        rf"|(?P<other>{_any(list(_adjectives()))}))(?![\w-])",
+        rf"|(?P<other>{alternatives(_adjectives())}))(?![\w-])",
         re.IGNORECASE,
     )
 
@@ -144,7 +120,7 @@ def adjective_spans(text: str, phrase: NounPhrase | None = None) -> list[Span]:
 def is_adjective(word: str) -> bool:
     """Whether a single word is an adjective that the lexicon knows."""
     word = word.lower()
-    return word in _adjectives() or word in lex.COLOUR_SHADES or word in lex.ISH or word in ("faintly", "boldly")
+    return word in _adjectives() or word in lex.SHADES or word in lex.ISH or word in ("faintly", "boldly")
 
 
 def is_participle(word: str) -> bool:
@@ -162,7 +138,7 @@ def noun_phrases(text: str) -> list[NounPhrase]:
         nonlocal words
         while words and words[-1][0].lower() in ("and", ","):
             words.pop()
-        det = words[0][0].lower() if words and words[0][0].lower() in _DETERMINERS else ""
+        det = words[0][0].lower() if words and words[0][0].lower() in lex.DETERMINERS else ""
         if len(words) > bool(det):
             body = words[1] if det else words[0]
             head = words[-1]
@@ -173,13 +149,13 @@ def noun_phrases(text: str) -> list[NounPhrase]:
         word = token[0].lower()
         if style and style.start <= token.start() < style.end:
             continue
-        own = [w[0].lower() for w in words if w[0].lower() not in _DETERMINERS]
+        own = [w[0].lower() for w in words if w[0].lower() not in lex.DETERMINERS]
         only_adjectives = bool(own) and all(is_adjective(w) or is_participle(w) or w in ("and", ",") for w in own)
         if word in ("and", ",") and only_adjectives:
             words.append(token)
-        elif word in _STOPS or not (word[0].isalnum()):
+        elif word in lex.STOPS or not (word[0].isalnum()):
             close()
-        elif word in _DETERMINERS:
+        elif word in lex.DETERMINERS:
             close()
             words.append(token)
         elif is_participle(word) and own and not only_adjectives:
@@ -202,8 +178,8 @@ def main_phrase(text: str) -> NounPhrase | None:
 def singular(word: str) -> str:
     """A noun's singular, as far as its ending tells."""
     word = word.lower()
-    if word in _IRREGULAR_PLURALS:
-        return _IRREGULAR_PLURALS[word]
+    if word in lex.IRREGULAR_PLURALS:
+        return lex.IRREGULAR_PLURALS[word]
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
     if word.endswith(("shes", "ches", "xes", "sses")):
@@ -222,7 +198,7 @@ def noun_value(word: str) -> str:
 
 
 def locate(text: str, named: str) -> NounPhrase | None:
-    """The noun phrase of a text that some words speak of; pronouns and words like «animal» mean the subject."""
+    """The noun phrase of a text that `named` refers to, or None; pronouns and words like «animal» mean the subject."""
     main = main_phrase(text)
     wanted = noun_phrases(named)
     words = named.lower().split()

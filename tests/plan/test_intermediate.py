@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from laser_cli.plan.phrases import parse_attributes
+from laser_cli.plan.intermediate import between, with_intermediate_keyframes
 from laser_cli.plan.rules import plan_by_rules
+from laser_cli.plan.rules.phrases import parse_attributes
 from laser_cli.plan.schema import Plan, Segment
-from laser_cli.plan.waypoints import waypoints, with_waypoints
 from laser_cli.storybook.changes import sample_change
 
 CAR = "a green car {} in the city {}"
@@ -48,21 +48,21 @@ CAR = "a green car {} in the city {}"
     ],
 )
 def test_the_way_between(before, after, expected):
-    assert waypoints(before, after) == expected
+    assert between(before, after) == expected
 
 
 def test_a_plan_keeps_its_length_its_end_and_a_steady_course():
     plan = Plan(source="a house at noon", segments=(Segment(prompt="a house at night", frames=24),))
-    longer = with_waypoints(plan)
+    longer = with_intermediate_keyframes(plan)
     assert longer.total_frames == 24 and longer.prompts[-1] == "a house at night"
     assert [s.easing for s in longer.segments] == ["ease-in", "linear", "ease-out"]
     assert all(s.control == "texture" and s.strength == 0.8 for s in longer.segments)
-    assert with_waypoints(longer) == longer, "twice is once"
+    assert with_intermediate_keyframes(longer) == longer, "twice is once"
 
 
 def test_a_short_segment_stays_whole():
     plan = Plan(source="a house at noon", segments=(Segment(prompt="a house at night", frames=6),))
-    assert with_waypoints(plan) == plan
+    assert with_intermediate_keyframes(plan) == plan
 
 
 def test_every_plan_of_the_grammar_stays_a_plan_with_small_steps():
@@ -70,7 +70,7 @@ def test_every_plan_of_the_grammar_stays_a_plan_with_small_steps():
     for _ in range(300):
         change = sample_change(rng)
         plan, _ = plan_by_rules(change.description, change.source_prompt, 48)
-        longer = with_waypoints(plan)
+        longer = with_intermediate_keyframes(plan)
         assert longer.total_frames == 48
         assert longer.prompts[0] == plan.prompts[0] and longer.prompts[-1] == plan.prompts[-1]
         stages = iter(longer.prompts)

@@ -6,43 +6,12 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from laser_cli.plan import lexicon as lex
-from laser_cli.plan.lexicon import word_set
-from laser_cli.plan.phrases import is_adjective, is_participle, locate, singular, tokens
+from laser_cli.plan.rules import lexicon as lex
+from laser_cli.plan.rules.phrases import is_adjective, is_participle, locate, singular, tokens
 
-BECOMING = word_set("turn change transform morph shift evolve develop melt dissolve fade become convert mutate switch")
-GROWING = word_set("grow expand swell inflate enlarge")
-SHRINKING = word_set("shrink contract deflate dwindle")
-GAINING = word_set("get gain acquire receive have sprout wear don")
-COMING = word_set(
-    "fall come arrive break descend set begin start return approach draw roll gather move appear fill settle"
-)
-ENDING = word_set("stop end cease pass clear lift part melt thaw disappear vanish fade finish drift leave")
-STAYING = word_set("stay remain wait pause hold")
-TAKING = word_set("take shave cut pull peel throw")
-_OTHERS = word_set(
-    "go be give rain snow pour drizzle rise shine sink cover blanket bury emerge lose shed brighten darken cool "
-    "happen freeze flood rot double put take bring replace find end reach redden yellow age dry hide crack break "
-    "open"
-)
-KNOWN = BECOMING | GROWING | SHRINKING | GAINING | COMING | ENDING | STAYING | _OTHERS | lex.MOTIONS | lex.MOVES
-
-_ADVERBS = word_set(
-    "slowly gradually suddenly gently again completely now also soon softly quickly quietly steadily smoothly "
-    "fully entirely eventually finally first firstly then next lastly meanwhile simultaneously afterwards later "
-    "magically totally just"
-)
-_IRREGULAR_FORMS = {
-    "became": "become", "grew": "grow", "grown": "grow", "fell": "fall", "fallen": "fall", "came": "come", "went": "go",
-    "gone": "go", "got": "get", "has": "have", "had": "have", "is": "be", "are": "be", "was": "be", "were": "be",
-    "begins": "begin", "began": "begin", "rose": "rise", "shrank": "shrink", "lies": "lie", "lying": "lie",
-    "lost": "lose", "gave": "give", "flew": "fly", "ran": "run", "sat": "sit", "stood": "stand",
-}  # fmt: skip
-
-
-_ALIKE = word_set("sheep deer fish")
-"""Nouns whose plural looks like their singular."""
-_NEVER_BEFORE = word_set("a an the his her its their with of in at by on no")
+_NEVER_BEFORE = frozenset(["a", "an", "the", "his", "her", "its", "their", "with", "of", "in", "at", "by", "on", "no"])
+"""What stands before a noun and never before a verb."""
+_PLURAL_SUBJECTS = frozenset(["they", "people", "to", "will", "and", "i", "you", "we"]) | lex.SAME_PLURAL
 
 
 @dataclass(frozen=True)
@@ -57,12 +26,17 @@ class Parts:
 
 def ing(verb: str) -> str:
     """The -ing form of a base form: jump -> jumping, sit -> sitting, fly -> flying, lie -> lying."""
-    if verb in lex.IRREGULAR:
-        return lex.IRREGULAR[verb] if verb.endswith("ie") else verb + "ing"
+    if verb in lex.ING_FORMS:
+        return lex.ING_FORMS[verb]
     if verb.endswith("e") and not verb.endswith(("ee", "oe", "ye")) and verb != "be":
         return verb[:-1] + "ing"
     short = re.fullmatch(r"(?:[^aeiou]|qu)*[aeiou][^aeiouwxy]", verb) or verb in ("begin", "forget")
     return verb + verb[-1] + "ing" if short else verb + "ing"
+
+
+def base_of_ing(form: str) -> str:
+    """The base form of a participle that the lexicon knows: smiling -> smile; else the participle."""
+    return _forms().get(form, form)
 
 
 def base(form: str) -> str:
@@ -76,8 +50,8 @@ def base(form: str) -> str:
 
 @cache
 def _forms() -> dict[str, str]:
-    forms = dict(_IRREGULAR_FORMS)
-    for verb in KNOWN:
+    forms = dict(lex.IRREGULAR_FORMS)
+    for verb in sorted(lex.VERBS):
         third = (
             verb[:-1] + "ies"
             if re.search(r"[^aeiou]y$", verb)
@@ -100,7 +74,7 @@ def without_adverbs(text: str) -> str:
         text,
         flags=re.IGNORECASE,
     )
-    words = [w for w in text.split() if w.lower().strip(",") not in _ADVERBS]
+    words = [w for w in text.split() if w.lower().strip(",") not in lex.ADVERBS]
     return " ".join(words).strip(" ,.;!")
 
 
@@ -132,12 +106,7 @@ def _may_be_verb(found: list[re.Match[str]], i: int, verb: str) -> bool:
     if is_participle(word) and before not in ("is", "are"):
         return False  # «a man walking a dog turns …»
     if word == verb and verb != "be":  # a base form needs a plural or a helper before it
-        plural = (
-            singular(before) != before
-            or before in ("they", "people", "to", "will", "and", "i", "you", "we")
-            or before in _ALIKE
-        )
-        return plural
+        return singular(before) != before or before in _PLURAL_SUBJECTS
     return not (word.endswith("ed") and before not in ("it", "is", "are") and not before.isalpha())
 
 
