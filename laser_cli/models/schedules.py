@@ -170,9 +170,7 @@ class Schedule:
             raise self._undivided(steps, f"its {steps} levels do not get cleaner one by one")
         if scales[0][1] < 0.5:  # spacings that begin at the clean end begin there alone, of one step
             raise self._undivided(steps, f"its first level, {timesteps[0]}, would hold next to no noise")
-        return [
-            NoiseLevel(t, *here, *after) for t, here, after in zip(timesteps, scales[:-1], scales[1:], strict=True)
-        ]
+        return [NoiseLevel(t, *here, *after) for t, here, after in zip(timesteps, scales[:-1], scales[1:], strict=True)]
 
     def _scales(self, steps: int, tokens: int | None) -> tuple[list[float], list[tuple[float, float]]]:
         """Timesteps, and (signal, noise) at each of them and at the end."""
@@ -192,7 +190,9 @@ class Schedule:
             alphas = scheduler.alphas_cumprod.double()
             if min(timesteps) < 0 or max(timesteps) >= len(alphas):
                 raise ValueError(f"it was trained on {len(alphas)} levels, step 1 would be at {max(timesteps)}")
-            kept = [float(alphas[int(t)]) for t in timesteps] + [float(scheduler.final_alpha_cumprod)]
+            final = float(scheduler.final_alpha_cumprod)
+            kept = [float(alphas[int(t)]) for t in timesteps]
+            kept.append(1.0 if final == kept[-1] else final)  # linspace ends at t = 0, where some put the end as well
             return timesteps, [(alpha**0.5, (1 - alpha) ** 0.5) for alpha in kept]
         sigmas = scheduler.sigmas.double().tolist()
         if math.isclose(sigmas[-1], sigmas[-2], rel_tol=1e-3):  # some repeat the last level, where others end clean
@@ -240,6 +240,4 @@ def every(levels: Sequence[NoiseLevel], stride: int) -> list[NoiseLevel]:
     """Every stride-th of the levels, from the noisiest on: the same way from the same noise, in longer steps."""
     kept = levels[::stride]
     ends = [*((level.signal, level.noise) for level in kept[1:]), (levels[-1].next_signal, levels[-1].next_noise)]
-    return [
-        NoiseLevel(level.timestep, level.signal, level.noise, *end) for level, end in zip(kept, ends, strict=True)
-    ]
+    return [NoiseLevel(level.timestep, level.signal, level.noise, *end) for level, end in zip(kept, ends, strict=True)]

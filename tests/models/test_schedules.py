@@ -236,7 +236,7 @@ def test_levels_of_sd15_start_at_981_and_end_at_1():
     assert [level.timestep for level in levels[:2]] == [981, 961]
     assert levels[-1].timestep == 1
     betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
-    assert levels[-1].next_signal**2 == pytest.approx(float(1 - betas[0]), rel=1e-6)
+    assert levels[-1].next_signal ** 2 == pytest.approx(float(1 - betas[0]), rel=1e-6)
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3, 7, 30])
