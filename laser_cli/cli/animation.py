@@ -51,7 +51,7 @@ class Job:
 def place(request: Request) -> Job:
     """The job of a request; the model is found, not loaded."""
     import laser_cli
-    from laser_cli.engine.find import find_model
+    from laser_cli.models.find import find_model
     from laser_cli.output.make import fingerprint
 
     folder, revision = find_model(request.settings.model)

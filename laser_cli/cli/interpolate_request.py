@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from laser_cli.cli.interpolate_stops import adapter, read_stops, recorded_stops
 from laser_cli.cli.request import said
-from laser_cli.engine.find import STORYBOOK
 from laser_cli.errors import UsageError
+from laser_cli.models.find import STORYBOOK
 
 if TYPE_CHECKING:
     import numpy as np

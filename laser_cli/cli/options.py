@@ -129,7 +129,7 @@ def source_prompt(console: Console, given: str | None, image: Path, picture: np.
 
     BadInputError says what to pass where nobody knows.
     """
-    from laser_cli.engine.find import STORYBOOK
+    from laser_cli.models.find import STORYBOOK
     from laser_cli.output.frames import picture_prompt
 
     prompt = given if given is not None else picture_prompt(image)

@@ -13,9 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from laser_cli.engine.find import NEEDED, SECOND, STORYBOOK, find_model
 from laser_cli.engine.schedule import Level, NoisePredictor, Schedule, to_eps
 from laser_cli.errors import NotFoundError, UsageError
+from laser_cli.models.find import STORYBOOK, find_model
+from laser_cli.models.layout import NEEDED, SECOND
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 

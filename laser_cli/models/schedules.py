@@ -208,7 +208,7 @@ class Schedule:
         return data / length, sigma / length
 
     def _shifting(self, tokens: int | None) -> dict[str, Any]:
-        """Dynamic shifting of flow matching as a fixed shift: exp(mu), mu linear in the number of tokens (SD3, FLUX)."""
+        """Dynamic shifting of flow matching as a fixed shift: exp(mu), with mu linear in the number of tokens."""
         if not self.config.get("use_dynamic_shifting"):
             return {}
         value = {

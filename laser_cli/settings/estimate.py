@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from laser_cli.errors import NotFoundError
 from laser_cli.plan.schema import Plan
 from laser_cli.settings.schema import Settings
 
@@ -130,18 +129,6 @@ def evaluations(settings: Settings, plan: Plan, *, drawn_first: bool, inverted: 
 
 def cached_model(name: str) -> tuple[Path, str] | None:
     """Folder and revision of a model if it is on this machine; nothing is fetched."""
-    from laser_cli.engine.find import STORYBOOK, find_model
+    from laser_cli.models import find
 
-    if name == STORYBOOK or Path(name).expanduser().is_dir():
-        return find_model(name)
-    try:
-        from huggingface_hub import try_to_load_from_cache
-        from huggingface_hub.errors import HFValidationError
-
-        found = try_to_load_from_cache(name, "unet/config.json")
-    except HFValidationError as error:
-        raise NotFoundError(f"there is no model {name}", why=str(error).splitlines()[0]) from error
-    if not isinstance(found, str):
-        return None
-    folder = Path(found).parent.parent
-    return folder, folder.name
+    return find.cached_model(name)

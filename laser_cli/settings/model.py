@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from laser_cli.engine.find import STORYBOOK, WEIGHTS
 from laser_cli.errors import BadInputError
+from laser_cli.models.find import STORYBOOK, WEIGHTS
 from laser_cli.settings.merge import Layer, merge
 from laser_cli.settings.presets import read_preset
 from laser_cli.settings.schema import Settings

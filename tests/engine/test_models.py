@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from laser_cli.engine.find import WEIGHTS, find_model
+from laser_cli.models.find import WEIGHTS, find_model
 from laser_cli.engine.models import choose_device, choose_dtype, load_model
 from laser_cli.errors import NotFoundError, UsageError
 
