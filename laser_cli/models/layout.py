@@ -130,6 +130,5 @@ def shaping_files(path: Path, variant: str | None = None) -> Iterator[Path]:
             yield from sorted(
                 file for file in folder.iterdir() if file.suffix in (".json", ".txt") and "index" not in file.name
             )
-    for name in ("model_index.json", "laser.yaml"):
-        if (path / name).is_file():
-            yield path / name
+    if (path / "model_index.json").is_file():
+        yield path / "model_index.json"
