@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from laser_cli.cli.console import Console
     from laser_cli.cli.request import Request
     from laser_cli.cli.watch import Watch
-    from laser_cli.engine.models import Model
+    from laser_cli.models.model import Model
     from laser_cli.settings.schema import Settings
+    from laser_cli.stages.checkpoint import Checkpointer
     from laser_cli.stages.invert import Inversion, Report
-    from laser_cli.stages.preview import Glimpse
-    from laser_cli.stages.resume import Keeper
+    from laser_cli.stages.preview import PreviewWriter
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ def place(request: Request) -> Job:
     return Job(request, job.settings, fingerprint(told, inputs))
 
 
-def prepare(console: Console, watch: Watch, model: Model, job: Job, keeper: Keeper | None) -> Work:
+def prepare(console: Console, watch: Watch, model: Model, job: Job, checkpointer: Checkpointer | None) -> Work:
     """The first picture and its inversion; what follows is drawn frame by frame."""
-    from laser_cli.engine.render import Manner
+    from laser_cli.engine.spec import SamplingParams
     from laser_cli.settings import timing
     from laser_cli.stages.animate import animate as draw
     from laser_cli.stages.distances import at_first_use
@@ -76,14 +76,14 @@ def prepare(console: Console, watch: Watch, model: Model, job: Job, keeper: Keep
     with watch.stage("inversion", model):
         inversion = _inversion(console, model, job, picture)
     warn_picture(console, model, inversion, picture)
-    manner = Manner(settings.guidance, settings.warmup, settings.chunk)
+    params = SamplingParams(settings.guidance, settings.warmup, settings.chunk)
     first = picture if settings.exact_first else None
     distance = at_first_use(settings.distance, model) if settings.even_pace else None
     size = (picture.shape[1], picture.shape[0])
 
-    def pictures(report: Report, glimpse: Glimpse | None) -> Iterator[np.ndarray]:
-        aids = (report, distance, keeper, console.warn, glimpse)
-        return (drawn.array for drawn in draw(model, request.plan, inversion, manner, first, *aids))
+    def pictures(report: Report, preview: PreviewWriter | None) -> Iterator[np.ndarray]:
+        aids = (report, distance, checkpointer, console.warn, preview)
+        return (drawn.array for drawn in draw(model, request.plan, inversion, params, first, *aids))
 
     def told() -> dict[str, Any]:
         # not of a stream, which is not told: who reads it sets its pace
@@ -92,7 +92,7 @@ def prepare(console: Console, watch: Watch, model: Model, job: Job, keeper: Keep
 
     more = {"input_sha256": request.digest or None}
     record = record_of("animate", job, job.recorded, request.plan.prompts[-1], model, **more)
-    return Work(size, _captions(job), record, _rendering(job), model.rows, pictures, told)
+    return Work(size, _captions(job), record, _rendering(job), model.nfe, pictures, told)
 
 
 def _stages(watch: Watch) -> dict[str, tuple[int, float]]:
@@ -132,12 +132,12 @@ def _first_picture(console: Console, model: Model, job: Job) -> np.ndarray:
 
 def _inversion(console: Console, model: Model, job: Job, picture: np.ndarray) -> Inversion:
     """The picture's inversion: from the file, checked against this run, or made now."""
-    from laser_cli.engine.invert import evaluations
+    from laser_cli.engine.invert import nfe
     from laser_cli.stages.invert import invert_picture, load_inversion
 
     settings, source, file = job.settings, job.request.plan.source, job.request.inversion
     if file is None:
-        with console.progress(evaluations(settings.steps, settings.method), "inverting") as bar:
+        with console.progress(nfe(settings.steps, settings.method), "inverting") as bar:
             return invert_picture(
                 model, picture, source, settings.steps, settings.method, job.request.digest, bar.advance
             )

@@ -68,7 +68,7 @@ def _device() -> Iterator[Check]:
     try:
         import torch
 
-        from laser_cli.engine.models import choose_device, choose_dtype
+        from laser_cli.models.load import choose_device, choose_dtype
     except (ImportError, OSError) as error:
         yield Check("device", str(error).splitlines()[0], ok=False, needed=True, install="pip install torch")
         return

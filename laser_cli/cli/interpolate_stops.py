@@ -85,7 +85,7 @@ def adapter(params: Mapping[str, Any], values: Mapping[str, Any], stops: Stops) 
 
     Without any named, stops that are pictures are their own.
     """
-    from laser_cli.engine.adapter import find_adapter
+    from laser_cli.models.adapter import find_adapter
     from laser_cli.output.frames import read_picture
     from laser_cli.settings.inputs import find_beside, name_in_record, recorded_picture, sha256
 

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from laser_cli.cli.console import Console
     from laser_cli.cli.interpolate_request import Request
     from laser_cli.cli.watch import Watch
-    from laser_cli.engine.models import Model
-    from laser_cli.engine.render import State
+    from laser_cli.engine.spec import RenderState
+    from laser_cli.models.model import Model
     from laser_cli.settings.schema import Settings
-    from laser_cli.stages.interpolate import Approach, Asked, Chain, Course
+    from laser_cli.stages.checkpoint import Checkpointer
+    from laser_cli.stages.interpolate import Endpoint, Endpoints, FrameSchedule, InterpolationParams
     from laser_cli.stages.invert import Report
-    from laser_cli.stages.preview import Glimpse
-    from laser_cli.stages.resume import Keeper
+    from laser_cli.stages.preview import PreviewWriter
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,9 @@ def place(request: Request) -> Job:
 
 def costs_of(request: Request) -> dict[str, Any]:
     """Stops, pictures, evaluations and memory; the last is None where the model is not on this machine."""
-    from laser_cli.engine.between import evaluations
+    from laser_cli.engine.render import nfe
     from laser_cli.settings import estimate
-    from laser_cli.stages.spacing import drafting
+    from laser_cli.stages.spacing import drafting_nfe
 
     found = estimate.cached_model(request.settings.model)
     shape = estimate.read_shape(found[0]) if found else None
@@ -75,8 +75,8 @@ def costs_of(request: Request) -> dict[str, Any]:
     even = i.spacing == "even" and i.at is None and i.method != "dissolve"
     stages = {
         "inversion": pictures * settings.steps,
-        "drafts": drafting(stops - 1, settings.frames, settings.steps, settings.guidance) if even else 0,
-        "rendering": evaluations(2 if i.at is not None else stops, drawn, settings.steps, settings.guidance),
+        "drafts": drafting_nfe(stops - 1, settings.frames, settings.steps, settings.guidance) if even else 0,
+        "rendering": nfe((2 if i.at is not None else stops) + drawn, settings.steps, settings.guidance),
     }
     first = request.pictures[min(request.pictures)] if request.pictures else None
     size = size_of(first, settings.size, shape.scale) if shape and settings.size else None
@@ -118,96 +118,96 @@ def tell(console: Console, request: Request) -> None:
     console.note(f"memory: {known}")
 
 
-def prepare(console: Console, watch: Watch, model: Model, job: Job, keeper: Keeper | None) -> Work:
+def prepare(console: Console, watch: Watch, model: Model, job: Job, checkpointer: Checkpointer | None) -> Work:
     """Stops and when the frames between them are; what follows is drawn frame by frame."""
-    from laser_cli.engine.adapter import load_adapter
-    from laser_cli.stages.interpolate import draw, prepare
+    from laser_cli.models.adapter import load_adapter
+    from laser_cli.stages.interpolate import interpolate, prepare
 
     request, settings, i = job.request, job.settings, job.request.interpolation
     first = request.pictures[min(request.pictures)] if request.pictures else None
     size = size_of(first, settings.size or model.size, model.scale)
-    before, approach, costs = model.rows, _approach(job), costs_of(request)["evaluations"]
-    see = load_adapter(model, request.adapter, i.adapter.scale) if request.adapter and i.adapter else None
+    before, params, costs, see = model.nfe, _params(job), costs_of(request)["evaluations"], None
+    if request.adapter and i.adapter:
+        model, see = load_adapter(model, request.adapter, i.adapter.scale)
     with watch.stage("inversion", model), console.progress(costs["inversion"], "inverting") as bar:
-        chain = prepare(model, _asked(request, size), approach, i.seeds, size, bar.advance, see)
-    chain, course, begun = _course(console, watch, model, job, chain, approach, costs, keeper)
+        endpoints = prepare(model, _asked(request, size), params, i.seeds, size, bar.advance, see)
+    endpoints, schedule, state = _schedule(console, watch, model, job, endpoints, params, costs, checkpointer)
 
-    def pictures(report: Report, glimpse: Glimpse | None) -> Iterator[np.ndarray]:
-        aids = (settings.exact_first, report, console.warn, glimpse, keeper, begun)
-        drawn = draw(model, chain, approach, course, *aids)
+    def pictures(report: Report, preview: PreviewWriter | None) -> Iterator[np.ndarray]:
+        aids = (settings.exact_first, report, console.warn, preview, checkpointer, state)
+        drawn = interpolate(model, endpoints, params, schedule, *aids)
         # of a single one the stops on both sides are drawn as well
         return (picture.array for picture in drawn if i.at is None or picture.index == 1)
 
     def told() -> dict[str, Any]:
-        bridged = sum(b.last - b.first + 1 for b in course.bridges)
-        if bridged:
-            console.note(f"jumps bridged: {len(course.bridges)}, by {bridged} frames")
-        return {"times": [round(f.end - 1 + f.t, 6) for f in course.frames], "bridged": bridged}
+        if schedule.late:
+            console.note(f"jumps bridged: {schedule.jumps}, by {schedule.late} frames")
+        return {"times": [round(f.segment + f.t, 6) for f in schedule.frames], "bridged": schedule.late}
 
     # the prompt of a file is what its last picture shows; one in-between shows no one prompt
     shown = i.stops[-1].prompt if i.at is None else (i.guides[0] if len(i.guides) == 1 else None)
     record = record_of("interpolate", job, job.recorded, shown, model)
-    return Work(size, _captions(job, course), record, costs["rendering"], before, pictures, told)
+    return Work(size, _captions(job, schedule), record, costs["rendering"], before, pictures, told)
 
 
-def _course(
+def _schedule(
     console: Console,
     watch: Watch,
     model: Model,
     job: Job,
-    chain: Chain,
-    approach: Approach,
+    endpoints: Endpoints,
+    params: InterpolationParams,
     costs: dict[str, int],
-    keeper: Keeper | None,
-) -> tuple[Chain, Course, State | None]:
-    """The chain, cut to what is drawn of it; when its frames are; and how far a broken run got that is gone on with."""
+    checkpointer: Checkpointer | None,
+) -> tuple[Endpoints, FrameSchedule, RenderState | None]:
+    """The endpoints that are rendered; when the frames are; and the state of a broken run that is gone on with."""
     from laser_cli.stages import spacing
     from laser_cli.stages.distances import find_distance
-    from laser_cli.stages.interpolate import Course, single
+    from laser_cli.stages.interpolate import FrameSchedule, single_frame
 
     i, settings, segments = job.request.interpolation, job.settings, len(job.request.interpolation.stops) - 1
     between = settings.frames - segments - 1 if i.at is None else 1
-    saved = keeper.load(model.device, between) if keeper else None
+    saved = checkpointer.load(model.device, between) if checkpointer else None
     if i.at is not None:
-        return *single(chain, i.at), saved.state if saved else None
+        return *single_frame(endpoints, i.at), saved.state if saved else None
     if saved:
-        return chain, Course.again(saved, segments + 1), saved.state
+        return endpoints, FrameSchedule.of(saved.frames, segments + 1), saved.state
     if i.spacing == "beta":
         a, b = i.alpha or float(settings.steps), i.beta or float(settings.steps)
-        return chain, spacing.by_beta(settings.frames, segments, a, b), None
+        return endpoints, spacing.by_beta(settings.frames, segments, a, b), None
     if i.spacing == "even":
         with watch.stage("drafts", model), console.progress(costs["drafts"], "drafting") as bar:
             distance = find_distance(settings.distance, model)
-            profiles = spacing.measure(model, chain, approach, settings.frames, distance, bar.advance)
+            profiles = spacing.measure(model, endpoints, params, settings.frames, distance, bar.advance)
         if profiles:
-            course = spacing.even(settings.frames, profiles, settings.steps)
-            if keeper:
-                keeper.keep(None, course.frames, course.bridges)
-            return chain, course, None
-    return chain, spacing.uniform(settings.frames, segments), None
+            schedule = spacing.even(settings.frames, profiles, settings.steps)
+            if checkpointer:
+                checkpointer.save(None, schedule.frames)
+            return endpoints, schedule, None
+    return endpoints, spacing.uniform(settings.frames, segments), None
 
 
-def _approach(job: Job) -> Approach:
-    from laser_cli.engine.render import Manner
-    from laser_cli.stages.interpolate import Approach
+def _params(job: Job) -> InterpolationParams:
+    from laser_cli.engine.spec import SamplingParams
+    from laser_cli.stages.interpolate import InterpolationParams
 
     settings, i = job.settings, job.request.interpolation
-    manner = Manner(settings.guidance, settings.warmup, settings.chunk)
-    return Approach(i.method, i.fused, i.embeddings, i.guides, settings.steps, manner)
+    sampling = SamplingParams(settings.guidance, settings.warmup, settings.chunk)
+    return InterpolationParams(i.method, i.fused, i.embeddings, i.guides, settings.steps, sampling)
 
 
-def _asked(request: Request, size: tuple[int, int]) -> list[Asked]:
+def _asked(request: Request, size: tuple[int, int]) -> list[Endpoint]:
     from laser_cli.output.frames import fit
-    from laser_cli.stages.interpolate import Asked
+    from laser_cli.stages.interpolate import Endpoint
 
     pictures = {k: fit(picture, size) for k, picture in request.pictures.items()}
     stops, images = request.interpolation.stops, request.images
-    return [Asked(stop.prompt, pictures.get(k), images.get(k)) for k, stop in enumerate(stops)]
+    return [Endpoint(stop.prompt, pictures.get(k), images.get(k)) for k, stop in enumerate(stops)]
 
 
-def _captions(job: Job, course: Course) -> dict[int, str]:
+def _captions(job: Job, schedule: FrameSchedule) -> dict[int, str]:
     """The prompts at the numbers of their stops."""
     i = job.request.interpolation
     if i.at is not None:
         return {0: f"{i.at:g} of the way"}
-    return {at: stop.prompt for at, stop in zip(course.places, i.stops, strict=True)}
+    return {at: stop.prompt for at, stop in zip(schedule.places, i.stops, strict=True)}

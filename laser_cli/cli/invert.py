@@ -71,12 +71,12 @@ def invert(
         model = open_model(console, model_name, device, dtype, offload)
         warn_prompts(console, model, (words,))
 
-        from laser_cli.engine.invert import evaluations
+        from laser_cli.engine.invert import nfe
         from laser_cli.measure.pictures import psnr
         from laser_cli.stages.invert import invert_picture, regenerate, save_inversion, to_tensor
 
         picture = fit(read, size or model.size, model.scale)
-        with console.progress(evaluations(steps, method.value) + steps, "inverting") as bar:
+        with console.progress(nfe(steps, method.value) + steps, "inverting") as bar:
             inversion = invert_picture(model, picture, words, steps, method.value, sha256(image), bar.advance)
             again = regenerate(model, inversion, bar.advance)
         warn_picture(console, model, inversion, picture)

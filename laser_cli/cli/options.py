@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from laser_cli.cli.console import Console
-    from laser_cli.engine.models import Model
+    from laser_cli.models.model import Model
     from laser_cli.stages.invert import Inversion
 
 
@@ -91,7 +91,7 @@ Json = Annotated[
 
 def open_model(console: Console, name: str, device: str, dtype: str, offload: bool = False) -> Model:
     """Loads the model and says what it runs on."""
-    from laser_cli.engine.models import load_model
+    from laser_cli.models.load import load_model
 
     model = load_model(name, device, dtype, offload)
     console.note(f"model {model.name} on {model.device.type}, {str(model.dtype).removeprefix('torch.')}")

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from laser_cli.cli.animate_outputs import Outputs
     from laser_cli.cli.console import Console
-    from laser_cli.engine.models import Model
+    from laser_cli.models.model import Model
     from laser_cli.settings.schema import Settings
+    from laser_cli.stages.checkpoint import Checkpointer
     from laser_cli.stages.invert import Report
-    from laser_cli.stages.preview import Glimpse
-    from laser_cli.stages.resume import Keeper
+    from laser_cli.stages.preview import PreviewWriter
 
 RENDERING = "rendering and encoding"
 
@@ -61,7 +61,7 @@ class Work:
     record: Mapping[str, Any]
     rows: int
     before: int
-    pictures: Callable[[Report, Glimpse | None], Iterator[np.ndarray]]
+    pictures: Callable[[Report, PreviewWriter | None], Iterator[np.ndarray]]
     told: Callable[[], Mapping[str, Any]]
 
 
@@ -74,7 +74,9 @@ class Verb(Protocol):
     def place(self, request: Any) -> Any:
         """The job of a request; the model is found, not loaded."""
 
-    def prepare(self, console: Console, watch: Watch, model: Model, job: Any, keeper: Keeper | None) -> Work:
+    def prepare(
+        self, console: Console, watch: Watch, model: Model, job: Any, checkpointer: Checkpointer | None
+    ) -> Work:
         """The work of a job, up to its first picture."""
 
 
@@ -113,15 +115,15 @@ def perform(console: Console, job: Job, outputs: Outputs, verb: Verb, verbose: b
     """Draws the pictures of a job and writes its outputs."""
     from laser_cli.output.atomic import sweep
     from laser_cli.output.sink import open_sinks
-    from laser_cli.stages.preview import Glimpse
-    from laser_cli.stages.resume import Keeper
+    from laser_cli.stages.checkpoint import Checkpointer
+    from laser_cli.stages.preview import PreviewWriter
 
     request, watch = job.request, Watch(console, verbose)
-    keeper = Keeper(outputs.kept, job.fingerprint) if outputs.kept else None
+    checkpointer = Checkpointer(outputs.kept, job.fingerprint) if outputs.kept else None
     if outputs.unfinished:
         sweep(outputs.unfinished)  # what a kill in the middle of a saving left; the saved render itself stays
     model = opened(console, watch, job)
-    work, look = verb.prepare(console, watch, model, job, keeper), look_of(job.settings)
+    work, look = verb.prepare(console, watch, model, job, checkpointer), look_of(job.settings)
     with (
         watch.stage(RENDERING, model),
         open_sinks(
@@ -139,16 +141,18 @@ def perform(console: Console, job: Job, outputs: Outputs, verb: Verb, verbose: b
         ) as sink,
         console.progress(work.rows, f"drawing {request.count} frames") as bar,
     ):
-        for index, picture in enumerate(work.pictures(bar.advance, Glimpse(outputs.show) if outputs.preview else None)):
+        for index, picture in enumerate(
+            work.pictures(bar.advance, PreviewWriter(outputs.show) if outputs.preview else None)
+        ):
             sink.add(index, picture)
         outputs.note_dependencies(request.read)
-    if keeper:
-        keeper.forget()
+    if checkpointer:
+        checkpointer.discard()
     if outputs.stream:
         for path in sink.paths:
             console.note(f"written: {path}")
         return
-    told = {"frames": request.count, "shown": look.shown(request.count), "evaluations": model.rows - work.before}
+    told = {"frames": request.count, "shown": look.shown(request.count), "evaluations": model.nfe - work.before}
     console.result(sink.paths, {**told, **work.told(), "fingerprint": job.fingerprint})
 
 
@@ -165,7 +169,7 @@ def opened(console: Console, watch: Watch, job: Job) -> Model:
 
 def placed(settings: Settings, folder: Path | None) -> Settings:
     """The settings with size, distance, device and precision as this model and machine have them."""
-    from laser_cli.engine.models import choose_device, choose_dtype
+    from laser_cli.models.load import choose_device, choose_dtype
     from laser_cli.settings.distance import choose_distance
     from laser_cli.settings.estimate import read_shape
 

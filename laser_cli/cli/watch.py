@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from laser_cli.cli.console import Console
-    from laser_cli.engine.models import Model
+    from laser_cli.models.model import Model
 
 
 class Watch:
@@ -24,10 +24,10 @@ class Watch:
     @contextmanager
     def stage(self, name: str, model: Model | None = None) -> Iterator[None]:
         """Seconds of what happens inside, and the U-Net evaluations a second if it made any."""
-        start, before = time.perf_counter(), model.rows if model else 0
+        start, before = time.perf_counter(), model.nfe if model else 0
         yield
         seconds = time.perf_counter() - start
-        rows = model.rows - before if model else 0
+        rows = model.nfe - before if model else 0
         self.took[name] = (rows, seconds)
         rate = f", {rows} evaluations, {rows / seconds:.1f} a second" if rows else ""
         if self._verbose:

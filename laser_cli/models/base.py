@@ -71,7 +71,7 @@ class AttentionCall(NamedTuple):
     """An attention about to be computed: queries [b, h, n, d], keys and values [b, h, m, d].
 
     ``kind``: self-attention, cross-attention to text, or to an image prompt. ``mask`` is what is added to the scores,
-    broadcastable to [b, h, n, m]. ``scale`` is that of the scores; None: d ** -0.5.
+    broadcastable to [b, h, n, m].
     """
 
     layer: str
@@ -80,7 +80,6 @@ class AttentionCall(NamedTuple):
     k: Tensor
     v: Tensor
     mask: Tensor | None = None
-    scale: float | None = None
 
     def rows(self, rows: slice) -> AttentionCall:
         """The same attention for some of the rows."""
@@ -90,7 +89,7 @@ class AttentionCall(NamedTuple):
 
 def plain_attention(call: AttentionCall) -> Tensor:
     """Scaled dot-product attention [b, h, n, d], unchanged."""
-    return F.scaled_dot_product_attention(call.q, call.k, call.v, attn_mask=call.mask, scale=call.scale)
+    return F.scaled_dot_product_attention(call.q, call.k, call.v, attn_mask=call.mask)
 
 
 class Hooks(Protocol):
@@ -110,8 +109,9 @@ class Hooks(Protocol):
 class Backbone(Protocol):
     """A denoising network: a U-Net or a transformer. Calls from several threads at once are independent."""
 
-    nfe: int
-    """Function evaluations so far, counted in rows."""
+    @property
+    def nfe(self) -> int:
+        """Function evaluations so far, counted in rows."""
 
     @property
     def attentions(self) -> Sequence[str]:

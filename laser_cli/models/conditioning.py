@@ -47,15 +47,18 @@ class Conditioning:
     def lerp(self, other: Conditioning, t: Tensor, blend: Callable[..., Tensor] = torch.lerp) -> Conditioning:
         """Interpolation at t [n] between two single rows (or n and n); a token is read if either reads it.
 
-        ``blend(a, b, t)`` interpolates ``prompt_embeds``, with t [n, 1, 1]; all other fields go straight.
+        ``blend(a, b, t)``, with t [n, 1, 1], interpolates the tokens of text and image; all other fields go straight.
         """
         mask = None
         if self.mask is not None and other.mask is not None:
             mask = (self.mask.bool() | other.mask.bool()).expand(len(t), -1)
         bare = (replace(self, mask=None), replace(other, mask=None))
         mixed = _join(bare, lambda a, b: torch.lerp(a, b, _beside(t, a)))
-        embeds = blend(self.prompt_embeds, other.prompt_embeds, _beside(t, self.prompt_embeds))
-        return replace(mixed, prompt_embeds=embeds, mask=mask)
+        at = _beside(t, self.prompt_embeds)
+        embeds, image = blend(self.prompt_embeds, other.prompt_embeds, at), mixed.image_embeds
+        if self.image_embeds is not None and other.image_embeds is not None:
+            image = blend(self.image_embeds, other.image_embeds, at)
+        return replace(mixed, prompt_embeds=embeds, image_embeds=image, mask=mask)
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Conditioning:
         return _join((self,), change)

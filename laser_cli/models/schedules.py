@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -234,10 +234,3 @@ class Schedule:
             why=why,
             hint=f"--steps at most {most}" if steps > most else "another number of --steps, such as 25",
         )
-
-
-def every(levels: Sequence[NoiseLevel], stride: int) -> list[NoiseLevel]:
-    """Every stride-th of the levels, from the noisiest on: the same way from the same noise, in longer steps."""
-    kept = levels[::stride]
-    ends = [*((level.signal, level.noise) for level in kept[1:]), (levels[-1].next_signal, levels[-1].next_noise)]
-    return [NoiseLevel(level.timestep, level.signal, level.noise, *end) for level, end in zip(kept, ends, strict=True)]

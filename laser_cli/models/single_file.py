@@ -20,7 +20,7 @@ FOLDERS = {"SD 1.x": "sd1", "SD 2.x": "sd2", "SDXL": "sdxl"}
 VAE_PREFIX, TEXT_PREFIXES = "first_stage_model.", ("cond_stage_model.", "conditioner.embedders.")
 SD2_MARK = "model.diffusion_model.output_blocks.11.1.transformer_blocks.0.norm1.bias"
 V_SPREAD = 0.09
-"""Spread of the biases at SD2_MARK above which a 2.x checkpoint predicts v: of 2.0 and 2.1, not of their base models."""
+"""Spread of the biases at SD2_MARK above which a 2.x checkpoint predicts v: 2.0 and 2.1, not their base models."""
 
 
 def config_folder(family: str) -> Path:

@@ -120,9 +120,9 @@ def evaluations(settings: Settings, plan: Plan, *, drawn_first: bool, inverted: 
     way = (len(plan.segments), plan.total_frames, settings.steps, settings.guidance)
     stages = {
         "first_picture": settings.steps * guided if drawn_first else 0,
-        "inversion": invert.evaluations(settings.steps, settings.method) if inverted else 0,
-        "pacing": pacing.evaluations(*way) if settings.even_pace else 0,
-        "rendering": render.evaluations(plan.total_frames, settings.steps, settings.guidance),
+        "inversion": invert.nfe(settings.steps, settings.method) if inverted else 0,
+        "pacing": pacing.nfe(*way) if settings.even_pace else 0,
+        "rendering": render.nfe(plan.total_frames, settings.steps, settings.guidance, unguided=1),
     }
     return {**stages, "total": sum(stages.values())}
 

@@ -10,7 +10,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from laser_cli.controls.aid import blend_of
 from laser_cli.engine import hooks
-from laser_cli.engine.adapter import as_seen, find_adapter, load_adapter, shown
+from laser_cli.models.adapter import as_seen, find_adapter, load_adapter, shown
 from laser_cli.engine.endpoints import Batch, Endpoints
 from laser_cli.engine.render import Between, Manner
 from laser_cli.errors import NotFoundError

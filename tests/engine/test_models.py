@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from laser_cli.models.find import WEIGHTS, find_model
-from laser_cli.engine.models import choose_device, choose_dtype, load_model
+from laser_cli.models.load import choose_device, choose_dtype, load_model
 from laser_cli.errors import NotFoundError, UsageError
 
 

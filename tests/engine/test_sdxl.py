@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from laser_cli.models.find import WEIGHTS
-from laser_cli.engine.models import load_model
+from laser_cli.models.load import load_model
 from laser_cli.engine.render import Between, Manner
 from laser_cli.errors import NotFoundError
 from laser_cli.stages.interpolate import Approach, Asked, Course, draw, prepare

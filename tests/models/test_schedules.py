@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from laser_cli.errors import NotFoundError, UsageError
-from laser_cli.models.base import NoiseLevel, to_x0_eps
-from laser_cli.models.schedules import FOLLOWED, Schedule, every
+from laser_cli.models.base import to_x0_eps
+from laser_cli.models.schedules import FOLLOWED, Schedule
 
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
 SD15 = {
@@ -237,13 +237,3 @@ def test_levels_of_sd15_start_at_981_and_end_at_1():
     assert levels[-1].timestep == 1
     betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
     assert levels[-1].next_signal ** 2 == pytest.approx(float(1 - betas[0]), rel=1e-6)
-
-
-@pytest.mark.parametrize("stride", [1, 2, 3, 7, 30])
-def test_fewer_levels_go_the_same_way(stride):
-    levels = [NoiseLevel(10 * i, 1 - i / 20, i / 20, 1 - (i - 1) / 20, (i - 1) / 20) for i in range(11, 0, -1)]
-    fewer = every(levels, stride)
-    assert len(fewer) == -(-11 // stride)
-    assert fewer[0].noise == levels[0].noise and fewer[-1].next_noise == levels[-1].next_noise
-    assert all((a.next_signal, a.next_noise) == (b.signal, b.noise) for a, b in pairwise(fewer))
-    assert (fewer == levels) == (stride == 1)

@@ -9,7 +9,7 @@ from diffusers import AutoencoderKL
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from laser_cli.models.find import WEIGHTS
-from laser_cli.engine.models import Model
+from laser_cli.models.model import Model
 from laser_cli.engine.render import Between, Manner
 from laser_cli.engine.schedule import Schedule
 from laser_cli.stages.distances import rms

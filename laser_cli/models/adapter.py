@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from laser_cli.errors import NotFoundError
+from laser_cli.models.attention import ImageProjection
 
 if TYPE_CHECKING:
-    from laser_cli.engine.models import Model
+    from laser_cli.models.conditioning import Conditioning
+    from laser_cli.models.model import Model
 
 ENCODER = "image_encoder"
 KINDS = ("proj.weight", "proj.3.weight", "latents")
@@ -43,10 +46,11 @@ def find_adapter(path: Path) -> Path:
     return file
 
 
-def load_adapter(model: Model, file: Path, scale: float) -> See:
-    """Gives a model an adapter and returns its eyes; from then on every prompt's states end in tokens of a picture.
+def load_adapter(model: Model, file: Path, scale: float) -> tuple[Model, See]:
+    """The model with an adapter, and what turns pictures into its tokens; the given model stays without.
 
-    NotFoundError if the file is no adapter or does not fit the model.
+    Both share their weights. Every prompt encoded by the new one comes with the tokens of no picture. NotFoundError if
+    the file is no adapter or does not fit the model.
     """
     from diffusers.models.embeddings import ImageProjection
     from diffusers.utils import logging
@@ -55,23 +59,19 @@ def load_adapter(model: Model, file: Path, scale: float) -> See:
     weights = _read(file)
     logging.set_verbosity_error()  # it speaks of parts that it keeps in float32, which are none here
     try:
-        model.unet._load_ip_adapter_weights([weights])
+        projections = _projections(model, weights["ip_adapter"], scale)
+        projection = model.unet._convert_ip_adapter_image_proj_to_diffusers(weights["image_proj"])
         encoder = CLIPVisionModelWithProjection.from_pretrained(
             file.parent / ENCODER, dtype=torch.float32, local_files_only=True
         )
     except (KeyError, RuntimeError, ValueError, OSError) as error:
         if "out of memory" in str(error):
             raise
-        why = str(error).strip().splitlines()[0]
+        why = (str(error).strip() or type(error).__name__).splitlines()[0]
         hint = "an adapter that was trained for this kind of model, with its own image_encoder"
         raise NotFoundError(f"the IP-Adapter {file} does not fit {model.name}", why=why, hint=hint) from error
-    model.unet.requires_grad_(False).eval()
+    projection.requires_grad_(False).eval().to(model.device, model.dtype)
     encoder.requires_grad_(False).eval().to(model.device)
-    for processor in model.unet.attn_processors.values():
-        if hasattr(processor, "to_k_ip"):
-            processor.scale = [scale]
-    (projection,) = model.unet.encoder_hid_proj.image_projection_layers
-    model.unet.encoder_hid_proj = None  # it would project at every step: here a picture is projected once
     side = int(encoder.config.image_size)
 
     @torch.no_grad()
@@ -83,13 +83,37 @@ def load_adapter(model: Model, file: Path, scale: float) -> See:
             told = torch.zeros_like(seen.image_embeds) if blank else seen.image_embeds
         return projection(told.to(model.dtype)).float()
 
-    model.unseen = tokens(torch.zeros(1, 3, side, side), blank=True)
-    return lambda pictures: torch.cat([tokens(as_seen(picture, side)) for picture in pictures])
+    unseen = tokens(torch.zeros(1, 3, side, side), blank=True)
+    adapted = replace(model, backbone=model.backbone.with_projections(projections), unseen=unseen)
+    return adapted, lambda pictures: torch.cat([tokens(as_seen(picture, side)) for picture in pictures])
 
 
-def shown(states: Tensor, tokens: Tensor) -> Tensor:
-    """Text states [n, l, d] of a model with an adapter, with a picture's tokens [n, m, d] in place of none's."""
-    return torch.cat([states[:, : -tokens.shape[1]], tokens], dim=1)
+def _projections(model: Model, weights: dict[str, Tensor], scale: float) -> dict[str, ImageProjection]:
+    """Keys' and values' projections of every cross-attention: numbered 1, 3, 5, … in the U-Net's own order."""
+    crossing = [name for name in model.backbone.attentions if name.endswith(".attn2")]
+    wanted = {f"{2 * i + 1}.to_{kind}_ip.weight" for i in range(len(crossing)) for kind in ("k", "v")}
+    if wanted != weights.keys():
+        raise ValueError(f"it has {len(weights)} projections, the model takes {len(wanted)}")
+
+    def linear(name: str, like: torch.nn.Linear) -> torch.nn.Linear:
+        weight = weights[name]
+        if weight.shape[0] != like.out_features or weight.shape[1] != model.unet.config.cross_attention_dim:
+            raise ValueError(f"{name} is {tuple(weight.shape)}, the model's is {tuple(like.weight.shape)}")
+        made = torch.nn.Linear(weight.shape[1], weight.shape[0], bias=False, device="meta")
+        made.weight = torch.nn.Parameter(weight.to(model.device, model.dtype), requires_grad=False)
+        return made
+
+    told = {}
+    for i, name in enumerate(crossing):
+        attention = model.unet.get_submodule(name)
+        to_k = linear(f"{2 * i + 1}.to_k_ip.weight", attention.to_k)
+        told[name] = ImageProjection(to_k, linear(f"{2 * i + 1}.to_v_ip.weight", attention.to_v), scale)
+    return told
+
+
+def shown(told: Conditioning, tokens: Tensor) -> Conditioning:
+    """The conditioning of a model with an adapter, with a picture's tokens [n, m, d] in place of none's."""
+    return replace(told, image_embeds=tokens)
 
 
 def as_seen(picture: Tensor, side: int) -> Tensor:

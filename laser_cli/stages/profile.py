@@ -1,24 +1,24 @@
-"""Looking before drawing: drafts of a way tell where it changes, and how much.
+"""Distance profiles: drafts of a segment tell where it changes, and how much.
 
-The way from one picture to the next is nearly discontinuous in t: little happens for long, then much at once. A survey
-draws few frames at few steps, then more of them where they differ most. A stretch that does not get shorter when it is
-halved is a jump: it is not halved for ever.
+The way from one picture to the next is nearly discontinuous in t: little happens for long, then much at once. Few
+frames are drafted at few steps, then more of them where they differ most. A stretch that does not get shorter when it
+is halved is a jump: it is not halved for ever.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 
 from torch import Tensor
 
-from laser_cli.engine.models import Model
-from laser_cli.engine.render import Between, Step
+from laser_cli.engine.spec import Frame, Keyframe, Step
+from laser_cli.models.model import Model
 from laser_cli.stages.distances import Distance
 
-Look = Callable[[Sequence[Between]], tuple[list[Tensor], list[Tensor]]]
-"""Draws drafts at these places: pictures of all stops, and of the places."""
+Draft = Callable[[Sequence[Frame]], tuple[list[Tensor], list[Tensor]]]
+"""Renders drafts of these frames: pictures [3, h, w] of all keyframes, and of the frames."""
 
 DRAFT_STEPS, MOST_ROUNDS, MOST_PROBES = 7, 5, 48
 """Few steps and many drafts: 9 of 7 steps tell where a 25-step way turns far better than the 4 of 13 that cost as much
@@ -47,55 +47,63 @@ class Gap:
         return self.withstood >= TIMES
 
 
-Profile = list[Gap]
+DistanceProfile = list[Gap]
 """A segment's gaps in order, from 0 to 1."""
 
 
-def survey(look: Look, segments: int, rounds: Sequence[int], target: int, distance: Distance) -> list[Profile]:
-    """Measures every segment: in the first round so many drafts evenly, in the next ones halves the longest gaps.
+def measure_profiles(
+    draft: Draft, segments: int, rounds: Sequence[int], target: int, distance: Distance
+) -> list[DistanceProfile]:
+    """The profile of every segment: in the first round so many drafts evenly, in the next ones the longest gaps halved.
 
     ``target``: the frames that are to be laid; gaps hardly longer than their step are left alone.
     """
     each = max(1, rounds[0] // segments)
-    first = [Between(end, (i + 1) / (each + 1)) for end in range(1, segments + 1) for i in range(each)]
-    stops, drafts = look(first)
-    seen = {(end, float(t)): stops[end - 1 + t] for end in range(1, segments + 1) for t in (0, 1)}
-    seen |= {(f.end, f.t): picture for f, picture in zip(first, drafts, strict=True)}
+    first = [Frame(k, (i + 1) / (each + 1)) for k in range(segments) for i in range(each)]
+    ends, drafts = draft(first)
+    seen = {(k, float(t)): ends[k + t] for k in range(segments) for t in (0, 1)}
+    seen |= {(f.segment, f.t): picture for f, picture in zip(first, drafts, strict=True)}
     profiles = []
-    for end in range(1, segments + 1):
-        ways = pairwise([0.0, *(f.t for f in first if f.end == end), 1.0])
-        profiles.append([Gap(a, b, distance(seen[end, a], seen[end, b])) for a, b in ways])
+    for k in range(segments):
+        stretches = pairwise([0.0, *(f.t for f in first if f.segment == k), 1.0])
+        profiles.append([Gap(a, b, distance(seen[k, a], seen[k, b])) for a, b in stretches])
     for count in rounds[1:]:
         step = sum(gap.distance for profile in profiles for gap in profile) / max(1, target - 1)
-        wanted = [(gap.distance, end, gap) for end, p in enumerate(profiles, 1) for gap in p]
+        wanted = [(gap.distance, k, gap) for k, profile in enumerate(profiles) for gap in profile]
         wanted = [w for w in wanted if w[0] > WORTH * step and not w[2].jump]
         chosen = sorted(wanted, key=lambda w: (-w[0], w[1], w[2].begin))[:count]
         if not chosen:
             break
         chosen.sort(key=lambda w: (w[1], w[2].begin))
-        middles = [Between(end, (gap.begin + gap.end) / 2) for _, end, gap in chosen]
-        for (_, end, gap), f, picture in zip(chosen, middles, look(middles)[1], strict=True):
-            seen[end, f.t] = picture
-            profile = profiles[end - 1]
-            k = profile.index(gap)
-            left, right = distance(seen[end, gap.begin], picture), distance(picture, seen[end, gap.end])
-            profile[k : k + 1] = _halves(gap, f.t, left, right)
+        middles = [Frame(k, (gap.begin + gap.end) / 2) for _, k, gap in chosen]
+        for (_, k, gap), f, picture in zip(chosen, middles, draft(middles)[1], strict=True):
+            seen[k, f.t] = picture
+            profile = profiles[k]
+            at = profile.index(gap)
+            left, right = distance(seen[k, gap.begin], picture), distance(picture, seen[k, gap.end])
+            profile[at : at + 1] = _halves(gap, f.t, left, right)
     return profiles
 
 
 def decoded(model: Model, steps: Iterable[Step], report: Callable[[int], object]) -> tuple[list[Tensor], list[Tensor]]:
-    """The pictures that an engine loop draws: of the stops, and of the places between; it tells ``report`` its rows."""
-    stops: list[Tensor] = []
+    """The pictures of a render: of its keyframes, and of its frames; ``report`` is told its function evaluations."""
+    keyframes: list[Tensor] = []
     frames: list[Tensor] = []
     for step in steps:
-        report(step.rows)
-        if step.drawn is not None:
-            (stops if step.drawn.keyframe >= 0 else frames).extend(model.decode(step.drawn.latents))
-    return stops, frames
+        report(step.nfe)
+        if step.finished is not None:
+            (keyframes if step.finished.keyframe >= 0 else frames).extend(model.decode(step.finished.latents))
+    return keyframes, frames
+
+
+def coarse(keyframe: Keyframe, stride: int) -> Keyframe:
+    """A keyframe for drafts: its trajectory, if it has one, at the levels that are left."""
+    trajectory = keyframe.trajectory
+    return replace(keyframe, trajectory=trajectory.every(stride)) if trajectory else keyframe
 
 
 def plan_rounds(segments: int, total: int, steps: int, extra: float) -> list[int]:
-    """Drafts in each round, so that all cost at most this share ``extra`` of the drawing; none if there is no room."""
+    """Drafts in each round, so that all cost at most the share ``extra`` of the rendering; none if there is no room."""
     room = extra * total * steps / drafted(steps)  # in drafts
     for count in range(MOST_ROUNDS, 0, -1):
         probes = min(MOST_PROBES, int(room - count * (segments + 1)))
@@ -116,7 +124,7 @@ def drafted(steps: int) -> int:
     return -(-steps // stride(steps))
 
 
-def time_at(piece: Profile, share: float) -> float:
+def time_at(piece: DistanceProfile, share: float) -> float:
     """The t at which a share of a piece's length is done.
 
     Between the drafts the length done is a monotone cubic of t (Fritsch and Carlson, 1980), so that frames do not bunch
@@ -137,7 +145,7 @@ def time_at(piece: Profile, share: float) -> float:
     return gap.begin + width * (low + high) / 2
 
 
-def _speeds(piece: Profile) -> list[float]:
+def _speeds(piece: DistanceProfile) -> list[float]:
     """Distance by t at the ends of all gaps: weighted harmonic means of the gaps on both sides."""
     widths = [gap.end - gap.begin for gap in piece]
     speeds = [gap.distance / width for gap, width in zip(piece, widths, strict=True)]
