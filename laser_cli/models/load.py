@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 
-from laser_cli.models.find import STORYBOOK, find_model
-from laser_cli.models.layout import NEEDED, SECOND
-from laser_cli.models.schedules import Schedule
 from laser_cli.engine.workers import Workers, available_cores, keep_freed_memory
 from laser_cli.errors import NotFoundError, UsageError
+from laser_cli.models.find import STORYBOOK, find_model
+from laser_cli.models.layout import NEEDED, SECOND
 from laser_cli.models.model import Model, SecondEncoder
+from laser_cli.models.schedules import Schedule
 from laser_cli.models.unet import UNetBackbone
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from laser_cli.models.find import STORYBOOK
-from laser_cli.models.schedules import Schedule
 from laser_cli.engine.workers import Workers
 from laser_cli.models.conditioning import Conditioning
+from laser_cli.models.find import STORYBOOK
+from laser_cli.models.schedules import Schedule
 from laser_cli.models.unet import UNetBackbone
 
 

@@ -17,7 +17,13 @@ from laser_cli.models.layout import read_json
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
 FOLDERS = {"SD 1.x": "sd1", "SD 2.x": "sd2", "SDXL": "sdxl"}
-VAE_PREFIX, TEXT_PREFIXES = "first_stage_model.", ("cond_stage_model.", "conditioner.embedders.")
+PREFIXES: dict[str, tuple[str, ...]] = {
+    "unet": ("model.diffusion_model.",),
+    "vae": ("first_stage_model.",),
+    "text_encoder": ("cond_stage_model.", "conditioner.embedders.0."),
+    "text_encoder_2": ("conditioner.embedders.1.",),
+}
+"""How the names of a part's tensors begin."""
 SD2_MARK = "model.diffusion_model.output_blocks.11.1.transformer_blocks.0.norm1.bias"
 V_SPREAD = 0.09
 """Spread of the biases at SD2_MARK above which a 2.x checkpoint predicts v: 2.0 and 2.1, not their base models."""
@@ -46,15 +52,15 @@ def load_networks(
     told = {"config": str(folder), "local_files_only": True}
     made: dict[str, Any] = {}
     made["unet"] = UNet2DConditionModel.from_single_file(
-        _under(tensors, "model.diffusion_model."), subfolder="unet", torch_dtype=dtypes["unet"], **told
+        _under(tensors, *PREFIXES["unet"]), subfolder="unet", torch_dtype=dtypes["unet"], **told
     )
     if "vae" not in skip:
         made["vae"] = AutoencoderKL.from_single_file(
-            _under(tensors, VAE_PREFIX), subfolder="vae", torch_dtype=dtypes["vae"], **told
+            _under(tensors, *PREFIXES["vae"]), subfolder="vae", torch_dtype=dtypes["vae"], **told
         )
-    text = _under(tensors, *TEXT_PREFIXES)
     for part, kind in (("text_encoder", CLIPTextModel), ("text_encoder_2", CLIPTextModelWithProjection)):
         if (folder / part).is_dir():
+            text = _under(tensors, *PREFIXES[part])  # of this encoder alone: the library tells two apart by width
             made[part] = create_diffusers_clip_model_from_ldm(
                 kind, text, subfolder=part, torch_dtype=dtypes[part], **told
             ).eval()
@@ -174,13 +180,7 @@ def missing_tensors(header: Header, family: str, config: Path | None = None) -> 
 
 
 def _has(tensors: Mapping[str, Any], part: str) -> bool:
-    prefixes = {
-        "unet": ("model.diffusion_model.",),
-        "vae": (VAE_PREFIX,),
-        "text_encoder": ("cond_stage_model.", "conditioner.embedders.0."),
-        "text_encoder_2": ("conditioner.embedders.1.",),
-    }[part]
-    return any(key.startswith(prefixes) for key in tensors)
+    return any(key.startswith(PREFIXES[part]) for key in tensors)
 
 
 def _require(tensors: Mapping[str, Tensor], file: Path, skip: tuple[str, ...]) -> None:
@@ -199,13 +199,13 @@ def _under(tensors: Mapping[str, Tensor], *prefixes: str) -> dict[str, Tensor]:
 def _unet(blank: Mapping[str, Tensor], settings: Mapping[str, Any]) -> dict[str, Tensor]:
     from diffusers.loaders.single_file_utils import convert_ldm_unet_checkpoint
 
-    return convert_ldm_unet_checkpoint(_under(blank, "model.diffusion_model."), dict(settings))
+    return convert_ldm_unet_checkpoint(_under(blank, *PREFIXES["unet"]), dict(settings))
 
 
 def _vae(blank: Mapping[str, Tensor], settings: Mapping[str, Any]) -> dict[str, Tensor]:
     from diffusers.loaders.single_file_utils import convert_ldm_vae_checkpoint
 
-    return convert_ldm_vae_checkpoint(_under(blank, VAE_PREFIX), dict(settings))
+    return convert_ldm_vae_checkpoint(_under(blank, *PREFIXES["vae"]), dict(settings))
 
 
 def _text(blank: Mapping[str, Tensor], settings: Mapping[str, Any]) -> dict[str, Tensor]:
