@@ -191,7 +191,9 @@ def _download(name: str, variant: str | None, revision: str | None, missing: lis
         raise NotFoundError(f"there is no model {name}", why=why, hint=hint) from error
     except EntryNotFoundError as error:
         raise NotFoundError(f"cannot get the model {name}", why=str(error).splitlines()[0], hint=PLACES) from error
-    except (HfHubHTTPError, OSError, ValueError, *_transport_errors()) as error:
+    except Exception as error:
+        if not isinstance(error, (HfHubHTTPError, OSError, ValueError, *_transport_errors())):
+            raise
         # one message, whether this machine is offline, told to stay so, or the hub does not answer
         had = f"; in the cache it lacks {', '.join(missing[:3])}" if missing else "; it is not in the cache"
         raise NotFoundError(

@@ -158,14 +158,16 @@ def tokenizers(family: str, config: Path | None = None) -> dict[str, Any]:
     return made | ({"tokenizer_2": clip_tokenizer("!")} if family == "SDXL" else {})
 
 
-def missing_tensors(header: Header, family: str, config: Path | None = None) -> Iterator[str]:
+def missing_tensors(
+    header: Header, family: str, config: Path | None = None, skip: tuple[str, ...] = ()
+) -> Iterator[str]:
     """What a single file lacks of its family's networks, a line a part, told from the names and shapes alone."""
     from laser_cli.models.verify import differences, expected_tensors
 
     folder = config or config_folder(family)
     blank = {key: torch.empty(shape, device="meta") for key, shape in header.items()}
     for part, convert in _CONVERTERS.items():
-        if not (folder / part).is_dir():
+        if part in skip or not (folder / part).is_dir():
             continue
         settings = read_json(folder / part / "config.json")
         if not _has(blank, part):

@@ -21,9 +21,12 @@ OLD_VAE = {"query": "to_q", "key": "to_k", "value": "to_v", "proj_attn": "to_out
 """What attention of a VAE was called in files of 2022, which the library still reads."""
 
 
-def require_whole(path: Path, name: str, variant: str | None = None) -> None:
-    """NotFoundError that lists what is wrong with a model, named as the user did, if anything is."""
-    found = list(problems(path, variant))
+def require_whole(path: Path, name: str, variant: str | None = None, skip: tuple[str, ...] = ()) -> None:
+    """NotFoundError that lists what is wrong with a model, named as the user did, if anything is.
+
+    Parts in ``skip`` will come from elsewhere.
+    """
+    found = list(problems(path, variant, skip=skip))
     if found:
         raise NotFoundError(
             f"the model {name} is not whole",
@@ -32,16 +35,16 @@ def require_whole(path: Path, name: str, variant: str | None = None) -> None:
         )
 
 
-def problems(path: Path, variant: str | None = None, deep: bool = False) -> Iterator[str]:
+def problems(path: Path, variant: str | None = None, deep: bool = False, skip: tuple[str, ...] = ()) -> Iterator[str]:
     """What keeps a model from drawing right, a line each, with the file's name.
 
     ``deep``: also reads all weights, for NaN and infinity. NotFoundError if the path is not a model of a known family.
     """
     family = identify(path).require(str(path))
     if path.is_file():
-        yield from _file_problems(path, family, deep)
+        yield from _file_problems(path, family, deep, skip)
         return
-    parts = [*NEEDED, *(SECOND if family == "SDXL" else ())]
+    parts = [part for part in (*NEEDED, *(SECOND if family == "SDXL" else ())) if part not in skip]
     configs: dict[str, dict[str, Any]] = {}
     for part in parts:
         try:
@@ -79,7 +82,7 @@ def _config(part: Path) -> dict[str, Any]:
 
 def _misfits(configs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Widths and channels that differ between parts which must share them."""
-    unet, vae, text = configs["unet"], configs["vae"], configs["text_encoder"]
+    unet, vae, text = configs["unet"], configs.get("vae"), configs["text_encoder"]
     second = configs.get("text_encoder_2")
     widths = [int(each.get("hidden_size") or 512) for each in (text, second) if each is not None]
     reads = unet.get("cross_attention_dim", 1280)
@@ -87,16 +90,15 @@ def _misfits(configs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     if wide != sum(widths) and not unet.get("encoder_hid_dim"):
         told = " + ".join(str(width) for width in widths)
         yield f"unet/config.json: it reads text of width {wide}, the text encoder writes {told}"
-    latent = int(vae.get("latent_channels") or 4)
     channels = int(unet.get("in_channels") or 4)
-    if latent != channels:
+    if vae is not None and (latent := int(vae.get("latent_channels") or 4)) != channels:
         yield f"unet/config.json: it draws {channels} channels, the VAE has {latent}"
     if second is not None:
         pooled = int(unet.get("projection_class_embeddings_input_dim") or 0)
         sizes = 6 * int(unet.get("addition_time_embed_dim") or 0)
-        told = int(second.get("projection_dim") or 512)
-        if pooled != sizes + told:
-            yield f"unet/config.json: it reads {pooled - sizes} pooled numbers, text_encoder_2 writes {told}"
+        writes = int(second.get("projection_dim") or 512)
+        if pooled != sizes + writes:
+            yield f"unet/config.json: it reads {pooled - sizes} pooled numbers, text_encoder_2 writes {writes}"
     heads = int(text.get("num_attention_heads") or 1)
     if widths[0] % heads:
         yield f"text_encoder/config.json: {widths[0]} numbers do not divide among {heads} heads"
@@ -254,11 +256,11 @@ def _tensors(file: Path) -> Iterator[tuple[str, Any]]:
         yield from torch.load(file, map_location="cpu", weights_only=True, mmap=True).items()
 
 
-def _file_problems(file: Path, family: str, deep: bool) -> Iterator[str]:
+def _file_problems(file: Path, family: str, deep: bool, skip: tuple[str, ...]) -> Iterator[str]:
     """Of a single file: tensors that its family's networks want and that are not there, NaN."""
     from laser_cli.models.single_file import missing_tensors
 
-    yield from (f"{file.name}: {line}" for line in missing_tensors(read_header(file), family))
+    yield from (f"{file.name}: {line}" for line in missing_tensors(read_header(file), family, skip=skip))
     if deep:
         yield from not_finite(file)
 
