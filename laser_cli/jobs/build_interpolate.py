@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from laser_cli.engine.find import STORYBOOK
+from laser_cli.models.find import STORYBOOK
 from laser_cli.errors import UsageError
 from laser_cli.jobs.build_animate import Built
 from laser_cli.jobs.interpolate import ATTENTION, MOST_STOPS, InterpolateJob

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from laser_cli.engine.find import STORYBOOK
+from laser_cli.models.find import STORYBOOK
 from laser_cli.errors import BadInputError, NotFoundError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from laser_cli.engine.find import WEIGHTS
+from laser_cli.models.find import WEIGHTS
 from laser_cli.models.load import load_model
 from laser_cli.engine.render import Between, Manner
 from laser_cli.errors import NotFoundError

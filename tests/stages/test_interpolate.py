@@ -8,7 +8,7 @@ import torch
 from diffusers import AutoencoderKL
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from laser_cli.engine.find import WEIGHTS
+from laser_cli.models.find import WEIGHTS
 from laser_cli.models.model import Model
 from laser_cli.engine.schedule import Schedule
 from laser_cli.engine.spec import Frame, SamplingParams

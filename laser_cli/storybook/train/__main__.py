@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from laser_cli.engine.find import WEIGHTS
+from laser_cli.models.find import WEIGHTS
 from laser_cli.storybook.train.common import STOP
 
 
