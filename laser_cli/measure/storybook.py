@@ -19,7 +19,7 @@ from laser_cli.measure.figures import Figure
 from laser_cli.measure.pictures import psnr
 from laser_cli.stages.invert import invert_picture, regenerate, to_array
 from laser_cli.storybook.crisp import crisp_puppet, crisp_scene
-from laser_cli.storybook.critic import Critic, load_critic
+from laser_cli.storybook.classifier import AttributeClassifier, load_classifier
 from laser_cli.storybook.puppets import BLENDSHAPES, Puppet
 from laser_cli.storybook.traits import READ, Reading, judge, judge_told
 from laser_cli.storybook.world import Item, caption_of, draw, items
@@ -41,8 +41,8 @@ Say = Callable[[str], object]
 def bench_storybook(
     model: Model, count: int, steps: int, guidance: float, say: Say = lambda text: None
 ) -> tuple[list[Figure], Tensor]:
-    """All figures, and the first 64 generated pictures, [64, 3, h, w] in 0..1; without a critic what needs none."""
-    critic = _critic(model, say)
+    """All figures, and the first 64 generated pictures, [64, 3, h, w] in 0..1; without a classifier what needs none."""
+    classifier = _classifier(model, say)
     scenes, puppets = (list(islice(items(HELD_OUT, share), count // 2)) for share in (0.0, 1.0))
     say(f"drawing {count:,} held-out pictures")
     drawn = torch.cat([draw_all(scenes), draw_all(puppets)])
@@ -52,23 +52,23 @@ def bench_storybook(
         Figure(f"VAE round trip, {name}", mean_psnr(drawn[part], back[part]), "dB", 30.0, "higher")
         for name, part in (("scenes", slice(0, len(scenes))), ("puppets", slice(len(scenes), None)))
     ]
-    asked = crisp(count if critic else min(count, SHOWN), HELD_OUT)
+    asked = crisp(count if classifier else min(count, SHOWN), HELD_OUT)
     made = generate_all(model, [caption_of(item) for item in asked], steps, guidance, say)
     figures.append(Figure("guidance of the generated pictures", guidance))
-    if critic:
+    if classifier:
         say("reading")
-        figures += true_reading(critic.read(drawn), [*scenes, *puppets])
-        figures += generated_reading(critic.read(made), asked)
-        figures += frechet_figures(critic, draw_all(asked), made, model)
+        figures += true_reading(classifier.read(drawn), [*scenes, *puppets])
+        figures += generated_reading(classifier.read(made), asked)
+        figures += frechet_figures(classifier, draw_all(asked), made, model)
     say("inversion")
     few = max(1, min(8, count // 125))
     return [*figures, inversion(model, [*scenes[:few], *puppets[:few]])], made[:SHOWN]
 
 
-def _critic(model: Model, say: Say) -> Critic | None:
-    """The critic; without one nothing is read, and that is said."""
+def _classifier(model: Model, say: Say) -> AttributeClassifier | None:
+    """The classifier; without one nothing is read, and that is said."""
     try:
-        return load_critic(device=model.device)
+        return load_classifier(device=model.device)
     except NotFoundError as error:
         say(f"{error}: nothing is read from the pictures, no distances ({error.hint})")
         return None
@@ -123,35 +123,35 @@ def shares(verdicts: Sequence[dict[str, bool]]) -> dict[str, float]:
 
 
 def true_reading(readings: Sequence[Reading], drawn: Sequence[Item]) -> list[Figure]:
-    """The critic on true renders: attributes right, mean error of expressions and angles."""
+    """The classifier on true renders: attributes right, mean error of expressions and angles."""
     right = shares([judge(read, item) for read, item in zip(readings, drawn, strict=True)])
     order = [name for family in READ.values() for name in family if name not in ("face", "pose")]
-    figures = [Figure(f"critic on true renders: {n}", right[n], "%", 97.0, "higher") for n in order if n in right]
+    figures = [Figure(f"classifier on true renders: {n}", right[n], "%", 97.0, "higher") for n in order if n in right]
     puppets = [(r, item) for r, item in zip(readings, drawn, strict=True) if isinstance(item, Puppet)]
     face = [abs(r.numbers[n] - item.value(n)) for r, item in puppets for n in BLENDSHAPES]
     pose = [abs(r.numbers[n] - getattr(item, n)) for r, item in puppets for n in ("yaw", "pitch", "roll")]
     return [
         *figures,
-        Figure("critic on true renders: expressions, mean error", sum(face) / max(1, len(face)), "", 0.08),
-        Figure("critic on true renders: angles, mean error", sum(pose) / max(1, len(pose)), "deg", 3.0),
+        Figure("classifier on true renders: expressions, mean error", sum(face) / max(1, len(face)), "", 0.08),
+        Figure("classifier on true renders: angles, mean error", sum(pose) / max(1, len(pose)), "deg", 3.0),
     ]
 
 
 def generated_reading(readings: Sequence[Reading], asked: Sequence[Item]) -> list[Figure]:
-    """Generated pictures, read by the critic, against what their captions say."""
+    """Generated pictures, read by the classifier, against what their captions say."""
     right = shares([judge_told(read, item) for read, item in zip(readings, asked, strict=True)])
     order = [name for family in READ.values() for name in family]
     return [Figure(f"generated: {n}", right[n], "%", BARS[n], "higher") for n in order if n in right]
 
 
-def frechet_figures(critic: Critic, true: Tensor, made: Tensor, model: Model) -> list[Figure]:
+def frechet_figures(classifier: AttributeClassifier, true: Tensor, made: Tensor, model: Model) -> list[Figure]:
     """Frechet distances to true renders of the same captions: generated, VAE round trips, other renders."""
     other = draw_all(crisp(len(true), seed=7))
-    reference = critic.embedding(true)
+    reference = classifier.embedding(true)
     return [
-        Figure("Frechet distance, generated", frechet(critic.embedding(made), reference)),
-        Figure("Frechet distance, VAE round trip", frechet(critic.embedding(round_trips(model, true)), reference)),
-        Figure("Frechet distance, other true renders", frechet(critic.embedding(other), reference)),
+        Figure("Frechet distance, generated", frechet(classifier.embedding(made), reference)),
+        Figure("Frechet distance, VAE round trip", frechet(classifier.embedding(round_trips(model, true)), reference)),
+        Figure("Frechet distance, other true renders", frechet(classifier.embedding(other), reference)),
     ]
 
 

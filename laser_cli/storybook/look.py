@@ -27,7 +27,7 @@ class Look:
     small: float = 1.0
     """Share of the sampled small subjects that are kept."""
     refined: bool = False
-    """Whiskers, evenly scattered drops, a light pencil, exact edges of patterns, brows that hair and hats leave free."""
+    """Whiskers, evenly scattered drops, a light pencil, exact edges, dark rims, brows that hair and hats leave free."""
 
 
 FIRST = Look()

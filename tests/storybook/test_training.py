@@ -7,7 +7,7 @@ import pytest
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline
 
-from laser_cli.storybook.critic import Critic, load_critic
+from laser_cli.storybook.classifier import AttributeClassifier, load_classifier
 from laser_cli.storybook.draw import draw
 from laser_cli.storybook.scenes import Scene
 from laser_cli.storybook.train import common, critic, text, unet, vae
@@ -139,7 +139,7 @@ def test_training_goes_on_where_it_stopped_and_installs_a_standard_pipeline(tmp_
     assert any(not torch.equal(after["unet"][k], v) for k, v in before["unet"].items())
     critic.train(tmp_path, steps=2, batch=6, start=folder, first=64)
     assert install(tmp_path, tmp_path / "weights") == ["pipeline", "critic"]
-    assert load_critic(tmp_path / "weights" / "critic").config == Critic().config
+    assert load_classifier(tmp_path / "weights" / "critic").config == AttributeClassifier().config
     settings = [tmp_path / "weights" / "model_index.json", *(tmp_path / "weights").glob("*/config.json")]
     assert len(settings) == 5 and not any(str(tmp_path) in file.read_text() for file in settings)
     pipe = StableDiffusionPipeline.from_pretrained(tmp_path / "weights", safety_checker=None)
