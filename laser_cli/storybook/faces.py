@@ -238,7 +238,7 @@ def _hair(f: Face, picture: Tensor) -> Tensor:
     gloss = (1.0 + 0.16 * torch.exp(-((f.x + 0.16) ** 2 + (f.y + 0.36) ** 2) / 0.03))[:, None]
     outline, y, z = f.surface(1.09)
     # Refined, the hair leaves the brows free and ends at the ears.
-    brow, fall = (-0.37, 0.44) if f.look.refined else (-0.30, 0.62)
+    brow, fall = (-0.41, 0.48) if f.look.refined else (-0.30, 0.62)
     high = brow + fall * ((0.30 - z) / 0.34).clamp(0, 1)
     for name, line in (
         ("short", high),
@@ -254,7 +254,7 @@ def _hair(f: Face, picture: Tensor) -> Tensor:
 def _hats(f: Face, picture: Tensor) -> Tensor:
     colour = f.colour("hat_colour", _HATS)
     outline, y, _ = f.surface(1.15)
-    up = 0.07 if f.look.refined else 0.0  # brows show under the hat
+    up = 0.10 if f.look.refined else 0.0  # brows show under the hat
     shade = (1.04 - 0.14 * (f.x * 0.7 + 0.2))[:, None]
     worn = f.share("hat", "beanie")
     x, top, scale, _ = f.project(0.0, -0.70, 0.0)
@@ -264,7 +264,7 @@ def _hats(f: Face, picture: Tensor) -> Tensor:
     picture = over(picture, colour * 0.72, f.cover(fold, 1.5) * worn)
     worn = f.share("hat", "cap")
     picture = over(picture, colour * shade, f.cover(torch.maximum(outline, y + 0.29 + up), 1.5) * worn)
-    x, y1, scale, _ = f.project(0.0, -0.30 - up, 0.60)
+    x, y1, scale, _ = f.project(0.0, -0.30 - 1.3 * up, 0.60)
     brim = oval(f.x - x, f.y - y1, 0.36 * scale, (0.075 + 0.12 * (f.pitch + 0.25).sin().clamp_min(0)) * scale)
     picture = over(picture, colour * 0.68, f.cover(brim) * worn)
     worn = f.share("hat", "top hat")

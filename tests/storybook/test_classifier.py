@@ -8,8 +8,17 @@ import pytest
 import torch
 
 from laser_cli.errors import NotFoundError
+from laser_cli.storybook.classifier import (
+    FOLDER,
+    OUTPUTS,
+    AttributeClassifier,
+    load_classifier,
+    loss,
+    reading,
+    save_classifier,
+    targets,
+)
 from laser_cli.storybook.crisp import crisp_puppet, crisp_scene
-from laser_cli.storybook.classifier import FOLDER, OUTPUTS, AttributeClassifier, load_classifier, loss, reading, save_classifier, targets
 from laser_cli.storybook.face_words import face_caption
 from laser_cli.storybook.puppets import Puppet
 from laser_cli.storybook.scenes import Scene, pure, sample
@@ -119,7 +128,9 @@ def test_the_shipped_classifier_reads_what_is_drawn():
     classifier = load_classifier()
     scenes = [crisp_scene(random.Random(i)) for i in range(40)]
     puppets = [crisp_puppet(random.Random(i)) for i in range(40)]
-    verdicts = [judge(r, item) for item, r in zip(scenes + puppets, classifier.read(draw(scenes + puppets)), strict=True)]
+    verdicts = [
+        judge(r, item) for item, r in zip(scenes + puppets, classifier.read(draw(scenes + puppets)), strict=True)
+    ]
     for name in ("subject", "setting", "time", "hair", "hat", "pose"):
         right = [v[name] for v in verdicts if name in v]
         assert sum(right) >= 0.8 * len(right), name

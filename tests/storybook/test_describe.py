@@ -5,8 +5,8 @@ import random
 import pytest
 import torch
 
-from laser_cli.storybook.crisp import crisp_puppet, crisp_scene
 from laser_cli.storybook.classifier import FOLDER, load_classifier
+from laser_cli.storybook.crisp import crisp_puppet, crisp_scene
 from laser_cli.storybook.describe import describe, item_of
 from laser_cli.storybook.puppets import Puppet
 from laser_cli.storybook.scenes import Scene

@@ -6,6 +6,7 @@ A pack holds no optimizer's state: a training that goes on from it starts its sc
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from safetensors import safe_open

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
@@ -16,6 +18,8 @@ from laser_cli.storybook.train.common import HELD_OUT, drawn, gradient_energy, l
 from laser_cli.storybook.world import caption_of, items
 
 TIMESTEPS = (100, 300, 500, 700, 900)
+MOST = 256
+"""Held-out items that errors are measured on."""
 
 
 class Report:
@@ -33,9 +37,13 @@ class Report:
     ) -> None:
         """Write errors to ``unet.log``, the pipeline to ``pipeline`` and the sheet to ``unet.png``."""
         alphas = self.schedule.alphas_cumprod.to(self.sources.device)
+        kept = self.held.take(torch.arange(min(MOST, len(self.held))), "latents", "masks", "ids")
+        latents, weight = kept["latents"].float(), (kept["masks"].float() / 255).square()
+        with torch.no_grad():
+            states = torch.cat([text(ids).last_hidden_state.float() for ids in kept["ids"][:, 0].long().split(64)])
         figures, best, least = {}, average, float("inf")
         for name, model in (("last", unet), ("average", average)):
-            by_time = v_errors(model, self.held, alphas, text)
+            by_time = v_errors(model, latents, weight, states, alphas)
             whole = sum(everywhere for everywhere, _ in by_time.values()) / len(by_time)
             figures[f"v {name}"] = whole
             figures[f"v {name}, subjects"] = sum(there for _, there in by_time.values()) / len(by_time)
@@ -77,12 +85,12 @@ class Report:
 
 @torch.no_grad()
 def v_errors(
-    unet: UNet2DConditionModel, held: Cache, alphas: Tensor, text: CLIPTextModel, most: int = 256
+    unet: Callable[[Tensor, Tensor, Tensor], Any], latents: Tensor, weight: Tensor, states: Tensor, alphas: Tensor
 ) -> dict[int, tuple[float, float]]:
-    """Mean squared error of v by timestep, everywhere and weighted by the squared masks of subjects; fixed noise."""
-    kept = held.take(torch.arange(min(most, len(held))), "latents", "masks", "ids")
-    latents, weight = kept["latents"].float(), (kept["masks"].float() / 255).square()
-    states = torch.cat([text(ids).last_hidden_state.float() for ids in kept["ids"][:, 0].long().split(64)])
+    """Mean squared error of v by timestep, everywhere and weighted, with fixed noise.
+
+    Latents [n, c, h, w], weights [n, 1, h, w] of places, captions' states [n, 77, d], alphas_cumprod of the schedule.
+    """
     errors = {}
     for t in TIMESTEPS:
         rng = torch.Generator().manual_seed(t)
