@@ -41,7 +41,7 @@ CONFIG = {
     "scaling_factor": 1.0,
     "sample_size": 256,
 }
-INNER = 0.3
+INNER = 0.15
 """The share of the training in which only the inner levels learn, from the features of a VAE with one level less."""
 SHARPEN = 0.75
 """The progress from which on edges count three times."""
