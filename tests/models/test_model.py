@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from laser_cli.errors import NotFoundError, UsageError
 from laser_cli.models.find import WEIGHTS, find_model
 from laser_cli.models.load import choose_device, choose_dtype, load_model
-from laser_cli.errors import NotFoundError, UsageError
 
 
 def test_storybook_is_a_standard_folder():

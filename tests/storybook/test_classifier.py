@@ -8,8 +8,17 @@ import pytest
 import torch
 
 from laser_cli.errors import NotFoundError
+from laser_cli.storybook.classifier import (
+    FOLDER,
+    OUTPUTS,
+    AttributeClassifier,
+    load_classifier,
+    loss,
+    reading,
+    save_classifier,
+    targets,
+)
 from laser_cli.storybook.crisp import crisp_puppet, crisp_scene
-from laser_cli.storybook.critic import FOLDER, OUTPUTS, Critic, load_critic, loss, reading, save_critic, targets
 from laser_cli.storybook.face_words import face_caption
 from laser_cli.storybook.puppets import Puppet
 from laser_cli.storybook.scenes import Scene, pure, sample
@@ -17,7 +26,7 @@ from laser_cli.storybook.traits import NAMES, READ, judge, judge_told, truth
 from laser_cli.storybook.words import caption
 from laser_cli.storybook.world import blend_items, draw, items
 
-SHIPPED = pytest.mark.skipif(not (FOLDER / "config.json").exists(), reason="no critic is shipped yet")
+SHIPPED = pytest.mark.skipif(not (FOLDER / "config.json").exists(), reason="no attribute classifier is shipped yet")
 
 
 def a_few(count, seed=0):
@@ -94,44 +103,46 @@ def test_the_loss_is_least_at_the_truth():
     assert loss(perfect, target, weight) < loss(torch.zeros_like(perfect), target, weight)
 
 
-def test_a_critic_survives_its_file_and_measures_distance(tmp_path):
+def test_a_classifier_survives_its_file_and_measures_distance(tmp_path):
     torch.manual_seed(0)
-    critic = Critic().eval()
-    save_critic(critic, tmp_path)
-    again = load_critic(tmp_path)
+    classifier = AttributeClassifier().eval()
+    save_classifier(classifier, tmp_path)
+    again = load_classifier(tmp_path)
     pictures = draw(a_few(4), 128)
     with torch.no_grad():
-        assert torch.allclose(critic(pictures), again(pictures), atol=0.02)
-    assert torch.allclose(critic.distance(pictures, pictures), torch.zeros(4))
-    assert (critic.distance(pictures, pictures.flip(0)) > 0).all()
-    assert critic.embedding(pictures).shape == (4, 192)
-    assert critic.read(draw(a_few(1), 256))[0].shares["family"]
+        assert torch.allclose(classifier(pictures), again(pictures), atol=0.02)
+    assert torch.allclose(classifier.distance(pictures, pictures), torch.zeros(4))
+    assert (classifier.distance(pictures, pictures.flip(0)) > 0).all()
+    assert classifier.embedding(pictures).shape == (4, 192)
+    assert classifier.read(draw(a_few(1), 256))[0].shares["family"]
 
 
-def test_a_critic_that_is_not_there_is_an_error_that_says_what_to_do(tmp_path):
+def test_a_classifier_that_is_not_there_is_an_error_that_says_what_to_do(tmp_path):
     with pytest.raises(NotFoundError) as error:
-        load_critic(tmp_path)
-    assert "train critic" in (error.value.hint or "")
+        load_classifier(tmp_path)
+    assert "train classifier" in (error.value.hint or "")
 
 
 @SHIPPED
-def test_the_shipped_critic_reads_what_is_drawn():
-    critic = load_critic()
+def test_the_shipped_classifier_reads_what_is_drawn():
+    classifier = load_classifier()
     scenes = [crisp_scene(random.Random(i)) for i in range(40)]
     puppets = [crisp_puppet(random.Random(i)) for i in range(40)]
-    verdicts = [judge(r, item) for item, r in zip(scenes + puppets, critic.read(draw(scenes + puppets)), strict=True)]
+    verdicts = [
+        judge(r, item) for item, r in zip(scenes + puppets, classifier.read(draw(scenes + puppets)), strict=True)
+    ]
     for name in ("subject", "setting", "time", "hair", "hat", "pose"):
         right = [v[name] for v in verdicts if name in v]
         assert sum(right) >= 0.8 * len(right), name
 
 
 @SHIPPED
-def test_the_shipped_critic_finds_nearer_what_is_nearer():
-    critic, closer = load_critic(), 0
+def test_the_shipped_classifier_finds_nearer_what_is_nearer():
+    classifier, closer = load_classifier(), 0
     for seed in range(20):
         a, b = sample(random.Random(seed)), sample(random.Random(100 + seed))
         near, far, start = draw([blend_items(a, b, 0.2), b, a])
-        closer += int(critic.distance(near[None], start[None]) < critic.distance(far[None], start[None]))
+        closer += int(classifier.distance(near[None], start[None]) < classifier.distance(far[None], start[None]))
     assert closer >= 19
 
 
