@@ -12,6 +12,7 @@ import typer
 from laser_cli.cli.main import COMMANDS
 from laser_cli.cli.options import expand
 from laser_cli.engine.workers import WAITING
+from laser_cli.errors import UsageError
 from laser_cli.jobs.outputs import Outputs
 from laser_cli.jobs.settings import AnimateSettings, InterpolateSettings, InvertSettings, Settings, setting
 
@@ -57,6 +58,7 @@ class Draft(Settings):
     depth: int = setting(3, "Drawing", "How deep. (default: {default})", ge=1, le=9)
     mood: Literal["calm", "wild"] = setting("calm", "Drawing", "How it feels.", "--mood", "-m")
     quick: bool = setting(False, None, "In a hurry.")
+    share: float | None = setting(None, None, "How much of it.", ge=0, le=1)
 
 
 def test_a_new_field_is_an_option_without_another_line(capsys):
@@ -77,6 +79,8 @@ def test_a_new_field_is_an_option_without_another_line(capsys):
     app(["sketch"], standalone_mode=False)
     app(["etch", "-m", "wild"], standalone_mode=False)
     assert got == [({"depth": 4, "quick": False}, "y"), ({}, "x"), Draft(mood="wild")]
+    with pytest.raises(UsageError, match="the command line: share cannot be nan"):
+        app(["etch", "--share", "nan"], standalone_mode=False)
     with pytest.raises(SystemExit):
         app(["etch", "--depth", "10"])
     assert "1<=x<=9" in capsys.readouterr().err
