@@ -8,7 +8,7 @@ import yaml
 
 from laser_cli.cli import doctor
 from laser_cli.engine.find import WEIGHTS
-from laser_cli.settings import presets
+from laser_cli.jobs import presets
 
 
 @pytest.fixture(autouse=True)

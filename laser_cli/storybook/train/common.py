@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from laser_cli.engine.models import fast_bfloat16
+from laser_cli.models.load import fast_bfloat16
 
 STOP = threading.Event()
 """Once set, trainings end after the step they are at, with a checkpoint."""
