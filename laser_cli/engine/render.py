@@ -8,14 +8,14 @@ computed twice (published attention interpolation computes both ends for every f
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from laser_cli.controls.aid import slerp
 from laser_cli.controls.registry import find_controls
-from laser_cli.engine.batches import Item, Plan, calls, groups
+from laser_cli.engine.batches import Call, Rounds
 from laser_cli.engine.router import AttentionRouter, BatchLayout, RoutedCall, RowGroup
 from laser_cli.engine.schedule import guide
 from laser_cli.engine.spec import (
@@ -26,6 +26,7 @@ from laser_cli.engine.spec import (
     SamplingParams,
     Step,
     strengths_between,
+    strengths_of,
 )
 from laser_cli.engine.workers import Workers
 from laser_cli.errors import out_of_memory
@@ -59,9 +60,9 @@ def nfe(pictures: int, steps: int, guidance: float, unguided: int = 0) -> int:
 
 @dataclass(frozen=True)
 class _Result:
-    """What a call predicts of a group's pictures: x0 and eps [n, c, h, w]."""
+    """What a call predicts of its pictures: x0 and eps [n, c, h, w]."""
 
-    items: Sequence[Item]
+    call: Call
     x0: Tensor
     eps: Tensor
 
@@ -78,11 +79,11 @@ class _Render:
         workers: Workers,
     ) -> None:
         self.backbone, self.levels, self.spec, self.params, self.workers = backbone, levels, spec, params, workers
-        self.plan = Plan(spec, len(levels), params.guidance != 1)
         names = [name for k in spec.keyframes for name, strength in k.strengths.items() if strength]
         controls = find_controls(names) if spec.source is not None else []
         self.router = AttentionRouter(backbone, controls, len(levels), params.warmup, spec.blend, spec.source)
-        self.size = params.batch_size
+        guided, read = params.guidance != 1, bool(controls)
+        self.rounds = Rounds(spec, len(levels), guided, read, params.batch_size, workers.count)
         noises = [k.noise for k in spec.keyframes]
         self.device = noises[0].device
         self.keyframes = {0: torch.cat(noises)}
@@ -100,11 +101,11 @@ class _Render:
             begin = checkpoint.done
             self.keyframes = {begin: checkpoint.keyframes.to(self.device, copy=True)}
             self.frames = checkpoint.frames.to(self.device, copy=True)
-        for step, items in self.plan.rounds(begin):
+        for step, calls in self.rounds.from_step(begin):
             for j, frame in enumerate(self.spec.frames):
                 if frame.arc and frame.start_step == step:
                     self.frames[j] = _on_arc(frame, self.frames, self.keyframes[step])
-            yield from self._round(items, finishing=step == last)
+            yield from self._round(calls, finishing=step == last)
             if step == last - 1:
                 for k, latents in enumerate(self.keyframes[last + 1].split(1)):
                     yield Step(finished=Finished(latents, keyframe=k))
@@ -114,89 +115,77 @@ class _Render:
                 if step < last:
                     yield Step(state=self._state(step + 1))
 
-    def _round(self, items: Sequence[Item], finishing: bool) -> Iterator[Step]:
-        """Evaluates pictures that do not depend on each other; where memory runs out, in smaller calls."""
-        for item in items:
-            self.router.begin(item.step)
-        done = 0
-        while done < len(items):
-            cut = calls(items[done:], self.size, self.workers.count)
-            results = self.workers.map(self._predict, cut)
-            for call in cut:
+    def _round(self, calls: Sequence[Call], finishing: bool) -> Iterator[Step]:
+        """Makes calls that do not depend on each other; those for which memory runs out in halves, one by one."""
+        for call in calls:
+            self.router.begin(call.step)
+        waiting, workers = list(calls), self.workers
+        while waiting:
+            results = workers.map(self._predict, tuple(waiting))
+            for call in list(waiting):
                 try:
-                    told = next(results)
+                    result = next(results)
                 except (RuntimeError, MemoryError) as error:
-                    if not out_of_memory(error) or len(call) == 1:
+                    if not out_of_memory(error) or len(call.members) == 1:
                         raise
-                    self.size = len(call) // 2
-                    yield Step(batch_size=self.size)
+                    size = len(call.members) // 2
+                    self.rounds = replace(self.rounds, size=min(size, self.rounds.size))
+                    waiting[:1], workers = call.halves(), Workers()
+                    yield Step(batch_size=size)
                     break
-                for result in told:
-                    self._advance(result)
-                done += len(call)
-                frames = [item.index for item in call if item.kind == "frame"]
-                finished = Finished(self.frames[frames], first=frames[0]) if finishing and frames else None
-                yield Step(sum(item.rows for item in call), finished)
+                waiting.pop(0)
+                self._advance(result)
+                members = list(call.members)
+                done = Finished(self.frames[members], first=members[0]) if finishing else None
+                yield Step(sum(self.rounds.rows(call.kind, member) for member in members), done)
 
-    def _predict(self, call: Sequence[Item]) -> list[_Result]:
-        """What the backbone predicts of a call's pictures, by group; in a worker's thread."""
-        latents: list[Tensor] = []
-        conditionings: list[Conditioning] = []
-        levels: list[NoiseLevel] = []
-        layout: list[RowGroup] = []
-        runs = groups(call, self.spec)
-        for run in runs:
-            x, told, group = self._rows(run, start=len(levels))
-            latents.append(x)
-            conditionings.append(told)
-            levels += [self.levels[run[0].step]] * len(x)
-            layout.append(group)
-        x = torch.cat(latents)
-        hooks = RoutedCall(self.router, BatchLayout(layout))
-        x0, eps = self.backbone.predict(x, NoiseLevel.stack(levels, x), Conditioning.cat(conditionings), hooks)
-        results = []
-        for run, group in zip(runs, layout, strict=True):
-            clean, noise = x0[group.rows], eps[group.rows]
-            if group.unprompted:
-                clean, noise = guide(clean, self.params.guidance), guide(noise, self.params.guidance)
-            results.append(_Result(run, clean, noise))
-        return results
+    def _predict(self, call: Call) -> _Result:
+        """What the backbone predicts of a call's pictures; in a worker's thread."""
+        parts, start = [], 0
+        for members in self.rounds.groups(call):
+            parts.append(self._rows(call, members, start))
+            start = parts[-1][2].rows.stop
+        x, told = torch.cat([part[0] for part in parts]), Conditioning.cat([part[1] for part in parts])
+        groups = [part[2] for part in parts]
+        hooks = RoutedCall(self.router, BatchLayout(call.step, groups))
+        x0, eps = self.backbone.predict(x, self.levels[call.step], told, hooks)
+        scale = self.params.guidance
+        guided = [
+            [guide(y[group.rows], scale) if group.unprompted else y[group.rows] for group in groups] for y in (x0, eps)
+        ]
+        return _Result(call, *(torch.cat(y) for y in guided))
 
-    def _rows(self, run: Sequence[Item], start: int) -> tuple[Tensor, Conditioning, RowGroup]:
+    def _rows(self, call: Call, members: Sequence[int], start: int) -> tuple[Tensor, Conditioning, RowGroup]:
         """Latents, conditioning and layout of a group: its unprompted half, if it is guided, and its prompted one."""
-        spec, step, index = self.spec, run[0].step, [item.index for item in run]
-        repeat = run[0].rows
-        rows, unprompted = slice(start, start + repeat * len(run)), (repeat - 1) * len(run)
-        if run[0].kind == "keyframe":
-            x, told = self.keyframes[step][index], Conditioning.cat([spec.keyframes[k].conditioning for k in index])
-            read = {} if spec.source in index else self._strengths(index)
-            group = RowGroup(step, rows, unprompted, index, strengths=_repeated(read, repeat))
+        spec, index, repeat = self.spec, list(members), self.rounds.rows(call.kind, members[0])
+        rows, unprompted = slice(start, start + repeat * len(index)), (repeat - 1) * len(index)
+        if call.kind == "keyframes":
+            x, told = (
+                self.keyframes[call.step][index],
+                Conditioning.cat([spec.keyframes[k].conditioning for k in index]),
+            )
+            read = {} if spec.source in index else strengths_of([spec.keyframes[k].strengths for k in index])
+            segment, t = -1, None
         else:
             frames = [spec.frames[j] for j in index]
-            t = torch.tensor([frame.t for frame in frames], device=self.device)
-            x, told = self.frames[index], spec.told(step, frames[0].segment, t)
-            read = {name: s.to(self.device) for name, s in strengths_between(spec, frames).items()}
-            read = read if spec.source is not None else {}
-            group = RowGroup(step, rows, unprompted, (), frames[0].segment, t, _repeated(read, repeat))
+            segment, t = frames[0].segment, torch.tensor([frame.t for frame in frames], device=self.device)
+            x, told = self.frames[index], spec.told(call.step, segment, t)
+            read = strengths_between(spec, frames)
+        strengths = {name: s.to(self.device).repeat(repeat) for name, s in read.items()} if self.rounds.read else {}
         if unprompted:
-            x, told = torch.cat([x, x]), Conditioning.cat([spec.base.expand(len(run)), told])
-        return x, told, group
-
-    def _strengths(self, keyframes: Sequence[int]) -> dict[str, Tensor]:
-        told = {
-            c.name: [self.spec.keyframes[k].strengths.get(c.name, 0.0) for k in keyframes] for c in self.router.controls
-        }
-        return {name: torch.tensor(s, device=self.device) for name, s in told.items() if any(s)}
+            x, told = torch.cat([x, x]), Conditioning.cat([spec.base.expand(len(index)), told])
+        anchors = tuple(index) if call.kind == "keyframes" else ()
+        return x, told, RowGroup(rows, unprompted, anchors, segment, t, strengths)
 
     def _advance(self, result: _Result) -> None:
-        """Takes a group one step on; keyframes with a trajectory stay on it, and frames near them follow."""
-        step, level = result.items[0].step, self.levels[result.items[0].step]
-        index, latents = [item.index for item in result.items], level.step(result.x0, result.eps)
-        if result.items[0].kind == "frame":
-            segment = self.spec.frames[index[0]].segment
+        """Takes pictures one step on; keyframes with a trajectory stay on it, and frames near them follow."""
+        step, index = result.call.step, list(result.call.members)
+        latents = self.levels[step].step(result.x0, result.eps)
+        if result.call.kind == "frames":
+            segments = [self.spec.frames[j].segment for j in index]
             t = torch.tensor([self.spec.frames[j].t for j in index], device=self.device).view(-1, 1, 1, 1)
-            offset = self.offsets[step]
-            self.frames[index] = latents + torch.lerp(offset[segment], offset[segment + 1], t)
+            begin, end = (self.offsets[step][[segment + k for segment in segments]] for k in (0, 1))
+            self.frames[index] = latents + torch.lerp(begin, end, t)
             self.clean[1][index] = result.x0
             return
         after = self.keyframes.setdefault(step + 1, torch.empty_like(self.keyframes[step]))
@@ -221,7 +210,3 @@ def _on_arc(frame: Frame, frames: Tensor, keyframes: Tensor) -> Tensor:
     left = keyframes[frame.segment] if frame.arc.left is None else frames[frame.arc.left]
     right = keyframes[frame.segment + 1] if frame.arc.right is None else frames[frame.arc.right]
     return slerp(left, right, frame.arc.share)
-
-
-def _repeated(strengths: dict[str, Tensor], times: int) -> dict[str, Tensor]:
-    return {name: strength.repeat(times) for name, strength in strengths.items()}

@@ -26,7 +26,6 @@ class RowGroup:
     ``strengths`` [rows] by control name.
     """
 
-    step: int
     rows: slice
     unprompted: int
     keyframes: Sequence[int] = ()
@@ -37,8 +36,9 @@ class RowGroup:
 
 @dataclass(frozen=True)
 class BatchLayout:
-    """What the rows of one call are, in order and without a gap."""
+    """What the rows of one call are, in order and without a gap; all are at one step. A source comes first."""
 
+    step: int
     groups: Sequence[RowGroup]
 
 
@@ -117,16 +117,16 @@ class RoutedCall:
 
     def attend(self, call: AttentionCall) -> Tensor:
         """The attention of every group in its own way."""
-        return _joined([_attend(self.router, call.rows(group.rows), group) for group in self.layout.groups])
+        return _joined([_attend(self.router, self.layout.step, call.rows(g.rows), g) for g in self.layout.groups])
 
     def feature(self, name: str, x: Tensor) -> Tensor:
         """The feature map of every group in its own way."""
-        return _joined([_feature(self.router, name, x[group.rows], group) for group in self.layout.groups])
+        return _joined([_feature(self.router, self.layout.step, name, x[g.rows], g) for g in self.layout.groups])
 
 
-def _attend(router: AttentionRouter, call: AttentionCall, group: RowGroup) -> Tensor:
-    cache, own = router.caches[group.step], QKV(call.q, call.k, call.v)
-    controls = router.attending(call.layer, group.step)
+def _attend(router: AttentionRouter, step: int, call: AttentionCall, group: RowGroup) -> Tensor:
+    cache, own = router.caches[step], QKV(call.q, call.k, call.v)
+    controls = router.attending(call.layer, step)
     if router.source in group.keyframes and controls:
         row = len(own.q) - len(group.keyframes) + group.keyframes.index(router.source)
         cache.source[call.layer] = QKV(*(x[row : row + 1].clone() for x in own))  # a view would hold the whole batch
@@ -135,23 +135,23 @@ def _attend(router: AttentionRouter, call: AttentionCall, group: RowGroup) -> Te
         if control.inject:
             own = control.inject(own, source, strength)
     call = call._replace(q=own.q, k=own.k, v=own.v)
-    warm = router.blend is not None and group.step < router.warm
+    warm = router.blend is not None and step < router.warm
     if warm and group.keyframes:
         kept = cache.attention.setdefault(call.layer, {})
         for row, keyframe in enumerate(group.keyframes, start=group.unprompted):
             anchor = call.rows(slice(row, row + 1))
             kept[keyframe] = KeysValues(anchor.k.clone(), anchor.v.clone(), anchor.mask)
-    out = _interpolated(router, call, group) if warm and not group.keyframes else plain_attention(call)
+    out = _interpolated(router, step, call, group) if warm and not group.keyframes else plain_attention(call)
     for control, source, strength in read:
         if control.mix:
             out = control.mix(out, own, source, strength)
     return out
 
 
-def _interpolated(router: AttentionRouter, call: AttentionCall, group: RowGroup) -> Tensor:
+def _interpolated(router: AttentionRouter, step: int, call: AttentionCall, group: RowGroup) -> Tensor:
     """Attention interpolation on the prompted rows only; the others are always plain."""
     assert router.blend is not None and group.t is not None
-    kept = router.caches[group.step].attention[call.layer]
+    kept = router.caches[step].attention[call.layer]
     begin, end = kept[group.segment], kept[group.segment + 1]
     prompted = call.rows(slice(group.unprompted, None))
     between = router.blend(prompted.q, _keys_values(prompted), begin, end, group.t)
@@ -160,8 +160,8 @@ def _interpolated(router: AttentionRouter, call: AttentionCall, group: RowGroup)
     return torch.cat([plain_attention(call.rows(slice(group.unprompted))), between])
 
 
-def _feature(router: AttentionRouter, name: str, x: Tensor, group: RowGroup) -> Tensor:
-    cache, controls = router.caches[group.step], router.moving(name, group.step)
+def _feature(router: AttentionRouter, step: int, name: str, x: Tensor, group: RowGroup) -> Tensor:
+    cache, controls = router.caches[step], router.moving(name, step)
     if router.source in group.keyframes and controls:
         row = len(x) - len(group.keyframes) + group.keyframes.index(router.source)
         cache.features[name] = x[row : row + 1].clone()

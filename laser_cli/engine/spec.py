@@ -140,10 +140,14 @@ class Step:
     batch_size: int | None = None
 
 
+def strengths_of(read: Sequence[Mapping[str, float]]) -> dict[str, Tensor]:
+    """Strengths [n] by control of n pictures; a control that none of them reads is left out."""
+    names = dict.fromkeys(name for strengths in read for name, strength in strengths.items() if strength)
+    return {name: torch.tensor([strengths.get(name, 0.0) for strengths in read]) for name in names}
+
+
 def strengths_between(spec: RenderSpec, frames: Sequence[Frame]) -> dict[str, Tensor]:
-    """Strengths [n] by control, of frames of one segment: interpolated between its keyframes; zeros left out."""
-    segment = frames[0].segment
-    begin, end = (spec.keyframes[k].strengths for k in (segment, segment + 1))
+    """Strengths [n] by control, of frames of one segment: interpolated between its keyframes'."""
+    ends = strengths_of([spec.keyframes[frames[0].segment + k].strengths for k in (0, 1)])
     t = torch.tensor([frame.t for frame in frames])
-    names = [name for name in dict.fromkeys((*begin, *end)) if begin.get(name, 0) or end.get(name, 0)]
-    return {name: begin.get(name, 0.0) + (end.get(name, 0.0) - begin.get(name, 0.0)) * t for name in names}
+    return {name: torch.lerp(begin, end, t) for name, (begin, end) in ends.items()}

@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -19,15 +18,14 @@ Prediction = Literal["epsilon", "v_prediction", "sample", "flow", "edm"]
 class NoiseLevel:
     """One step of a trajectory: here x = signal x0 + noise eps; the step leads to next_signal x0 + next_noise eps.
 
-    ``timestep`` is what the backbone is told. Where the rows of a call stand at different levels (see ``stack``), the
-    fields are tensors: the timestep [b], the others [b, 1, 1, 1].
+    ``timestep`` is what the backbone is told. A terminal level may have a signal of 0.
     """
 
-    timestep: float | Tensor
-    signal: float | Tensor
-    noise: float | Tensor
-    next_signal: float | Tensor
-    next_noise: float | Tensor
+    timestep: float
+    signal: float
+    noise: float
+    next_signal: float
+    next_noise: float
 
     def step(self, x0: Tensor, eps: Tensor) -> Tensor:
         """The latents at the next level (DDIM, eq. 12 at eta = 0; Euler for rectified flow)."""
@@ -36,21 +34,6 @@ class NoiseLevel:
     def step_back(self, x: Tensor, eps: Tensor) -> Tensor:
         """Latents x of the next, cleaner level brought to this one along the noise eps (DDIM inversion)."""
         return self.signal * ((x - self.next_noise * eps) / self.next_signal) + self.noise * eps
-
-    @staticmethod
-    def stack(levels: Sequence[NoiseLevel], like: Tensor) -> NoiseLevel:
-        """The levels of a call's rows, one a row, on the device of ``like``; a single number where all are equal."""
-        if all(level == levels[0] for level in levels):
-            return levels[0]
-
-        def column(values: Sequence[float | Tensor]) -> Tensor:
-            return torch.tensor([float(value) for value in values], device=like.device)
-
-        wide = [
-            column([getattr(level, name) for level in levels]).view(-1, 1, 1, 1)
-            for name in ("signal", "noise", "next_signal", "next_noise")
-        ]
-        return NoiseLevel(column([level.timestep for level in levels]), *wide)
 
 
 def to_x0_eps(output: Tensor, x: Tensor, level: NoiseLevel, prediction: Prediction) -> tuple[Tensor, Tensor]:
