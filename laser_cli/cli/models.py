@@ -96,7 +96,7 @@ def cached() -> Iterator[tuple[str, Path]]:
 
 def folder_of(name: str) -> Path:
     """A model's folder on this machine; nothing is downloaded."""
-    from laser_cli.settings.estimate import cached_model
+    from laser_cli.jobs.estimate import cached_model
 
     found = cached_model(name)
     if found is None:
@@ -138,7 +138,7 @@ def problems(folder: Path) -> list[str]:
 def _problem(part: Path) -> str:
     import json
 
-    from laser_cli.settings.estimate import read_header, weights_of
+    from laser_cli.jobs.estimate import read_header, weights_of
 
     if not part.is_dir():
         return "missing"

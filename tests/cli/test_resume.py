@@ -19,7 +19,7 @@ RUN = ["animate", str(COTTAGE), "night falls", "--steps", "6", "--frames", "5", 
 
 
 def test_what_was_broken_off_goes_on_to_the_same_bytes(laser, tmp_path, monkeypatch):
-    monkeypatch.setattr(resume, "EVERY", 0.0)
+    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
     whole, broken = tmp_path / "whole.mp4", tmp_path / "broken.mp4"
     assert laser(*RUN, "-o", whole)[0] == 0
     keep, saved = checkpoint.Checkpointer.save, []
@@ -42,7 +42,7 @@ def test_what_was_broken_off_goes_on_to_the_same_bytes(laser, tmp_path, monkeypa
 
 
 def test_an_interpolation_goes_on_too_and_drafts_nothing_again(laser, tmp_path, monkeypatch):
-    monkeypatch.setattr(resume, "EVERY", 0.0)
+    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
     run = ["interpolate", str(COTTAGE), "a cat", "--steps", 3, "--frames", 12, "--size", 64]
     run += ["--dtype", "float32", "--resume", "--guidance", 1]
     whole, broken = tmp_path / "whole.gif", tmp_path / "broken.gif"
