@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeVar
 
-from laser_cli.engine.find import STORYBOOK, WEIGHTS
 from laser_cli.errors import BadInputError
 from laser_cli.jobs.merge import Layer, fitted, merge
 from laser_cli.jobs.presets import read_preset
 from laser_cli.jobs.settings import ModelChoice
+from laser_cli.models.find import STORYBOOK, WEIGHTS
 
 FILE = "laser.yaml"
 Asked = TypeVar("Asked", bound=ModelChoice)

@@ -72,7 +72,7 @@ def place(job: AnyJob, model: Model | None = None) -> AnyJob:
 
     Without a model, as the one that its settings name will have them: it is found, not loaded.
     """
-    from laser_cli.engine.find import find_model
+    from laser_cli.models.find import find_model
 
     if model is None:
         folder, revision = find_model(job.settings.model)

@@ -2,7 +2,6 @@
 
 import torch
 from diffusers import UNet2DConditionModel
-
 from laser_cli.controls.layers import layers_of
 
 ATTENTION = "transformer_blocks.0.attn1"

@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import pytest
 import torch
+from laser_cli.engine.between import Bridge, Stop, Way, evaluations, interpolate
 
 from laser_cli.controls.aid import blend_of, slerp
-from laser_cli.engine.between import Bridge, Stop, Way, evaluations, interpolate
 from laser_cli.engine.invert import Trajectory
 from laser_cli.engine.render import Between, Manner
 from laser_cli.engine.schedule import Schedule, ddim_step, noise_like

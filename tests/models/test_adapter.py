@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from laser_cli.engine.endpoints import Batch, Endpoints
 from safetensors.torch import save_file
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from laser_cli.controls.aid import blend_of
 from laser_cli.engine import hooks
-from laser_cli.models.adapter import as_seen, find_adapter, load_adapter, shown
-from laser_cli.engine.endpoints import Batch, Endpoints
 from laser_cli.engine.render import Between, Manner
 from laser_cli.errors import NotFoundError
+from laser_cli.models.adapter import as_seen, find_adapter, load_adapter, shown
 from laser_cli.stages.interpolate import Approach, Asked, Course, draw, prepare, prompting
 from laser_cli.stages.invert import to_tensor
 from tests.stages.test_interpolate import tiny_model

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from laser_cli.engine.find import WEIGHTS
-from laser_cli.models.load import load_model
 from laser_cli.engine.render import Between, Manner
 from laser_cli.errors import NotFoundError
+from laser_cli.models.find import WEIGHTS
+from laser_cli.models.load import load_model
 from laser_cli.stages.interpolate import Approach, Asked, Course, draw, prepare
 
 BLOCKS = {"down_block_types": ("DownEncoderBlock2D",) * 2, "up_block_types": ("UpDecoderBlock2D",) * 2}
