@@ -10,7 +10,7 @@ from laser_cli.jobs.animate import AnimateJob, directed
 from laser_cli.jobs.inputs import Input
 from laser_cli.jobs.merge import Layer
 from laser_cli.jobs.model import settle
-from laser_cli.jobs.planning import Planning, asked_for, make_plan
+from laser_cli.jobs.planning import Planning, callbacks_of, request_for
 from laser_cli.jobs.presets import chosen_preset, preset_layer
 from laser_cli.jobs.progress import SILENT, Progress
 from laser_cli.jobs.rerun import Recorded, read_job
@@ -163,12 +163,17 @@ def _new_plan(
     verbose: bool,
 ) -> Plan:
     """The plan of the planner that is asked for; its notes are told. A model's memory is free again after that."""
+    from laser_cli.plan.planners import make_plan
+
     if picture is not None and prompt is None:
         from laser_cli.output.frames import picture_prompt
 
         prompt = picture_prompt(picture.path)
-    asked = asked_for(planning, description, prompt, frames=settings.frames, easing=settings.easing, seed=settings.seed)
-    made, notes = make_plan(planning.planner, asked, progress, waypoints=settings.waypoints, verbose=verbose)
+    request = request_for(
+        planning, description, prompt, frames=settings.frames, easing=settings.easing, seed=settings.seed
+    )
+    callbacks = callbacks_of(progress, verbose)
+    made, notes = make_plan(planning.planner, request, callbacks, intermediate=settings.waypoints)
     for note in notes:
         progress.note(note)
     return made

@@ -11,7 +11,7 @@ from laser_cli.jobs.build_animate import Built
 from laser_cli.jobs.interpolate import ATTENTION, MOST_STOPS, InterpolateJob
 from laser_cli.jobs.merge import Layer
 from laser_cli.jobs.model import settle
-from laser_cli.jobs.planning import PlannerChoice, asked_for, make_guides
+from laser_cli.jobs.planning import PlannerChoice, callbacks_of, request_for
 from laser_cli.jobs.presets import chosen_preset, preset_layer
 from laser_cli.jobs.progress import SILENT, Progress
 from laser_cli.jobs.rerun import read_job
@@ -103,11 +103,14 @@ def _guides(guides: Sequence[str], segments: int) -> tuple[str, ...]:
 
 def _guided(job: InterpolateJob, planning: PlannerChoice, progress: Progress, verbose: bool) -> InterpolateJob:
     """The job with every guide a prompt: where «auto» stands, the planner's for its two stops."""
+    from laser_cli.plan.planners import make_guides
+
     pairs = list(pairwise(stop.prompt for stop in job.stops))
     guides, planners = list(job.guides), [Planner()] * len(job.guides)
     if open_ones := [k for k, guide in enumerate(job.guides) if guide == AUTO]:
-        limits = asked_for(planning, "", None, seed=job.seed)
-        made = make_guides(planning.planner, [pairs[k] for k in open_ones], limits, progress, verbose=verbose)
+        limits = request_for(planning, "", None, seed=job.seed)
+        wanted, callbacks = [pairs[k] for k in open_ones], callbacks_of(progress, verbose)
+        made = make_guides(planning.planner, wanted, limits, callbacks)
         for k, guide in zip(open_ones, made, strict=True):
             guides[k], planners[k] = guide.prompt, guide.planner
             for note in guide.notes:
