@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from laser_cli.errors import NotFoundError
@@ -24,7 +25,7 @@ def find_model(name: str) -> tuple[Path, str]:
                 hint="install laser-cli again, or pass --model",
             )
         return WEIGHTS, weights_key(WEIGHTS)
-    folder = Path(name).expanduser()
+    folder = Path(os.path.expanduser(name))
     if folder.is_dir():
         return folder, weights_key(folder)
     looks_local = name.startswith((".", "/", "~")) or name.count("/") != 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
@@ -102,7 +103,7 @@ def cached_model(name: str) -> tuple[Path, str] | None:
     """Folder and revision of a model if it is on this machine; nothing is fetched."""
     from laser_cli.engine.find import STORYBOOK, find_model
 
-    if name == STORYBOOK or Path(name).expanduser().is_dir():
+    if name == STORYBOOK or Path(os.path.expanduser(name)).is_dir():
         return find_model(name)
     try:
         from huggingface_hub import try_to_load_from_cache
