@@ -71,7 +71,7 @@ def verify(name: Name, json: Json = False) -> None:
 
 def installed() -> Iterator[tuple[str, Path]]:
     """Name and folder of the models on this machine, storybook first."""
-    from laser_cli.engine.find import STORYBOOK, WEIGHTS
+    from laser_cli.models.find import STORYBOOK, WEIGHTS
 
     if (WEIGHTS / "unet").is_dir():
         yield STORYBOOK, WEIGHTS
@@ -130,7 +130,7 @@ def _verify_planner(name: str, json: bool) -> None:
 
 def problems(folder: Path) -> list[str]:
     """What keeps a model from being loaded, one line a part; headers are read, not weights."""
-    from laser_cli.engine.find import NEEDED
+    from laser_cli.models.layout import NEEDED
 
     return [f"{part}: {said}" for part in NEEDED if (said := _problem(folder / part))]
 

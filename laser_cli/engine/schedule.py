@@ -2,43 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from laser_cli.models.base import NoiseLevel, Prediction
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """A model's own noise schedule; ``levels(n)`` lays n DDIM steps over it."""
-
-    config: Mapping[str, Any]
-    prediction: Prediction
-
-    @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> Schedule:
-        """From a scheduler's configuration, of whatever class it was saved by."""
-        return cls(dict(config), config.get("prediction_type", "epsilon"))
-
-    def levels(self, steps: int) -> list[NoiseLevel]:
-        """From the noisiest step to the cleanest (spacing and offset as the configuration says)."""
-        from diffusers import DDIMScheduler
-
-        # Fields that other schedulers share under the same name but DDIM would act upon.
-        config = {k: v for k, v in self.config.items() if k not in {"thresholding", "clip_sample"}}
-        ddim = DDIMScheduler.from_config({**config, "clip_sample": False})
-        ddim.set_timesteps(steps)
-        alphas = ddim.alphas_cumprod.double()
-        stride = ddim.config.num_train_timesteps // steps
-        out = []
-        for t in ddim.timesteps.tolist():
-            before = alphas[t - stride] if t >= stride else ddim.final_alpha_cumprod.double()
-            out.append(level_of(int(t), float(alphas[t]), float(before)))
-        return out
+from laser_cli.models.base import NoiseLevel
+from laser_cli.models.schedules import Schedule as Schedule
 
 
 def level_of(timestep: float, alpha: float, next_alpha: float) -> NoiseLevel:

@@ -6,7 +6,6 @@ from collections.abc import Collection, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from laser_cli.engine.find import STORYBOOK
 from laser_cli.errors import UsageError
 from laser_cli.jobs.build_animate import Built
 from laser_cli.jobs.interpolate import ATTENTION, MOST_STOPS, InterpolateJob
@@ -18,6 +17,7 @@ from laser_cli.jobs.progress import SILENT, Progress
 from laser_cli.jobs.rerun import read_job
 from laser_cli.jobs.settings import InterpolateSettings, chosen_seed
 from laser_cli.jobs.stops import Images, fitting, read_adapter, read_stops, recorded_stops
+from laser_cli.models.find import STORYBOOK
 from laser_cli.plan.schema import Planner
 
 AUTO = "auto"

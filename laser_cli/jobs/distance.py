@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from laser_cli.engine.find import STORYBOOK, WEIGHTS
 from laser_cli.errors import NotFoundError, UsageError
+from laser_cli.models.find import STORYBOOK, WEIGHTS
 
 PLAIN = ("pixels", "features", "critic", "lpips")
 """Distances by name alone; ``clip:`` needs the folder or hub id of a CLIP as well."""

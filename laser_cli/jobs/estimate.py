@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
-from laser_cli.errors import NotFoundError
 from laser_cli.jobs.settings import FrameSettings
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -101,18 +99,6 @@ def memory(
 
 def cached_model(name: str) -> tuple[Path, str] | None:
     """Folder and revision of a model if it is on this machine; nothing is fetched."""
-    from laser_cli.engine.find import STORYBOOK, find_model
+    from laser_cli.models import find
 
-    if name == STORYBOOK or Path(os.path.expanduser(name)).is_dir():
-        return find_model(name)
-    try:
-        from huggingface_hub import try_to_load_from_cache
-        from huggingface_hub.errors import HFValidationError
-
-        found = try_to_load_from_cache(name, "unet/config.json")
-    except HFValidationError as error:
-        raise NotFoundError(f"there is no model {name}", why=str(error).splitlines()[0]) from error
-    if not isinstance(found, str):
-        return None
-    folder = Path(found).parent.parent
-    return folder, folder.name
+    return find.cached_model(name)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from laser_cli.engine.find import STORYBOOK
 from laser_cli.errors import BadInputError, NotFoundError
+from laser_cli.models.find import STORYBOOK
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from laser_cli.models.conditioning import Conditioning
 
-Prediction = Literal["epsilon", "v_prediction", "sample", "flow"]
+Prediction = Literal["epsilon", "v_prediction", "sample", "flow", "edm"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ def to_x0_eps(output: Tensor, x: Tensor, level: NoiseLevel, prediction: Predicti
         return signal * x - noise * output, noise * x + signal * output
     if prediction == "flow":  # v = eps - x0, with signal + noise = 1
         return x - noise * output, x + signal * output
+    if prediction == "edm":  # v negated (EDM, eq. 7, for latents divided by sigma_data)
+        return signal * x + noise * output, noise * x - signal * output
     return output, (x - signal * output) / noise
 
 

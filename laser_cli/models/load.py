@@ -1,19 +1,26 @@
-"""Loading and placing models in the standard diffusers layout: the embedded storybook, a folder or a hub id."""
+"""Loading and placing models: the embedded storybook, a folder, a single file or a hub id."""
 
 from __future__ import annotations
 
-import json
+import logging
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
-from laser_cli.engine.find import NEEDED, SECOND, STORYBOOK, find_model
-from laser_cli.engine.schedule import Schedule
 from laser_cli.engine.workers import Workers, available_cores, keep_freed_memory
-from laser_cli.errors import NotFoundError, UsageError
+from laser_cli.errors import UsageError
+from laser_cli.models.find import STORYBOOK, find_model
+from laser_cli.models.identify import identify
+from laser_cli.models.lora import add_loras
 from laser_cli.models.model import Model, SecondEncoder
+from laser_cli.models.options import ModelOptions
+from laser_cli.models.parts import Parts, load_parts, non_finite
+from laser_cli.models.textual_inversion import add_embeddings
 from laser_cli.models.unet import UNetBackbone
+from laser_cli.models.verify import require_whole
 
+log = logging.getLogger(__name__)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -57,77 +64,72 @@ def load_model(
     dtype: str = "auto",
     offload: bool = False,
     threads: int | None = None,
+    options: ModelOptions | None = None,
 ) -> Model:
-    """A model by name; NotFoundError if it is not there or lacks a part, UsageError for a device that is not there.
+    """A model by name; NotFoundError if it is not there or not whole, UsageError for a device that is not there.
 
     ``threads``: cores to draw on where the device is the CPU; all that this process may use if not given.
     """
-    from diffusers import AutoencoderKL, UNet2DConditionModel
-    from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    options = options or ModelOptions()
     place = choose_device(device)
     kind = choose_dtype(dtype, place)
-    folder, revision = find_model(name)
-    double = (folder / SECOND[0]).is_dir()
-    missing = [part for part in (*NEEDED, *(SECOND if double else ())) if not (folder / part).is_dir()]
-    if missing:
-        raise NotFoundError(
-            f"{name} is not a complete model",
-            why=f"{folder.name} has no {', '.join(missing)}",
-            hint="a folder or hub id in the standard diffusers layout (SD 1.x, 2.x, SDXL)",
-        )
-    try:
-        parts = {
-            "unet": UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=kind, local_files_only=True),
-            # The VAE is small, and half precision shows in its pictures: float32 unless the card holds it all. SDXL's
-            # overflows in float16.
-            "vae": AutoencoderKL.from_pretrained(
-                folder / "vae",
-                torch_dtype=kind if place.type == "cuda" and not double else torch.float32,
-                local_files_only=True,
-            ),
-            "text_encoder": CLIPTextModel.from_pretrained(
-                folder / "text_encoder", dtype=torch.float32, local_files_only=True
-            ),
-        }
-        tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-        second = None
-        if double:
-            parts[SECOND[0]] = CLIPTextModelWithProjection.from_pretrained(
-                folder / SECOND[0], dtype=torch.float32, local_files_only=True
-            )
-            other = CLIPTokenizer.from_pretrained(folder / SECOND[1], local_files_only=True)
-            second = SecondEncoder(parts[SECOND[0]], other, _blank(folder))
-        schedule = Schedule.from_config(json.loads((folder / "scheduler" / "scheduler_config.json").read_text()))
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        if "out of memory" in str(error):
-            raise
-        raise NotFoundError(
-            f"cannot load the model {name}",
-            why=str(error).splitlines()[0],
-            hint="a folder or hub id in the standard diffusers layout (SD 1.x, 2.x, SDXL), complete and undamaged",
-        ) from error
-    for key, part in parts.items():
-        part.requires_grad_(False).eval().to("cpu" if offload and key != "unet" else place)
-    vae = parts["vae"]
-    vae.enable_slicing()
-    backbone = UNetBackbone(parts["unet"], schedule.prediction, kind, 2 ** (len(vae.config.block_out_channels) - 1))
+    found = find_model(name, options.variant, options.revision)
+    family = identify(found.path).require(name)
+    if name != STORYBOOK:  # the package's own weights came with it
+        require_whole(found.path, name, options.variant, skip=("vae",) if options.vae else ())
+    revision = options.key(found)
+    parts = _in_range(name, kind, lambda kind: _parts(name, found.path, family, kind, place, options))
+    for key, network in parts.networks.items():
+        network.requires_grad_(False).eval().to("cpu" if offload and key != "unet" else place)
+    parts.vae.enable_slicing()
+    backbone = UNetBackbone(parts.unet, parts.schedule.prediction, 2 ** (len(parts.vae.config.block_out_channels) - 1))
+    second = None
+    if parts.text_encoder_2 is not None:
+        second = SecondEncoder(parts.text_encoder_2, parts.tokenizer_2, parts.zero_empty)
     model = Model(
-        name, revision, backbone, vae, parts["text_encoder"], tokenizer, schedule, place, kind, offload, second
+        name,
+        revision,
+        backbone,
+        parts.vae,
+        parts.text_encoder,
+        parts.tokenizer,
+        parts.schedule,
+        place,
+        parts.unet.dtype,
+        offload,
+        second,
+        prompts=options.prompts,
     )
     if place.type == "cpu":
         keep_freed_memory()
         torch.set_num_threads(threads or min(available_cores(), torch.get_num_threads()))
-        model.workers = Workers(torch.get_num_threads())
+        # where float16 overflows the U-Net is moved to another precision, which no other call may be in the middle of
+        model.workers = Workers(1 if model.dtype == torch.float16 else torch.get_num_threads())
     if model.size > 512:
-        vae.enable_tiling()
+        parts.vae.enable_tiling()
     return model
 
 
-def _blank(folder: Path) -> bool:
-    """Whether an empty prompt is all zeros to an SDXL model: its index says so, as its pipeline's default does."""
-    index = folder / "model_index.json"
-    return not index.is_file() or bool(json.loads(index.read_text("utf-8")).get("force_zeros_for_empty_prompt", True))
+def _parts(name: str, path: Path, family: str, kind: torch.dtype, place: torch.device, options: ModelOptions) -> Parts:
+    """The parts with all that was asked for added. The VAE is small, and half precision shows in its pictures: float32
+    unless the card holds it all."""
+    vae_dtype = None if place.type == "cuda" else torch.float32
+    parts = load_parts(path, name, family, kind, vae_dtype, options.variant, options.vae)
+    add_loras(parts, options.loras)
+    words = add_embeddings(parts, options.embeddings)
+    if words:
+        log.info("words from embeddings: %s", ", ".join(words))
+    return parts
+
+
+def _in_range(name: str, kind: torch.dtype, load: Callable[[torch.dtype], Parts]) -> Parts:
+    """What ``load`` makes; weights beyond float16's range are loaded again in a wider precision, with a warning."""
+    parts = load(kind)
+    if kind == torch.float16:
+        over = [key for key, network in parts.networks.items() if network.dtype == kind and non_finite(network)]
+        if over:
+            wider = torch.bfloat16 if torch.cuda.is_available() and torch.cuda.is_bf16_supported() else torch.float32
+            told = str(wider).removeprefix("torch.")
+            log.warning("weights of %s (%s) are beyond float16; going on in %s", name, ", ".join(over), told)
+            parts = load(wider)
+    return parts

@@ -27,6 +27,8 @@ HEADER = """\
 #   control   texture (colour, light, weather) | motion (place, size, pose) | hybrid (another subject) | hold (nothing)
 #   strength  0..1: how firmly the control holds on to the picture
 #   frames    pictures in the segment, first and last included; neighbours share the one between them
+#             without it a segment takes its even share
+#   back      true: the segment leads back to the picture itself, and needs no prompt
 #   easing    linear | ease | ease-in | ease-out
 """
 FACE_HEADER = """\
@@ -173,7 +175,7 @@ def _problem(detail: Mapping[str, Any], written: str) -> tuple[str, str]:
         near = get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
         return "unknown key", f"did you mean {near[0]!r}?" if near else f"the keys here are {', '.join(known)}"
     if kind == "missing":
-        return "missing", "a plan needs `source` and `segments`; a segment `prompt` and `frames`, a face point `at`"
+        return "missing", "a plan needs `source` and `segments`; a segment `prompt`, a face point `at`"
     if kind == "literal_error":
         if detail["loc"] == ("version",):
             return f"{_shown(given)} is not a version that this laser reads (1)", ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +74,7 @@ def invert_picture(
         report(model.nfe - before)
         before = model.nfe
     trajectory = Trajectory(torch.cat(latents), conditioning, pinned=method != "ddim")
-    return Inversion(trajectory, prompt, method, model.name, model.revision, input_sha256, _schedule_key(model))
+    return Inversion(trajectory, prompt, method, model.name, model.revision, input_sha256, model.schedule.key)
 
 
 @torch.inference_mode()
@@ -105,7 +104,7 @@ def load_inversion(path: Path, model: Model) -> Inversion:
     about, tensors = _read(path, model)
     for what, theirs, ours in (
         ("model", about["revision"], model.revision),
-        ("noise schedule", about["schedule"], _schedule_key(model)),
+        ("noise schedule", about["schedule"], model.schedule.key),
     ):
         if theirs != ours:
             raise BadInputError(
@@ -150,8 +149,3 @@ def _conditioning(about: dict[str, str], tensors: dict[str, Tensor], model: Mode
     if model.second is None:
         return Conditioning(states)
     return Conditioning(states[:, :-1], pooled=states[:, -1, : model.second.width])
-
-
-def _schedule_key(model: Model) -> str:
-    fields = ("beta_start", "beta_end", "beta_schedule", "num_train_timesteps", "prediction_type")
-    return json.dumps({k: model.schedule.config.get(k) for k in (*fields, "steps_offset", "timestep_spacing")})

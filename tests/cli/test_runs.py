@@ -68,7 +68,7 @@ def test_a_run_without_a_picture_runs_again_too(laser, tmp_path, monkeypatch):
     assert first.read_bytes() == second.read_bytes()
     code, _, stderr = laser("animate", COTTAGE, "--from", first, "-o", second)
     assert code == 5 and "had no picture" in stderr
-    monkeypatch.setattr("laser_cli.engine.find.weights_key", lambda folder: "other weights")
+    monkeypatch.setattr("laser_cli.models.find.weights_key", lambda folder: "other weights")
     code, _, stderr = laser("animate", "--from", first, "-o", second)
     assert code == 0 and "storybook is not what it was" in stderr
 

@@ -14,9 +14,9 @@ from laser_cli.measure.interpolations.bench import (
     METHODS,
     SPACINGS,
     bench_interpolations,
-    rendered,
     needed_critic,
     read_methods,
+    rendered,
 )
 from laser_cli.measure.interpolations.cost import endpoints_of, memory, published, schedule_of
 from laser_cli.measure.interpolations.pairs import ASPECTS, PORTRAIT, sample_pair, sample_pairs

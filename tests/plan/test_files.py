@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from laser_cli.errors import BadInputError, LaserError
 from laser_cli.plan.files import parse_plan, plan_text, read_plan, write_plan
-from laser_cli.plan.schema import FacePoint, Plan, Planner, Segment
+from laser_cli.plan.schema import STRENGTHS, FacePoint, Plan, Planner, Segment, with_frames
 from laser_cli.storybook.vocabulary import BLENDSHAPES
 
 GOOD = """\
@@ -124,7 +124,7 @@ def test_a_dash_is_stdout_and_stdin(capsys, monkeypatch):
         ("prompt: a cat at night", "prompt: cat: night", ["line 5, column", "not valid YAML", "quotes"]),
         ("  frames: 24", "  frames: 24\n  frames: 12", ["line 9", "'frames' is there twice", "line 8"]),
         ("easing: ease", "easing: easy", ["line 9", "linear, ease, ease-in, ease-out"]),
-        ("  frames: 24\n", "", ["line 5", "segments[0].frames", "missing"]),
+        ("- prompt: a cat at night\n  control", "- control", ["line 5", "segments[0].prompt", "missing"]),
         ("description: night falls", "description: 2001-99-99", ["cannot be read"]),
         ("source: a cat", "source: *cat", ["line 3", "aliases"]),
         ("source: a cat", "source: !!python/name:os.system", ["line 3"]),
@@ -345,3 +345,33 @@ def test_errors_of_a_face_track(old, new, told):
         parse_plan(GOOD + FACE.replace(old, new, 1), "plan.yaml")
     for words in ("plan.yaml", *told):
         assert words in caught.value.render()
+
+
+def test_segments_without_frames_take_their_even_share():
+    ten = "source: a cat\nsegments:\n" + "".join(f"- prompt: a cat {i}\n" for i in range(10))
+    plan = parse_plan(ten)
+    assert plan.total_frames == 24 and with_frames(plan, 20).total_frames == 20
+    assert [s.frames for s in with_frames(plan, 21).segments] == [3] * 10
+    mixed = "source: a cat\nsegments:\n- {prompt: a, frames: 5}\n- prompt: b\n- {prompt: c, frames: 9}\n"
+    assert [s.frames for s in parse_plan(mixed).segments] == [5, 7, 9]
+    many = "source: a cat\nsegments:\n" + "- prompt: a dog\n" * 60
+    assert parse_plan(many).total_frames == 61
+    with pytest.raises(BadInputError, match="line 4"):
+        parse_plan("source: a cat\nsegments:\n- prompt: a\n- {prompt: b, frames: x}\n")
+
+
+def test_a_segment_leads_back_to_the_source():
+    text = "source: a cat\nsegments:\n- prompt: a dog\n- back: true\n"
+    plan = parse_plan(text)
+    assert plan.prompts == ("a cat", "a dog", "a cat") and [s.back for s in plan.segments] == [False, True]
+    assert parse_plan(plan_text(plan)) == plan and plan_text(plan).count("back: true") == 1
+    with pytest.raises(BadInputError, match="segment 2 leads back"):
+        parse_plan(text.replace("- back: true", "- {back: true, prompt: a bird}"))
+    with pytest.raises(BadInputError) as caught:
+        parse_plan(text.replace("back: true", "back: 1"))
+    assert "segments[1].back" in caught.value.why
+
+
+def test_a_strength_that_is_not_given_is_that_of_its_control():
+    plan = parse_plan("source: a cat\nsegments:\n- {prompt: a dog, control: hybrid}\n- {prompt: a bird}\n")
+    assert [s.strength for s in plan.segments] == [STRENGTHS["hybrid"], STRENGTHS["texture"]]

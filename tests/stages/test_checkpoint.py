@@ -9,9 +9,9 @@ from laser_cli.engine.spec import SamplingParams
 from laser_cli.plan.schema import Plan, Segment
 from laser_cli.stages import checkpoint
 from laser_cli.stages.animate import animate
+from laser_cli.stages.checkpoint import Checkpointer
 from laser_cli.stages.distances import rms
 from laser_cli.stages.invert import invert_picture
-from laser_cli.stages.checkpoint import Checkpointer
 
 SOURCE = "a red ball in a meadow at noon"
 PLAN = Plan(source=SOURCE, segments=(Segment(prompt="a blue ball in a meadow at noon", frames=20),))

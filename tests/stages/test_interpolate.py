@@ -8,12 +8,12 @@ import torch
 from diffusers import AutoencoderKL
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from laser_cli.engine.find import WEIGHTS
-from laser_cli.models.model import Model
 from laser_cli.engine.schedule import Schedule
 from laser_cli.engine.spec import Frame, SamplingParams
-from laser_cli.stages.distances import rms
+from laser_cli.models.find import WEIGHTS
+from laser_cli.models.model import Model
 from laser_cli.models.unet import UNetBackbone
+from laser_cli.stages.distances import rms
 from laser_cli.stages.interpolate import (
     Endpoint,
     FrameSchedule,

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from laser_cli.engine.beta import beta_cdf, beta_ppf
 from laser_cli.engine.render import nfe
 from laser_cli.errors import BadInputError
-from laser_cli.stages.spacing import EXTRA, by_beta, drafting_nfe, even, uniform
 from laser_cli.stages.profile import Gap, measure_profiles, plan_rounds
+from laser_cli.stages.spacing import EXTRA, by_beta, drafting_nfe, even, uniform
 
 
 def way(change):
