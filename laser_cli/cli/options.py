@@ -13,6 +13,7 @@ import typer
 from annotated_types import Ge, Le
 from pydantic.fields import FieldInfo
 
+from laser_cli.jobs.merge import flags, merge
 from laser_cli.jobs.settings import Frozen, setting
 
 PANELS = (None, "Output", "Method", "Image prompts", "Drawing", "Playing", "Planning", "Model", "Console")
@@ -102,7 +103,7 @@ def expand(function: Callable[..., None]) -> Callable[..., None]:
         for parameter, (model, whole) in models.items():
             values = {name: _plain(said.pop(name)) for name in model.model_fields}
             given = {name: value for name, value in values.items() if value is not None}
-            said[parameter] = model(**given) if whole else given
+            said[parameter] = merge(model, flags(given)) if whole else given
         function(**said)
 
     command.__signature__ = inspect.Signature(sorted((*own, *made), key=_panel))  # type: ignore[attr-defined]

@@ -29,11 +29,12 @@ AnyJob = TypeVar("AnyJob", bound="Job")
 class Rendering:
     """A frame job made ready to draw.
 
-    `size` (w, h) px; `labels` by frame number; `evaluations` of the U-Net to come, `before`: made so far that are not
-    the drawing's own. `frames` yields them in order, (h, w, 3) uint8; `told` is called when all are written, for what
-    the result says beside.
+    `model` draws them, an adapter added; `size` (w, h) px; `labels` by frame number; `evaluations` of the U-Net to
+    come, `before`: made so far that are not the drawing's own. `frames` yields them in order, (h, w, 3) uint8; `told`
+    is called when all are written, for what the result says beside.
     """
 
+    model: Model
     size: tuple[int, int]
     labels: Mapping[int, str]
     record: Mapping[str, Any]
@@ -119,7 +120,7 @@ def _draw(job: FrameJob, model: Model, sinks: Sinks, progress: Progress) -> Resu
     look, saved = look_of(job.settings), sinks.checkpoints(job.fingerprint)
     rendering: Rendering = job.steps.prepare(job, model, saved, progress)
     with (
-        progress.stage(RENDERING, model),
+        progress.stage(RENDERING, rendering.model),
         sinks.open(rendering, look, job.count) as take,
         progress.bar(rendering.evaluations, f"drawing {job.count} frames") as bar,
     ):
@@ -130,7 +131,7 @@ def _draw(job: FrameJob, model: Model, sinks: Sinks, progress: Progress) -> Resu
     told = {
         "frames": job.count,
         "shown": look.shown(job.count),
-        "evaluations": model.nfe - rendering.before,
+        "evaluations": rendering.model.nfe - rendering.before,
         **rendering.told(),
         "fingerprint": job.fingerprint,
     }

@@ -42,6 +42,7 @@ def prepare(job: AnimateJob, model: Model, saved: Checkpointer | None, progress:
         return (drawn.array for drawn in animate(model, job.plan, inversion, params, first, *aids))
 
     return Rendering(
+        model=model,
         size=(picture.shape[1], picture.shape[0]),
         labels=job.labels,
         record=job.record(model, job.prompts[-1], input_sha256=job.image.sha256 if job.image else None),

@@ -32,9 +32,10 @@ def prepare(job: InterpolateJob, model: Model, saved: Checkpointer | None, progr
     pictures = {k: found.picture() for k, found in job.pictures.items()}
     first = pictures[min(pictures)] if pictures else None
     size = size_of(first, settings.size or model.size, model.scale)
-    before, params, work, see = model.nfe, _params(job), evaluations_of(job), None
+    params, work, see = _params(job), evaluations_of(job), None
     if job.adapter:
         model, see = load_adapter(model, job.adapter.file.path, job.adapter.scale)
+    before = model.nfe
     with progress.stage("inversion", model), progress.bar(work["inversion"], "inverting") as bar:
         asked = _asked(job, pictures, size)
         endpoints = stage.prepare(model, asked, params, settings.seeds, size, bar.advance, see)
@@ -58,7 +59,7 @@ def prepare(job: InterpolateJob, model: Model, saved: Checkpointer | None, progr
         if at is None
         else {0: f"{at:g} of the way"}
     )
-    return Rendering(size, labels, job.record(model, shown), work["rendering"], before, frames, told)
+    return Rendering(model, size, labels, job.record(model, shown), work["rendering"], before, frames, told)
 
 
 def evaluations_of(job: InterpolateJob) -> dict[str, int]:

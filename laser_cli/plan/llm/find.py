@@ -6,24 +6,12 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from laser_cli.errors import NotFoundError
 from laser_cli.plan.llm.gguf import parts
 
 PREFERRED = ("q4_k_m", "q4_k_s", "q5_k_m", "q4_0", "q5_k_s", "q6_k", "q8_0")
 """Which quantization is taken where a repository has several and none is named, the best first."""
-
-
-def __getattr__(name: str) -> Any:
-    """Old names, until the commands use the new ones."""
-    if name == "EMBEDDED":
-        from laser_cli.storybook.planner import EMBEDDED
-
-        return EMBEDDED
-    if name == "HINT":
-        return hint()
-    raise AttributeError(name)
 
 
 def hint() -> str:
