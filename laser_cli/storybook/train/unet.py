@@ -25,8 +25,8 @@ from laser_cli.storybook.train.tokens import LENGTH, build
 WIDTH = 256
 HELD = 512
 """Held-out items in their own cache."""
-FRESH = 16
-"""Samples learned from for every new item drawn, once the cache is full."""
+FRESH, RENEWED = 16, 64
+"""Samples learned from for every new item while the cache grows and once it is full: an item costs as much as seven."""
 LATE = 2 / 3
 """The progress from which on subjects weigh more: earlier that ruins skies and grounds."""
 SCHEDULE = {
@@ -179,7 +179,7 @@ def train(
     maps = unseen.take(torch.arange(len(unseen)), "maps")["maps"].float()
     mean, deviation = maps.mean((0, 2, 3), keepdim=True), maps.std((0, 2, 3), keepdim=True) + 1e-6
     learner = Learner(unet, maps.shape[1], text)
-    learner.to(device, memory_format=torch.channels_last)
+    learner.to(device)
     total = steps or math.ceil(samples / batch)
     run = Run(
         out / ("unet-text.pt" if learn_text else "unet.pt"),
@@ -215,7 +215,7 @@ def train(
         run.descend()
         count, grown = count + 1, grown + batch
         running += (loss - running) / min(count, 100)
-        if grown >= AT_ONCE * (FRESH if len(kept) == kept.capacity else FRESH // 4):
+        if grown >= AT_ONCE * (RENEWED if len(kept) == kept.capacity else FRESH):
             kept.grow()
             grown = 0
         if run.step % 25 == 0:
