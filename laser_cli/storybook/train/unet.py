@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -130,9 +131,10 @@ def sources(out: Path, start: Path | None, look: Look, device: str) -> Sources:
     return Sources(vae, text.requires_grad_(False).to(device), tokenizer, classifier, look, device)
 
 
-def fill(cache: Cache, count: int) -> None:
-    """Grow a cache to ``count`` items, or until the training is told to stop."""
-    while len(cache) < min(count, cache.capacity) and not STOP.is_set():
+def fill(cache: Cache, count: int, minutes: float | None = None) -> None:
+    """Grow a cache to ``count`` items, for so many minutes at most, or until the training is told to stop."""
+    end = time.monotonic() + 60 * minutes if minutes else math.inf
+    while len(cache) < min(count, cache.capacity) and not STOP.is_set() and (not len(cache) or time.monotonic() < end):
         cache.grow()
 
 
@@ -160,13 +162,13 @@ def train(
     """Trains, or goes on with, a U-Net in ``out``, where VAE and classifier are; returns the pipeline's folder.
 
     ``start`` gives tokenizer and text encoder, which stays as it is unless ``learn_text``. A cache of ``items`` is
-    filled while it trains, from ``first`` on; ``shown`` pictures a sheet.
+    filled while it trains, from ``first`` on, or what a quarter of the minutes gives; ``shown`` pictures a sheet.
     """
     torch.manual_seed(seed)
     frozen = sources(out, start, look, device)
     made_with = frozen.fingerprint()
     kept = Cache(out / ("twins" if twins else "cache"), items, made_with, stream(frozen, seed, twins), device)
-    fill(kept, first)
+    fill(kept, first, minutes / 4 if minutes else None)
     unseen = Cache(out / "held-out", held, made_with, stream(frozen, 1_000_003), device)
     fill(unseen, held)
     vae = frozen.vae.config
