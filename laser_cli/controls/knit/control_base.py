@@ -102,7 +102,7 @@ class MapV5(nn.Module):
     def __init__(self, channels_in: int, channels_out: int) -> None:
         super().__init__()
         self.proj = nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False)
-        self.attn = STKAttention(channels_out, channels_out // 4)
+        self.attn = STKAttention(channels_out, mid=channels_out // 4)
 
     def forward(self, x: Tensor) -> Tensor:
         """A feature [n, a, h, w] as the control map [n, b, h, w]."""

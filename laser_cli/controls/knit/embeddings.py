@@ -11,9 +11,9 @@ HEADS = 8
 """Attention heads of every published net."""
 
 
-def attention(channels: int, context: int | None = None) -> Attention:
+def attention(channels: int, context: int | None = None, heads: int = HEADS) -> Attention:
     """The library's attention over `channels`, to itself or to tokens of width `context`; no bias in q, k, v."""
-    return Attention(channels, cross_attention_dim=context, heads=HEADS, dim_head=channels // HEADS)
+    return Attention(channels, cross_attention_dim=context, heads=heads, dim_head=channels // heads)
 
 
 def zero_conv(channels_in: int, channels_out: int) -> nn.Conv2d:

@@ -18,9 +18,12 @@ from laser_cli.controls.knit.embeddings import expand
 from laser_cli.controls.knit.motion import MotionAdapter
 from laser_cli.controls.knit.reference import ReferenceAdapter
 
-POINTS = ("down_0", "down_1", "down_2", "down_3", "mid", "up_0", "up_1", "up_2", "up_3")
-"""Insertion points in the order of a forward pass: outputs of the down blocks and the mid block, inputs of the up
-blocks. All but `mid`, which only v1's reference uses, are the published eight."""
+
+def points_of(unet: Any) -> tuple[str, ...]:
+    """A U-Net's insertion points in the order of a forward pass: the outputs of the down blocks and of the mid block,
+    the inputs of the up blocks. SD 1.5's are the published eight, and `mid`, which only v1's reference uses."""
+    down, up = (len(blocks) for blocks in (unet.down_blocks, unet.up_blocks))
+    return (*(f"down_{i}" for i in range(down)), "mid", *(f"up_{i}" for i in range(up)))
 
 
 @dataclass(frozen=True)
@@ -39,31 +42,24 @@ class Insertion:
     frames: int = 1
     pads: Mapping[str, Tensor] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        unknown = sorted({*self.control, *self.prepared, *self.pads}.difference(POINTS))
-        if unknown:
-            raise ValueError(f"{', '.join(unknown)}: not an insertion point; they are {', '.join(POINTS)}")
-
 
 @contextmanager
 def insert(unet: Any, insertion: Insertion, cache: MutableMapping[str, Tensor] | None = None) -> Iterator[None]:
     """Passes of a `UNet2DConditionModel` (or a `UNetMotionModel`) with adapters inserted.
 
-    `cache` receives the map at each point as it is before anything is added there. Raises ValueError for a U-Net whose
-    blocks are not SD 1.5's.
+    `cache` receives the map at each point as it is before anything is added there. Raises ValueError for control,
+    reference or pads at points that the U-Net does not have.
     """
-    if len(unet.down_blocks) != 4 or len(unet.up_blocks) != 4:
-        found = f"{len(unet.down_blocks)} down and {len(unet.up_blocks)} up blocks"
-        raise ValueError(f"knitting needs a U-Net of four down and four up blocks, and this one has {found}")
+    points = points_of(unet)
+    unknown = sorted({*insertion.control, *insertion.prepared, *insertion.pads}.difference(points))
+    if unknown:
+        raise ValueError(f"{', '.join(unknown)}: not an insertion point of this U-Net, which has {', '.join(points)}")
     handles = []
     try:
-        for i in range(4):
-            handles.append(
-                unet.down_blocks[i].register_forward_hook(_after_down(f"down_{i}", insertion, cache), with_kwargs=True)
-            )
-            handles.append(
-                unet.up_blocks[i].register_forward_pre_hook(_before_up(f"up_{i}", insertion, cache), with_kwargs=True)
-            )
+        for i, block in enumerate(unet.down_blocks):
+            handles.append(block.register_forward_hook(_after_down(f"down_{i}", insertion, cache), with_kwargs=True))
+        for i, block in enumerate(unet.up_blocks):
+            handles.append(block.register_forward_pre_hook(_before_up(f"up_{i}", insertion, cache), with_kwargs=True))
         handles.append(unet.mid_block.register_forward_hook(_after_mid(insertion, cache), with_kwargs=True))
         yield
     finally:

@@ -9,6 +9,7 @@ from diffusers.models.embeddings import SinusoidalPositionalEmbedding
 from torch import Tensor, nn
 
 from laser_cli.controls.knit.embeddings import (
+    HEADS,
     add_positions,
     attention,
     columns,
@@ -31,13 +32,13 @@ class SKReference(nn.Module):
     Hidden [n, c, h, w] and reference [b, c, h, w], b a divisor of n; h and w at most 64.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, heads: int = HEADS) -> None:
         super().__init__()
         self.pos_embed = SinusoidalPositionalEmbedding(channels, MAX_LENGTH)
-        self._build(channels)
+        self._build(channels, heads)
 
-    def _build(self, channels: int) -> None:
-        self.attn1, self.attn2 = attention(channels), attention(channels)
+    def _build(self, channels: int, heads: int) -> None:
+        self.attn1, self.attn2 = attention(channels, heads=heads), attention(channels, heads=heads)
         self.norm = nn.LayerNorm(channels)
         self.proj = zero_conv(channels, channels)
 
@@ -65,10 +66,10 @@ class SKReference(nn.Module):
 class SKReferenceV5(SKReference):
     """v5's: positions of any length; its file holds a time embedding that the published code never uses."""
 
-    def __init__(self, channels: int, time_channels: int = 1280) -> None:
+    def __init__(self, channels: int, heads: int = HEADS, time_channels: int = 1280) -> None:
         nn.Module.__init__(self)
         self.time_emb_proj = nn.Linear(time_channels, channels)
-        self._build(channels)
+        self._build(channels, heads)
 
     def positions(self, tokens: Tensor) -> Tensor:
         """Tokens [n, length, c] with positions added."""
@@ -78,11 +79,11 @@ class SKReferenceV5(SKReference):
 class STKAttention(nn.Module):
     """A map attends to itself, and to a reference beside it, by rows and by columns: [n, c, h, w] in and out."""
 
-    def __init__(self, channels: int, mid: int | None = None) -> None:
+    def __init__(self, channels: int, heads: int = HEADS, mid: int | None = None) -> None:
         super().__init__()
         mid = mid or channels
         self.conv_in = nn.Conv2d(channels, mid, 3, padding=1)
-        self.attnx, self.attny = attention(mid), attention(mid)
+        self.attnx, self.attny = attention(mid, heads=heads), attention(mid, heads=heads)
         self.norm = nn.LayerNorm(mid)
         self.proj = zero_conv(mid, channels)
 
@@ -104,9 +105,9 @@ class STKAttention(nn.Module):
 class STKReference(nn.Module):
     """The reference module of v5b and v5c: `attn_ref` prepares the reference, `attn` reads it."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, heads: int = HEADS) -> None:
         super().__init__()
-        self.attn_ref, self.attn = STKAttention(channels), STKAttention(channels)
+        self.attn_ref, self.attn = STKAttention(channels, heads), STKAttention(channels, heads)
 
     def prepare(self, reference: Tensor) -> Tensor:
         """What `forward` reads of a reference map; the same at every step."""
@@ -132,14 +133,15 @@ class ReferenceAdapter(nn.Module):
         mid: int | None = None,
         up: Sequence[int] = UP_CHANNELS,
         first_up: int = 0,
+        heads: int = HEADS,
     ) -> None:
         super().__init__()
         self.first_up = first_up
         if down:
-            self.reference_modules_down = nn.ModuleList(module(channels) for channels in down)
+            self.reference_modules_down = nn.ModuleList(module(channels, heads) for channels in down)
         if mid:
-            self.reference_modules_mid = module(mid)
-        self.reference_modules_up = nn.ModuleList(module(channels) for channels in up)
+            self.reference_modules_mid = module(mid, heads)
+        self.reference_modules_up = nn.ModuleList(module(channels, heads) for channels in up)
 
     @property
     def points(self) -> dict[str, nn.Module]:
