@@ -40,9 +40,7 @@ class FaceTrack(BaseModel):
         for number, row in enumerate(self.frames):
             if len(row) != len(self.columns):
                 told = {"number": number, "count": len(row), "columns": len(self.columns)}
-                raise PydanticCustomError(
-                    "row_length", "frame {number} has {count} values for {columns} columns", told
-                )
+                raise PydanticCustomError("row_length", "frame {number} has {count} values for {columns} columns", told)
         values = np.array(self.frames)
         for low, high, names, unit in ((0, 1, SHAPES, ""), (-180, 180, ANGLES, " degrees")):
             here = [i for i, name in enumerate(self.columns) if name in names]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -34,7 +35,7 @@ class ControlNet(nn.Module):
             self.face_proj = TimestepEmbedding(PART_WIDTH, context)
         if pdfgc:
             self.emo_proj = TimestepEmbedding(context, context)
-        pairs = zip(channels, channels[1:], strict=False)
+        pairs = pairwise(channels)
         self.blocks_down = nn.ModuleList(SKCross(before, after, context, max_tokens) for before, after in pairs)
 
     def tokens(self, drive: Drive) -> Tensor:
@@ -59,12 +60,8 @@ class ControlNet(nn.Module):
 class ControlV1(ControlNet):
     """`HMControlNet` (coefficients) and `HMControlNet2` (PD-FGC) of v1: maps for the down blocks 0 to 2."""
 
-    def __init__(
-        self, *, pdfgc: bool, channels: Sequence[int] = (128, 320, 640, 1280), context: int = 320
-    ) -> None:
-        super().__init__(
-            channels, context, shrink=8, arkit=not pdfgc, pdfgc=pdfgc, max_tokens=1024 if pdfgc else 64
-        )
+    def __init__(self, *, pdfgc: bool, channels: Sequence[int] = (128, 320, 640, 1280), context: int = 320) -> None:
+        super().__init__(channels, context, shrink=8, arkit=not pdfgc, pdfgc=pdfgc, max_tokens=1024 if pdfgc else 64)
 
     def forward(self, drive: Drive) -> dict[str, Tensor]:
         """Control maps [n, c, h, w] by insertion point."""

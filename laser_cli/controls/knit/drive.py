@@ -60,5 +60,5 @@ class Drive:
 
 
 def no_parts(frames: int) -> Tensor:
-    """Face parts [frames, 3, 1024] where no picture of the eyes and the mouth is known, as in the unconditional half."""
+    """Face parts [frames, 3, 1024] where the eyes and the mouth are not known: zeros, as in the unconditional half."""
     return torch.zeros(frames, PARTS, PART_WIDTH)

@@ -82,14 +82,16 @@ def draw_square(points: np.ndarray | Sequence[Sequence[float]], height: int, wid
 
 
 def _near(start: np.ndarray, end: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The pixels [height, width] that a line with round ends covers."""
+    """The pixels [height, width] of a thick line with round ends, as OpenCV draws it without antialiasing."""
     y, x = np.mgrid[:height, :width]
-    way = end - start
-    from_x, from_y = x - start[0], y - start[1]
-    along = np.clip((from_x * way[0] + from_y * way[1]) / max(way @ way, 1e-9), 0, 1)
-    # a line of odd thickness is half a pixel thicker on either side
-    reach = (THICKNESS + 1) / 2
-    return (from_x - along * way[0]) ** 2 + (from_y - along * way[1]) ** 2 <= reach**2
+    way, from_x, from_y = end - start, x - start[0], y - start[1]
+    length = max(float(np.hypot(*way)), 1e-9)
+    along, off = (from_x * way[0] + from_y * way[1]) / length, np.abs(from_x * way[1] - from_y * way[0]) / length
+    # an odd thickness counts half a pixel more on either side, and the outline half a pixel along its steeper axis
+    reach, outline = (THICKNESS + 1) / 2, np.abs(way).max() / length / 2
+    body = (off <= reach + outline) & (along >= -outline) & (along <= length + outline)
+    ends = [(x - point[0]) ** 2 + (y - point[1]) ** 2 <= reach**2 for point in (start, end)]
+    return body | ends[0] | ends[1]
 
 
 def placed(centre: tuple[float, float], extent: float, size: int = 512) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Reference adapters: feature maps read a reference portrait's, along rows, then along columns (arXiv 2410.22901, 3.1)."""
+"""Reference adapters: feature maps read a reference portrait's, first by rows, then by columns (arXiv 2410.22901)."""
 
 from __future__ import annotations
 
