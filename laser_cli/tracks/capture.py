@@ -34,9 +34,11 @@ class Capture:
 
     @property
     def fps(self) -> float:
-        """The rate that most neighbouring frames show; 30 for a single frame."""
+        """The rate of neighbouring frames, whatever gaps there are; 30 for a single frame."""
         steps = np.diff(self.times)
-        return round(float(1 / np.median(steps)), 3) if len(steps) else 30.0
+        if not len(steps):
+            return 30.0
+        return round(float(1 / steps[steps <= 1.5 * np.median(steps)].mean()), 3)
 
     def noting(self, *notes: str) -> Capture:
         """The capture with more notes."""
@@ -106,6 +108,8 @@ def sample(times: np.ndarray, values: np.ndarray, fps: float) -> np.ndarray:
 def runs(frames: Sequence[int] | np.ndarray, most: int = 5) -> str:
     """Frame numbers in words: `3`, `14-25`, and how many more runs there are."""
     numbers = list(map(int, frames))
+    if not numbers:
+        return ""
     starts = [i for i, n in enumerate(numbers) if i == 0 or n != numbers[i - 1] + 1]
     spans = [(numbers[i], numbers[j - 1]) for i, j in zip(starts, [*starts[1:], len(numbers)], strict=True)]
     said = [f"{a}" if a == b else f"{a}-{b}" for a, b in spans[:most]]

@@ -37,9 +37,9 @@ class FaceTrack(BaseModel):
         if len(set(self.columns)) < len(self.columns):
             twice = next(name for name in self.columns if self.columns.count(name) > 1)
             raise PydanticCustomError("column_twice", "the column {name} is there twice", {"name": twice})
-        for number, row in enumerate(self.frames):
-            if len(row) != len(self.columns):
-                told = {"number": number, "count": len(row), "columns": len(self.columns)}
+        for number, given in enumerate(self.frames):
+            if len(given) != len(self.columns):
+                told: dict[str, object] = {"number": number, "count": len(given), "columns": len(self.columns)}
                 raise PydanticCustomError("row_length", "frame {number} has {count} values for {columns} columns", told)
         values = np.array(self.frames)
         for low, high, names, unit in ((0, 1, SHAPES, ""), (-180, 180, ANGLES, " degrees")):
@@ -81,7 +81,7 @@ class FaceTrack(BaseModel):
             raise KeyError(name)
         if name not in self.columns:
             return np.zeros(len(self.frames))
-        return self.values[:, self.columns.index(name)]  # type: ignore[arg-type]
+        return self.values[:, self.columns.index(name)]
 
     def with_values(self, values: np.ndarray, *, fps: float | None = None) -> FaceTrack:
         """The track with other values [frames, columns], and another rate where one is given."""

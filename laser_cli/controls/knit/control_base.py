@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import torch
 import torch.nn.functional as F
 from diffusers.models.embeddings import TimestepEmbedding
 from torch import Tensor, nn
@@ -27,7 +28,13 @@ class SmallUnet(nn.Module):
         self.down_blocks = nn.ModuleList(DownBlock(a, b) for a, b in zip((3, *mid), mid, strict=False))
         self.attn_blocks = nn.ModuleList(STKCross(c, context, stored_positions=stored_positions) for c in mid)
         self.up_blocks = nn.ModuleList(
-            nn.ModuleList([nn.Conv2d(a, b, 3, padding=1)]) for a, b in zip(reversed(mid), ups, strict=True)
+            nn.Sequential(
+                nn.Conv2d(a, b, 3, padding=1),
+                nn.InstanceNorm2d(b),
+                nn.SiLU(),
+                nn.Upsample(scale_factor=2, mode="bilinear"),
+            )
+            for a, b in zip(reversed(mid), ups, strict=True)
         )
 
     def forward(self, x: Tensor, tokens: Tensor) -> list[Tensor]:
@@ -38,8 +45,7 @@ class SmallUnet(nn.Module):
             skips.append(x)
         features = [skips.pop()]
         for up in self.up_blocks:
-            x = F.silu(F.instance_norm(up[0](features[-1])))
-            x = F.interpolate(x, scale_factor=2, mode="bilinear")
+            x = up(features[-1])
             features.append(x + skips.pop() if skips else x)
         return features
 
@@ -63,6 +69,11 @@ class ControlBase(nn.Module):
             self.add_module(f"{name}_proj", TimestepEmbedding(PART_WIDTH if name == "face" else width, context))
         self.ctrl_attn = SmallUnet(mid, out, context, stored_positions=stored_positions)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """That of the weights."""
+        return next(self.parameters()).dtype
+
     def tokens(self, drive: Drive) -> Tensor:
         """The 16 tokens [n, 16, context] of an expression."""
         if drive.pdfgc is not None:
@@ -73,13 +84,11 @@ class ControlBase(nn.Module):
 
     def _compress(self, name: str, embeddings: Tensor) -> Tensor:
         before, after = getattr(self, f"{name}_pre_proj"), getattr(self, f"{name}_proj")
-        embeddings = embeddings.to(before.linear_1.weight.dtype)
-        return after(before(embeddings.transpose(1, 2)).transpose(1, 2))
+        return after(before(embeddings.to(self.dtype).transpose(1, 2)).transpose(1, 2))
 
     def forward(self, drive: Drive) -> list[Tensor]:
         """Features `feat_0` to `feat_3` of n frames: 1/64, 1/32, 1/16 and 1/8 of the pixels a side."""
-        dtype = self.ctrl_attn.down_blocks[0].conv1.weight.dtype
-        small = F.interpolate(drive.condition.to(dtype), scale_factor=1 / 8, mode="bilinear")
+        small = F.interpolate(drive.condition.to(self.dtype), scale_factor=1 / 8, mode="bilinear")
         return self.ctrl_attn(small, self.tokens(drive))
 
 

@@ -25,13 +25,14 @@ class DownBlock(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(channels_in, channels_out, 3, 2, 1, bias=False)
         self.conv2 = nn.Conv2d(channels_out, channels_out, 3, 1, 1, bias=False)
-        self.downsample = nn.ModuleList([nn.Conv2d(channels_in, channels_out, 1, 2, bias=False)])
+        shortcut = nn.Conv2d(channels_in, channels_out, 1, 2, bias=False)
+        self.downsample = nn.Sequential(shortcut, nn.InstanceNorm2d(channels_out), nn.SiLU())
 
     def forward(self, x: Tensor) -> Tensor:
         """The map at half its size (rounded up)."""
         out = F.relu(F.instance_norm(self.conv1(x)))
         out = F.instance_norm(self.conv2(out))
-        return F.relu(out + F.silu(F.instance_norm(self.downsample[0](x))))
+        return F.relu(out + self.downsample(x))
 
 
 class SKCross(nn.Module):
