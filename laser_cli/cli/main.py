@@ -16,7 +16,18 @@ from laser_cli.errors import LaserError, MemoryExhausted, out_of_memory
 
 # Modules of laser_cli.cli, in the order `laser --help` lists them. Each defines `register(app: typer.Typer) -> None`,
 # and imports torch and its like only inside functions.
-COMMANDS: tuple[str, ...] = ("animate", "interpolate", "plan", "invert", "show", "presets", "models", "doctor", "bench")
+COMMANDS: tuple[str, ...] = (
+    "animate",
+    "interpolate",
+    "plan",
+    "invert",
+    "track",
+    "show",
+    "presets",
+    "models",
+    "doctor",
+    "bench",
+)
 
 BROKEN_PIPE_CODE = 1
 OUT_OF_MEMORY_HINT = "a smaller picture, fewer frames at a time, or a half-precision --dtype"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -12,11 +15,12 @@ from laser_cli.errors import BadInputError
 from laser_cli.tracks.capture import Capture, Filling, cut, to_track
 from laser_cli.tracks.files import parse_csv, parse_track, read_text
 from laser_cli.tracks.livelink import is_livelink, parse_livelink
+from laser_cli.tracks.results import COLUMNS as FACE_COLUMNS
 from laser_cli.tracks.results import loads, looks_like_results, parse_results
 from laser_cli.tracks.retarget import resample
 from laser_cli.tracks.schema import FaceTrack
 from laser_cli.tracks.smooth import CUTOFF, smooth
-from laser_cli.tracks.video import PICTURES, VIDEOS, Landmarker, capture_faces, read_frames
+from laser_cli.tracks.video import PICTURES, VIDEOS, Landmarker, Measure, capture_faces, open_clip
 
 PLAN_KEY = re.compile(r'^"?segments"?\s*:|[{,]\s*"segments"\s*:', re.MULTILINE)
 """What plan files have and tracks do not."""
@@ -27,21 +31,46 @@ PLAN_FPS = 12.0
 @dataclass(frozen=True)
 class Reading:
     """How a source becomes a track: the part in seconds, frames a second (its own if None), `smooth` in Hz at rest
-    (None: measured sources at the usual cutoff, made ones not at all; 0: never), and the `face_model` for videos."""
+    (None: measured sources at the usual cutoff, made ones not at all; 0: never), the `face_model` for videos, and
+    whether they show a storybook `puppet`."""
 
     start: float | None = None
     end: float | None = None
     fps: float | None = None
     smooth: float | None = None
     face_model: str | None = None
+    puppet: bool = False
 
 
-def read_track(path: str | Path, reading: Reading = Reading()) -> tuple[FaceTrack, list[str]]:
+class Ticker(Protocol):
+    """What is told of every frame read."""
+
+    def advance(self, n: int = 1, label: str | None = None) -> None:
+        """`n` more frames are done."""
+
+
+Progress = Callable[[int, str], AbstractContextManager[Ticker]]
+"""`progress(total, label)`: a context that is told of a long job's steps."""
+
+
+class _Untold:
+    def advance(self, n: int = 1, label: str | None = None) -> None:
+        """Tell nobody."""
+
+
+def untold(total: int, label: str) -> AbstractContextManager[Ticker]:
+    """Progress that nobody watches."""
+    return nullcontext(_Untold())
+
+
+def read_track(
+    path: str | Path, reading: Reading = Reading(), progress: Progress = untold
+) -> tuple[FaceTrack, list[str]]:
     """The track that a file holds, and what has to be said about it. Raises BadInputError, NotFoundError."""
     path = Path(path)
     suffix = path.suffix.lower()
     if suffix in VIDEOS or suffix in PICTURES:
-        return _from_capture(_filmed(path, reading.face_model), reading, "linear", measured=True)
+        return _from_capture(_filmed(path, reading, progress), reading, "linear", measured=True)
     text = read_text(path)
     name = path.name
     if suffix == ".csv":
@@ -71,13 +100,26 @@ def _planned(text: str, path: Path, reading: Reading) -> FaceTrack | None:
     return planned_track(parse_plan(text, str(path)), reading.fps or PLAN_FPS, source=path.name)
 
 
-def _filmed(path: Path, face_model: str | None) -> Capture:
-    fps, frames = read_frames(path)
-    with Landmarker(face_model) as landmarker:
-        capture = capture_faces(frames, fps, landmarker, name=path.name)
-        if landmarker.crowded:
-            capture = capture.noting(f"{landmarker.crowded} frames show several faces: the largest is followed")
-    return capture
+def _filmed(path: Path, reading: Reading, progress: Progress) -> Capture:
+    clip = open_clip(path)
+    with ExitStack() as stack:
+        if reading.puppet:
+            from laser_cli.tracks.puppets import COLUMNS as columns
+            from laser_cli.tracks.puppets import puppet_reader
+
+            measure: Measure = puppet_reader()
+        else:
+            columns, measure = FACE_COLUMNS, stack.enter_context(Landmarker(reading.face_model))
+        ticker = stack.enter_context(progress(clip.expected, "faces"))
+        capture = capture_faces(_told(clip.frames, ticker), clip.fps, measure, columns, path.name)
+    crowded = getattr(measure, "crowded", 0)
+    return capture.noting(f"{crowded} frames show several faces: the largest is followed") if crowded else capture
+
+
+def _told(frames: Iterator[np.ndarray], ticker: Ticker) -> Iterator[np.ndarray]:
+    for frame in frames:
+        yield frame
+        ticker.advance()
 
 
 def _from_capture(

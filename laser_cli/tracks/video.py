@@ -33,12 +33,20 @@ class Face(NamedTuple):
     extent: float
 
 
-def read_frames(path: Path) -> tuple[float, Iterator[np.ndarray]]:
-    """Frames a second, and the frames [h, w, 3] uint8 one by one; a picture is one frame. Raises BadInputError."""
+class Clip(NamedTuple):
+    """A video or a picture: frames a second, about how many frames, and the frames [h, w, 3] uint8 one by one."""
+
+    fps: float
+    expected: int
+    frames: Iterator[np.ndarray]
+
+
+def open_clip(path: Path) -> Clip:
+    """The frames of a video, or of a picture, which is one frame. Raises BadInputError."""
     if not path.is_file():
         raise BadInputError(f"cannot read {path}", why="there is no such file")
     if path.suffix.lower() in PICTURES:
-        return 30.0, iter([_picture(path)])
+        return Clip(30.0, 1, iter([_picture(path)]))
     import imageio_ffmpeg
 
     reader = imageio_ffmpeg.read_frames(str(path))
@@ -47,7 +55,8 @@ def read_frames(path: Path) -> tuple[float, Iterator[np.ndarray]]:
     except (OSError, RuntimeError, StopIteration) as error:
         raise BadInputError(f"{path} is not a video that can be read", why=_last_line(error)) from error
     width, height = about["size"]
-    return float(about["fps"] or 30.0), _decoded(reader, height, width, path)
+    fps = float(about["fps"] or 30.0)
+    return Clip(fps, max(1, round(fps * (about.get("duration") or 0))), _decoded(reader, height, width, path))
 
 
 def _decoded(reader: Any, height: int, width: int, path: Path) -> Iterator[np.ndarray]:

@@ -10,7 +10,7 @@ from laser_cli.errors import BadInputError, NotFoundError
 from laser_cli.tracks import video
 from laser_cli.tracks.read import Reading, read_track
 from laser_cli.tracks.results import COLUMNS
-from laser_cli.tracks.video import Face, Landmarker, capture_faces, find_task, follow, read_frames
+from laser_cli.tracks.video import Face, Landmarker, capture_faces, find_task, follow, open_clip
 
 needs_mediapipe = pytest.mark.skipif(
     importlib.util.find_spec("mediapipe") is None or find_task() is None,
@@ -33,19 +33,19 @@ def write_video(path, frames, fps=10):
 def test_frames_of_a_video_and_of_a_picture(tmp_path):
     shades = [np.full((32, 48, 3), 20 * i, np.uint8) for i in range(8)]
     write_video(tmp_path / "clip.mp4", shades)
-    fps, frames = read_frames(tmp_path / "clip.mp4")
-    read = list(frames)
-    assert fps == 10 and len(read) == 8 and read[0].shape == (32, 48, 3)
+    clip = open_clip(tmp_path / "clip.mp4")
+    read = list(clip.frames)
+    assert clip.fps == 10 and clip.expected == 8 and len(read) == 8 and read[0].shape == (32, 48, 3)
     assert [round(frame.mean() / 20) for frame in read] == list(range(8))
     Image.fromarray(shades[3]).save(tmp_path / "one.png")
-    assert [frame.mean() for frame in read_frames(tmp_path / "one.png")[1]] == [60]
+    assert [frame.mean() for frame in open_clip(tmp_path / "one.png").frames] == [60]
 
 
 @pytest.mark.parametrize("name", ["clip.mp4", "one.png"])
 def test_what_is_no_video(tmp_path, name):
     (tmp_path / name).write_bytes(b"words")
     with pytest.raises(BadInputError, match="that can be read"):
-        read_frames(tmp_path / name)
+        open_clip(tmp_path / name)
 
 
 def measured(shade: float) -> np.ndarray:

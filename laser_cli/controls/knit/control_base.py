@@ -28,24 +28,21 @@ class SmallUnet(nn.Module):
         self.down_blocks = nn.ModuleList(DownBlock(a, b) for a, b in zip((3, *mid), mid, strict=False))
         self.attn_blocks = nn.ModuleList(STKCross(c, context, stored_positions=stored_positions) for c in mid)
         self.up_blocks = nn.ModuleList(
-            nn.Sequential(
-                nn.Conv2d(a, b, 3, padding=1),
-                nn.InstanceNorm2d(b),
-                nn.SiLU(),
-                nn.Upsample(scale_factor=2, mode="bilinear"),
-            )
+            nn.Sequential(nn.Conv2d(a, b, 3, padding=1), nn.InstanceNorm2d(b), nn.SiLU())
             for a, b in zip(reversed(mid), ups, strict=True)
         )
 
     def forward(self, x: Tensor, tokens: Tensor) -> list[Tensor]:
         """Features `feat_0` (the smallest map) to `feat_3`."""
-        skips = []
+        skips, whole = [], x.shape[2:]
         for down, attend in zip(self.down_blocks, self.attn_blocks, strict=True):
             x = attend(down(x), tokens)
             skips.append(x)
         features = [skips.pop()]
         for up in self.up_blocks:
-            x = up(features[-1])
+            # to the size of what follows, as the U-Net does: twice, but for odd sizes
+            size = skips[-1].shape[2:] if skips else whole
+            x = F.interpolate(up(features[-1]), size, mode="bilinear")
             features.append(x + skips.pop() if skips else x)
         return features
 

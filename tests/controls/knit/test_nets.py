@@ -104,6 +104,15 @@ def test_control_base(version, route):
         close(feature, rows(out[f"{route}.feat_{i}"]))
 
 
+def test_control_base_of_a_picture_of_odd_latents():
+    # 72 pixels are 9 latents, which the U-Net halves to 5, 3 and 2: the published net takes multiples of 64 alone
+    net = filled(
+        ControlBase(stored_positions=False, mid=(8, 16, 32), out=8, context=32), read("control_base_v5").weights
+    )
+    features = net(Drive(torch.zeros(1, 3, 72, 72), torch.zeros(1, 51), no_parts(1)))
+    assert [tuple(feature.shape[2:]) for feature in features] == [(2, 2), (3, 3), (5, 5), (9, 9)]
+
+
 def test_projector_of_v5():
     weights, given, out = read("control_proj_v5")
     close(filled(MapV5(8, 32), weights)(rows(given["x"])), rows(out["y"]))
