@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from laser_cli.errors import BadInputError
-from laser_cli.tracks.capture import Capture, runs
+from laser_cli.tracks.capture import Capture
 from laser_cli.tracks.files import numbers, table
 from laser_cli.tracks.names import SHAPES, known_column
 
@@ -54,11 +54,7 @@ def parse_livelink(text: str, name: str) -> Capture:
     notes = []
     if len(order) < len(rows):
         notes.append(f"{len(rows) - len(order)} rows repeat a time code and are left out")
-    values, times, lost = values[order], times[order], lost[order]
-    if lost.any() and not lost.all():
-        notes.append(
-            f"the face was lost in {int(lost.sum())} of {len(lost)} rows (frames {runs(np.flatnonzero(lost))})"
-        )
+    values, times = values[order], times[order]
     head = values[:, len(shapes) :]
     if heads and not np.nan_to_num(head).any():
         notes.append("the head columns are all zero: the capture has no head pose, and the head stays still")

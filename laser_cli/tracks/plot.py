@@ -48,21 +48,21 @@ def _panel(draw: ImageDraw.ImageDraw, top: int, title: str, names: Sequence[str]
     right, up, down = WIDTH - RIGHT, top + TOP, top + HEIGHT - BOTTOM
     duration = max(track.duration, 1 / track.fps)
 
-    def x(seconds: float | np.ndarray) -> float | np.ndarray:
+    def x(seconds: float) -> float:
         return LEFT + seconds / duration * (right - LEFT)
 
-    def y(value: float | np.ndarray) -> float | np.ndarray:
+    def y(value: float) -> float:
         return down - (value - low) / (high - low) * (down - up)
 
     draw.text((LEFT, top + 8 * SMOOTHNESS), title, fill="black", font=font)
-    for value in np.linspace(low, high, 5):
+    for value in np.linspace(low, high, 5).tolist():
         draw.line([(LEFT, y(value)), (right, y(value))], fill="#dddddd", width=SMOOTHNESS)
         draw.text((LEFT - 8 * SMOOTHNESS, y(value)), f"{value:g}", fill="#555555", font=font, anchor="rm")
-    for seconds in np.arange(0, duration + 1e-9, _step(duration)):
+    for seconds in np.arange(0, duration + 1e-9, _step(duration)).tolist():
         draw.text((x(seconds), down + 6 * SMOOTHNESS), f"{seconds:g} s", fill="#555555", font=font, anchor="ma")
-    at = x(np.arange(len(track.frames)) / track.fps)
     for i, (name, column) in enumerate(zip(names, values, strict=True)):
-        points = list(zip(at, y(np.clip(column, low, high)), strict=True))
+        heights = np.clip(column, low, high).tolist()
+        points = [(x(frame / track.fps), y(value)) for frame, value in enumerate(heights)]
         # both sides of a face often move as one: the left one shows on either side of the right one
         width = (5 if name.endswith("Left") else 2) * SMOOTHNESS
         draw.line(points if len(points) > 1 else points * 2, fill=COLOURS[i], width=width, joint="curve")

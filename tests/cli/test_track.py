@@ -26,7 +26,7 @@ def test_a_capture_becomes_a_track(laser, take, tmp_path):
     code, out, err = laser("track", take, "-o", tmp_path / "track.yaml", "--plot", tmp_path / "track.png")
     assert code == 0
     assert out.split() == [str(tmp_path / "track.yaml"), str(tmp_path / "track.png")]
-    assert "head columns are all zero" in err and "lost in 1 of 20 rows (frames 3)" in err
+    assert "head columns are all zero" in err and "1 frame without a face (3)" in err
     assert Image.open(tmp_path / "track.png").size == (1000, 240)
     track, notes = read_track(tmp_path / "track.yaml")
     assert track.fps == pytest.approx(30) and len(track.frames) == 20 and notes == []

@@ -1,7 +1,5 @@
 """Full-width nets of random weights, loaded as published and run inside a U-Net of SD 1.5's width."""
 
-import gc
-
 import numpy as np
 import pytest
 import torch
@@ -77,5 +75,3 @@ def test_one_frame_in_sd15(sd15, tmp_path, version):
     assert first.isfinite().all()
     assert torch.equal(draw(0), first), "seeds decide everything"
     assert (draw(1) - first).abs().max() > 1e-4, "the drive is seen"
-    del nets, portrait
-    gc.collect()
