@@ -6,6 +6,7 @@ of its down block, as in the published code, which adds in place.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -43,9 +44,92 @@ class Insertion:
     pads: Mapping[str, Tensor] = field(default_factory=dict)
 
 
+class _Taps(threading.local):
+    """What this thread's passes insert and cache; nothing until `insert` says so."""
+
+    insertion: Insertion | None = None
+    cache: MutableMapping[str, Tensor] | None = None
+
+    def enter(self, point: str, x: Tensor, temb: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The map at a point with control added, and what goes on from there."""
+        if self.insertion is None:
+            return x, x
+        if self.cache is not None:
+            self.cache[point] = x
+        added = self.insertion.control.get(point)
+        controlled = x if added is None else x + expand(added, len(x)).to(x.dtype)
+        return controlled, _read(point, controlled, temb, self.insertion)
+
+
+class _Hooks:
+    """The hooks on a U-Net, shared by all that insert into it at a time."""
+
+    def __init__(self, unet: Any) -> None:
+        self.taps, self.users = _Taps(), 0
+        self._unet, self._handles = unet, []  # type: ignore[var-annotated]
+
+    def put(self) -> None:
+        """Hook every point."""
+        for i, block in enumerate(self._unet.down_blocks):
+            self._handles.append(block.register_forward_hook(self._after_down(f"down_{i}"), with_kwargs=True))
+        self._handles.append(self._unet.mid_block.register_forward_hook(self._after_mid, with_kwargs=True))
+        for i, block in enumerate(self._unet.up_blocks):
+            self._handles.append(block.register_forward_pre_hook(self._before_up(f"up_{i}"), with_kwargs=True))
+
+    def remove(self) -> None:
+        """Leave the U-Net as it was."""
+        while self._handles:
+            self._handles.pop().remove()
+
+    def _after_down(self, point: str) -> Any:
+        def hook(_module: Any, _args: Any, kwargs: dict[str, Any], output: tuple[Tensor, tuple[Tensor, ...]]) -> Any:
+            sample, skips = output
+            controlled, read = self.taps.enter(point, sample, kwargs.get("temb"))
+            return read, (*skips[:-1], controlled)
+
+        return hook
+
+    def _after_mid(self, _module: Any, _args: Any, kwargs: dict[str, Any], output: Tensor) -> Tensor:
+        return self.taps.enter("mid", output, kwargs.get("temb"))[1]
+
+    def _before_up(self, point: str) -> Any:
+        def hook(_module: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+            _, read = self.taps.enter(point, kwargs["hidden_states"], kwargs.get("temb"))
+            return args, {**kwargs, "hidden_states": read}
+
+        return hook
+
+
+ATTRIBUTE = "_knit_hooks"
+"""Where a U-Net keeps its hooks while there are any."""
+_attaching = threading.Lock()
+
+
+@contextmanager
+def hooked(unet: Any) -> Iterator[_Taps]:
+    """The hooks put on a U-Net, once for all that use them at a time; the last to leave removes them.
+
+    Threads that insert into passes of one U-Net share an outer context: hooks must not come and go beside a pass.
+    """
+    with _attaching:
+        hooks = unet.__dict__.setdefault(ATTRIBUTE, None) or _Hooks(unet)
+        unet.__dict__[ATTRIBUTE] = hooks
+        hooks.users += 1
+        if hooks.users == 1:
+            hooks.put()
+    try:
+        yield hooks.taps
+    finally:
+        with _attaching:
+            hooks.users -= 1
+            if not hooks.users:
+                hooks.remove()
+                del unet.__dict__[ATTRIBUTE]
+
+
 @contextmanager
 def insert(unet: Any, insertion: Insertion, cache: MutableMapping[str, Tensor] | None = None) -> Iterator[None]:
-    """Passes of a `UNet2DConditionModel` (or a `UNetMotionModel`) with adapters inserted.
+    """This thread's passes of a `UNet2DConditionModel` (or a `UNetMotionModel`) with adapters inserted.
 
     `cache` receives the map at each point as it is before anything is added there. Raises ValueError for control,
     reference or pads at points that the U-Net does not have.
@@ -54,55 +138,25 @@ def insert(unet: Any, insertion: Insertion, cache: MutableMapping[str, Tensor] |
     unknown = sorted({*insertion.control, *insertion.prepared, *insertion.pads}.difference(points))
     if unknown:
         raise ValueError(f"{', '.join(unknown)}: not an insertion point of this U-Net, which has {', '.join(points)}")
-    handles = []
-    try:
-        for i, block in enumerate(unet.down_blocks):
-            handles.append(block.register_forward_hook(_after_down(f"down_{i}", insertion, cache), with_kwargs=True))
-        for i, block in enumerate(unet.up_blocks):
-            handles.append(block.register_forward_pre_hook(_before_up(f"up_{i}", insertion, cache), with_kwargs=True))
-        handles.append(unet.mid_block.register_forward_hook(_after_mid(insertion, cache), with_kwargs=True))
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _after_down(point: str, insertion: Insertion, cache: MutableMapping[str, Tensor] | None) -> Any:
-    def hook(_module: Any, _args: Any, kwargs: dict[str, Any], output: tuple[Tensor, tuple[Tensor, ...]]) -> Any:
-        sample, skips = output
-        controlled = _control(point, sample, insertion, cache)
-        return _read(point, controlled, kwargs.get("temb"), insertion), (*skips[:-1], controlled)
-
-    return hook
-
-
-def _after_mid(insertion: Insertion, cache: MutableMapping[str, Tensor] | None) -> Any:
-    def hook(_module: Any, _args: Any, kwargs: dict[str, Any], output: Tensor) -> Tensor:
-        return _read("mid", _control("mid", output, insertion, cache), kwargs.get("temb"), insertion)
-
-    return hook
-
-
-def _before_up(point: str, insertion: Insertion, cache: MutableMapping[str, Tensor] | None) -> Any:
-    def hook(_module: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        controlled = _control(point, kwargs["hidden_states"], insertion, cache)
-        return args, {**kwargs, "hidden_states": _read(point, controlled, kwargs.get("temb"), insertion)}
-
-    return hook
-
-
-def _control(point: str, x: Tensor, insertion: Insertion, cache: MutableMapping[str, Tensor] | None) -> Tensor:
-    if cache is not None:
-        cache[point] = x
-    added = insertion.control.get(point)
-    return x if added is None else x + expand(added, len(x)).to(x.dtype)
+    with hooked(unet) as taps:
+        before = taps.insertion, taps.cache
+        taps.insertion, taps.cache = insertion, cache
+        try:
+            yield
+        finally:
+            taps.insertion, taps.cache = before
 
 
 def _read(point: str, x: Tensor, temb: Tensor | None, insertion: Insertion) -> Tensor:
     if insertion.reference is not None and point in insertion.prepared:
-        x = insertion.reference.points[point](x, insertion.prepared[point])
+        module = insertion.reference.points[point]
+        dtype = next(module.parameters()).dtype
+        x = module(x.to(dtype), insertion.prepared[point].to(dtype)).to(x.dtype)
     if insertion.motion is not None and point in insertion.motion.points:
-        x = insertion.motion.points[point](x, temb, insertion.frames, insertion.pads.get(point))
+        module, pads = insertion.motion.points[point], insertion.pads.get(point)
+        dtype = next(module.parameters()).dtype
+        told = None if temb is None else temb.to(dtype)
+        x = module(x.to(dtype), told, insertion.frames, None if pads is None else pads.to(dtype)).to(x.dtype)
     return x
 
 

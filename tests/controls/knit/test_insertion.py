@@ -1,10 +1,12 @@
 """Adapters inside a U-Net: equal to the published pass, and gone when the context ends."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 from torch import Tensor
 
-from laser_cli.controls.knit.insertion import Insertion, combine, halves, insert, points_of
+from laser_cli.controls.knit.insertion import ATTRIBUTE, Insertion, combine, halves, hooked, insert, points_of
 from laser_cli.controls.knit.motion import MotionAdapter, MotionV5, SKMotion
 from laser_cli.controls.knit.reference import ReferenceAdapter, SKReference, SKReferenceV5, STKReference
 
@@ -191,3 +193,39 @@ def test_controls_for_a_guided_pass():
     empty, full = {"up_0": torch.zeros(1, 2)}, {"up_0": torch.ones(1, 2)}
     assert halves(empty, full)["up_0"].tolist() == [[0, 0], [1, 1]]
     assert combine(full, full, {"up_1": torch.ones(1)})["up_0"].tolist() == [[2, 2]]
+
+
+def test_hooks_are_shared_and_gone_in_the_end(unet):
+    with hooked(unet), insert(unet, Insertion()):
+        assert len(unet.down_blocks[0]._forward_hooks) == 1
+    blocks = (*unet.down_blocks, unet.mid_block, *unet.up_blocks)
+    assert not any(block._forward_hooks or block._forward_pre_hooks for block in blocks)
+    assert ATTRIBUTE not in unet.__dict__
+
+
+def test_threads_insert_beside_each_other(unet, base):
+    x, text = torch.randn(1, 4, 16, 16), base.inputs["text"][:1]
+    shares = [i / 4 for i in range(8)]
+
+    def draw(share: float) -> Tensor:
+        with torch.no_grad(), insert(unet, Insertion(control={"up_0": torch.full((1, 32, 2, 2), share)})):
+            return unet(x, 500, encoder_hidden_states=text).sample
+
+    alone = [draw(share) for share in shares]
+    with hooked(unet), ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(draw, shares))
+        with torch.no_grad():
+            plain = unet(x, 500, encoder_hidden_states=text).sample
+    for one, other in zip(alone, together, strict=True):
+        close(other, one)
+    close(plain, alone[0])
+    assert (alone[7] - alone[0]).abs().max() > 1e-3
+
+
+def test_a_unet_in_another_precision_than_its_adapters(unet, base, features):
+    adapter = filled(ReferenceAdapter(STKReference, up=UP, heads=4), read("unet_v5b_v5c").weights)
+    entered = Insertion(
+        reference=adapter.bfloat16(), prepared=adapter.prepare({k: x.bfloat16() for k, x in features.items()})
+    )
+    out = run(unet, base.inputs["sample"], base.inputs["text"], 500, entered)
+    assert out.dtype == torch.float32 and out.isfinite().all()
