@@ -77,21 +77,25 @@ def draw_square(points: np.ndarray | Sequence[Sequence[float]], height: int, wid
     picture = np.zeros((height, width, 3), np.uint8)
     whole = np.trunc(np.asarray(points, float))
     for (start, end), colour in EDGES:
-        picture[_near(whole[start], whole[end], height, width)] = colour
+        _draw_line(picture, whole[start], whole[end], colour)
     return picture
 
 
-def _near(start: np.ndarray, end: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The pixels [height, width] of a thick line with round ends, as OpenCV draws it without antialiasing."""
-    y, x = np.mgrid[:height, :width]
-    way, from_x, from_y = end - start, x - start[0], y - start[1]
-    length = max(float(np.hypot(*way)), 1e-9)
-    along, off = (from_x * way[0] + from_y * way[1]) / length, np.abs(from_x * way[1] - from_y * way[0]) / length
+def _draw_line(picture: np.ndarray, start: np.ndarray, end: np.ndarray, colour: tuple[int, int, int]) -> None:
+    """Draw a thick line with round ends in place, as OpenCV does without antialiasing."""
     # an odd thickness counts half a pixel more on either side, and the outline half a pixel along its steeper axis
-    reach, outline = (THICKNESS + 1) / 2, np.abs(way).max() / length / 2
+    way, reach = end - start, (THICKNESS + 1) / 2
+    length = max(float(np.hypot(*way)), 1e-9)
+    outline = np.abs(way).max() / length / 2
+    low = np.clip(np.minimum(start, end) - reach - 1, 0, None).astype(int)
+    high = np.clip(np.maximum(start, end) + reach + 2, 0, None).astype(int)
+    part = picture[low[1] : high[1], low[0] : high[0]]
+    y, x = np.mgrid[low[1] : low[1] + part.shape[0], low[0] : low[0] + part.shape[1]]
+    from_x, from_y = x - start[0], y - start[1]
+    along, off = (from_x * way[0] + from_y * way[1]) / length, np.abs(from_x * way[1] - from_y * way[0]) / length
     body = (off <= reach + outline) & (along >= -outline) & (along <= length + outline)
     ends = [(x - point[0]) ** 2 + (y - point[1]) ** 2 <= reach**2 for point in (start, end)]
-    return body | ends[0] | ends[1]
+    part[body | ends[0] | ends[1]] = colour
 
 
 def placed(centre: tuple[float, float], extent: float, size: int = 512) -> np.ndarray:

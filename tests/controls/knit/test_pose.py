@@ -100,3 +100,12 @@ def test_places_across_crops():
     place, centre, middle = (np.array(row[key]) for key in ("crop_trans", "crop_center", "full_center"))
     full = uncropped(place, centre, row["scale"], middle)
     assert np.allclose(full, row["full"], atol=1e-6)
+
+
+@pytest.mark.parametrize("shift", [(-400, 0), (0, 500), (150, -230), (3000, 3000)])
+def test_a_square_that_leaves_the_picture(shift):
+    whole = draw_square(np.array(SQUARES[3]["rect"]) + 600, 1800, 1800)
+    part = draw_square(np.array(SQUARES[3]["rect"]) + shift, 512, 512)
+    top, left = 600 - shift[1], 600 - shift[0]
+    seen = whole[max(0, top) : max(0, top + 512), max(0, left) : max(0, left + 512)]
+    assert part.sum() == seen.sum()
