@@ -51,8 +51,15 @@ def _line(check: Check) -> str:
     )
 
 
+def versions() -> dict[str, str]:
+    """This program, Python and the libraries that decide what comes out."""
+    import laser_cli
+    from laser_cli.output.record import library_versions
+
+    return {"laser": laser_cli.__version__, "python": platform.python_version(), **library_versions()}
+
+
 def _versions() -> Iterator[Check]:
-    from laser_cli.cli.watch import versions
     from laser_cli.output.record import LIBRARIES
 
     found = versions()
@@ -68,7 +75,7 @@ def _device() -> Iterator[Check]:
     try:
         import torch
 
-        from laser_cli.engine.models import choose_device, choose_dtype
+        from laser_cli.models.load import choose_device, choose_dtype
     except (ImportError, OSError) as error:
         yield Check("device", str(error).splitlines()[0], ok=False, needed=True, install="pip install torch")
         return

@@ -16,9 +16,9 @@ def puppet_reader() -> Measure:
     """From a frame [h, w, 3] uint8 to the values of `COLUMNS`, None where it shows no puppet."""
     import torch
 
-    from laser_cli.storybook.critic import load_critic
+    from laser_cli.storybook.classifier import load_classifier
 
-    classifier = load_critic()
+    classifier = load_classifier()
 
     def measure(frame: np.ndarray) -> np.ndarray | None:
         picture = torch.from_numpy(np.array(frame)).permute(2, 0, 1)[None].float() / 255

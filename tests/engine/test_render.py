@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-
 from laser_cli.engine.hooks import attention, plain
+
 from laser_cli.engine.invert import Trajectory
 from laser_cli.engine.render import Between, Keyframe, Manner, Score, State, evaluations, render
 from laser_cli.engine.sample import denoise
