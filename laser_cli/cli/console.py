@@ -5,9 +5,15 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+from laser_cli.cli.exits import drop_stdout
+from laser_cli.errors import reason
+from laser_cli.jobs.progress import Progress as Listener
+from laser_cli.jobs.progress import Silent, Ticker
+from laser_cli.terminal import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -15,26 +21,22 @@ if TYPE_CHECKING:
 HEARTBEAT_SECONDS = 10.0
 
 
-class Ticker(Protocol):
-    """What a long job is given to report with."""
-
-    def advance(self, n: int = 1, label: str | None = None) -> None:
-        """`n` more steps are done; `label` renames what is being done."""
-
-
-class Console:
-    """The one place that prints: results to stdout, everything else to stderr."""
+class Console(Listener):
+    """The one place that prints: results to stdout, everything else to stderr; `verbose` tells what stages took too."""
 
     def __init__(
         self,
         *,
         quiet: bool = False,
         json: bool = False,
+        verbose: bool = False,
         stdout: TextIO | None = None,
         stderr: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.quiet = quiet
+        super().__init__()
+        self.quiet = quiet and not verbose
+        self.verbose = verbose
         self.json = json
         self._stdout = stdout if stdout is not None else sys.stdout
         self._stderr = stderr if stderr is not None else sys.stderr
@@ -45,39 +47,55 @@ class Console:
         """A hint or a stage, on stderr."""
         if self.quiet:
             return
+        message = printable(message, keep="\n")
         if self._bar is not None:
             # through the bar: a plain write would be overdrawn by it
             self._bar.console.print(message, markup=False, highlight=False, soft_wrap=True)
         else:
-            print(message, file=self._stderr, flush=True)
+            _print(message, self._stderr)
 
     def warn(self, message: str) -> None:
         """Something is not as it should be, but the work goes on."""
         self.note(f"warning: {message}")
 
+    def timed(self, stage: str, evaluations: int, seconds: float) -> None:
+        """Tell what a stage took, if that is asked for."""
+        if self.verbose:
+            rate = f", {evaluations} evaluations, {evaluations / seconds:.1f} a second" if evaluations else ""
+            self.note(f"{stage}: {seconds:.2f} s{rate}")
+
     def result(self, paths: Sequence[Path], payload: Mapping[str, Any] | None = None) -> None:
         """The written paths, one a line; with json one object `{"version": 1, "paths": [...], **payload}`."""
+        text = "".join(f"{path}\n" for path in paths)
         if self.json:
-            self.json_object({"paths": [str(path) for path in paths], **(payload or {})})
-        else:
-            self._stdout.writelines(f"{path}\n" for path in paths)
-            self._stdout.flush()
+            text = _versioned({"paths": [str(path) for path in paths], **(payload or {})})
+        try:
+            self._out(text)
+        except OSError as error:  # the work is done: that nobody hears of it is no failure
+            drop_stdout()
+            if not isinstance(error, BrokenPipeError):
+                self.warn(f"the result could not be printed: {reason(error)}")
 
     def json_object(self, payload: Mapping[str, Any]) -> None:
         """One versioned JSON object on stdout, for commands whose result is not a list of files."""
-        self._stdout.write(jsonlib.dumps({"version": 1, **payload}, default=str) + "\n")
+        self._out(_versioned(payload))
+
+    def _out(self, text: str) -> None:
+        self._stdout.write(text)
         self._stdout.flush()
 
     @contextmanager
     def progress(self, total: int, label: str) -> Iterator[Ticker]:
         """Tell how far a job of `total` steps is: a bar on a terminal, else a line every 10 s; nothing under quiet."""
         if self.quiet:
-            yield _Silent()
+            yield Silent()
         elif self._stderr.isatty() and os.environ.get("TERM") != "dumb" and self._bar is None:
             with self._live_bar() as bar:
                 yield _Bar(bar, bar.add_task(label, total=total))
         else:
             yield _Heartbeat(total, label, self._stderr, self._clock)
+
+    bar = progress
 
     @contextmanager
     def _live_bar(self) -> Iterator["Progress"]:
@@ -92,11 +110,6 @@ class Console:
                 yield bar
             finally:
                 self._bar = None
-
-
-class _Silent:
-    def advance(self, n: int = 1, label: str | None = None) -> None:
-        """Say nothing."""
 
 
 class _Bar:
@@ -129,7 +142,17 @@ class _Heartbeat:
         percent = 100 * self._done // max(self._total, 1)
         left = (now - self._start) * max(self._total - self._done, 0) / max(self._done, 1)
         line = f"{self._label} {self._done}/{self._total} ({percent}%) {clock_text(left)} left"
-        print(line, file=self._stream, flush=True)
+        _print(line, self._stream)
+
+
+def _versioned(payload: Mapping[str, Any]) -> str:
+    return jsonlib.dumps({"version": 1, **payload}, default=str) + "\n"
+
+
+def _print(line: str, stream: TextIO) -> None:
+    """A line for people; that nobody can read it stops no work."""
+    with suppress(OSError, ValueError):
+        print(line, file=stream, flush=True)
 
 
 def clock_text(seconds: float) -> str:

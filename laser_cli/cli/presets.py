@@ -19,7 +19,7 @@ def presets(
 
     Your own are YAML files in the folder that the list names last. Example: laser presets default > mine.yaml
     """
-    from laser_cli.settings.presets import all_presets, find_preset, user_folder
+    from laser_cli.jobs.presets import all_presets, find_preset, user_folder
 
     found = [find_preset(name)] if name else all_presets()
     if json:
@@ -33,7 +33,8 @@ def presets(
     else:
         for preset in found:
             typer.echo(f"{preset.name:<10} {preset.description}{' (yours)' if preset.own else ''}")
-        Console(quiet=quiet).note(f"your own go into {user_folder()}")
+        where = user_folder() or "a folder that needs a home (HOME)"
+        Console(quiet=quiet).note(f"your own go into {where}")
 
 
 def register(app: typer.Typer) -> None:

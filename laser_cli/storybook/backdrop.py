@@ -65,7 +65,7 @@ def sky(c: Canvas) -> Tensor:
         picture = c.over(
             picture,
             c.rgb(1.0, 0.98, 0.86),
-            c.cover(circle(c.x, c.y, x, y, 0.022)) * c.night * (1 - overcast),
+            c.cover(circle(c.x, c.y, x, y, 0.022 * c.look.line)) * c.night * (1 - overcast),
         )
     for rise, length, radius, colour in (
         (5.0, 15.0, 0.17, (1.0, 0.90, 0.45)),
@@ -94,31 +94,12 @@ def sky(c: Canvas) -> Tensor:
 
 def land(c: Canvas, picture: Tensor) -> Tensor:
     light, snow = c.light, c.snow[:, None]
-    far = c.rgb(0.62, 0.68, 0.78)
-    haze = torch.lerp(far, c.rgb(0.9, 0.93, 0.98), snow * 0.5)
-    weight = c.setting["mountains"]
-    for cx, half, height, shade in ((-0.45, 0.75, 0.86, 0.86), (0.55, 0.62, 0.62, 1.0)):
-        h = height * weight.clamp_min(1e-3)
-        d = c.y - (HORIZON + 0.1 - h * (1 - (c.x - cx).abs() / half).clamp_min(0))
-        rock = c.cover(-d, 1.5) * ((c.x - cx).abs() < half) * (weight > 0.02)
-        lit = torch.where(c.x < cx, 1.0, 0.84)[:, None]
-        body = c.rgb(0.50, 0.50, 0.58) * lit * shade
-        peak = ((HORIZON + 0.1 - c.y) / h - 0.62 + c.snow * 0.62) * 8 + 0.6 * torch.sin(c.x * 26)
-        body = torch.lerp(body, c.rgb(0.95, 0.96, 1.0) * lit.clamp_min(0.9), peak.clamp(0, 1)[:, None])
-        picture = c.over(picture, body * light, rock)
-    weight = c.setting["city"]
-    for i, (cx, half, height) in enumerate(_TOWERS):
-        h = height * weight
-        tower = box(c.x, c.y, cx, HORIZON + 0.15, half, 10.0)
-        tower = torch.maximum(tower, HORIZON + 0.05 - h - c.y)
-        alpha = c.cover(tower) * (weight > 0.02)
-        wall = c.rgb(*((0.55, 0.52, 0.60), (0.66, 0.56, 0.52), (0.48, 0.55, 0.64))[i % 3])
-        cap = c.cover((c.y - (HORIZON + 0.05 - h + 0.07 * c.snow)), 1.5) * c.snow
-        wall = c.over((wall * light).expand(-1, -1, c.size, c.size), c.rgb(0.95, 0.97, 1.0) * light, cap)
-        u, v = ((c.x - cx) / 0.12 + 0.5) % 1 - 0.5, ((c.y - HORIZON + 0.02) / 0.17) % 1 - 0.5
-        panes = c.cover(box(u, v, 0, 0, 0.26, 0.26) * 0.12) * ((c.x - cx).abs() < 0.13) * (c.y > HORIZON + 0.12 - h)
-        glass = torch.lerp(c.rgb(0.36, 0.42, 0.52) * light, c.rgb(1.0, 0.86, 0.45), c.night[:, None])
-        picture = c.over(picture, c.over(wall, glass, panes), alpha)
+    haze = torch.lerp(c.rgb(0.62, 0.68, 0.78), c.rgb(0.9, 0.93, 0.98), snow * 0.5)
+    picture = picture.clone()
+    for name, far in (("mountains", _mountains), ("city", _towers)):
+        rows = c.setting[name].flatten().nonzero().flatten()
+        if len(rows):
+            picture[rows] = far(c.only(rows), picture[rows])
     for name in ("meadow", "desert"):
         hill = ellipse(c.x, c.y, 0.55 if name == "meadow" else -0.5, HORIZON + 0.16, 0.95, 0.34)
         colour = torch.tensor(_GROUND[name][0], device=c.device).view(1, 3, 1, 1) * 0.86
@@ -140,6 +121,39 @@ def land(c: Canvas, picture: Tensor) -> Tensor:
         picture, torch.lerp(ground, white.expand_as(ground), blanket[:, None]) * light, c.cover(wave - c.y)
     )
     return tufts(c, picture)
+
+
+def _mountains(c: Canvas, picture: Tensor) -> Tensor:
+    light = c.light
+    weight = c.setting["mountains"]
+    for cx, half, height, shade in ((-0.45, 0.75, 0.86, 0.86), (0.55, 0.62, 0.62, 1.0)):
+        h = height * weight.clamp_min(1e-3)
+        d = c.y - (HORIZON + 0.1 - h * (1 - (c.x - cx).abs() / half).clamp_min(0))
+        rock = c.cover(-d, 1.5) * ((c.x - cx).abs() < half) * (weight > 0.02)
+        lit = torch.where(c.x < cx, 1.0, 0.84)[:, None]
+        body = c.rgb(0.50, 0.50, 0.58) * lit * shade
+        peak = ((HORIZON + 0.1 - c.y) / h - 0.62 + c.snow * 0.62) * 8 + 0.6 * torch.sin(c.x * 26)
+        body = torch.lerp(body, c.rgb(0.95, 0.96, 1.0) * lit.clamp_min(0.9), peak.clamp(0, 1)[:, None])
+        picture = c.over(picture, body * light, rock)
+    return picture
+
+
+def _towers(c: Canvas, picture: Tensor) -> Tensor:
+    light = c.light
+    weight = c.setting["city"]
+    for i, (cx, half, height) in enumerate(_TOWERS):
+        h = height * weight
+        tower = box(c.x, c.y, cx, HORIZON + 0.15, half, 10.0)
+        tower = torch.maximum(tower, HORIZON + 0.05 - h - c.y)
+        alpha = c.cover(tower) * (weight > 0.02)
+        wall = c.rgb(*((0.55, 0.52, 0.60), (0.66, 0.56, 0.52), (0.48, 0.55, 0.64))[i % 3])
+        cap = c.cover((c.y - (HORIZON + 0.05 - h + 0.07 * c.snow)), 1.5) * c.snow
+        wall = c.over((wall * light).expand(-1, -1, c.size, c.size), c.rgb(0.95, 0.97, 1.0) * light, cap)
+        u, v = ((c.x - cx) / 0.12 + 0.5) % 1 - 0.5, ((c.y - HORIZON + 0.02) / 0.17) % 1 - 0.5
+        panes = c.cover(box(u, v, 0, 0, 0.26, 0.26) * 0.12) * ((c.x - cx).abs() < 0.13) * (c.y > HORIZON + 0.12 - h)
+        glass = torch.lerp(c.rgb(0.36, 0.42, 0.52) * light, c.rgb(1.0, 0.86, 0.45), c.night[:, None])
+        picture = c.over(picture, c.over(wall, glass, panes), alpha)
+    return picture
 
 
 def tufts(c: Canvas, picture: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from laser_cli.storybook.look import Look
 from laser_cli.storybook.scenes import SETTINGS, STYLES, Scene
 
 HORIZON = 0.2
@@ -29,8 +30,8 @@ _HOURS: tuple[tuple[float, tuple[float, ...], tuple[float, ...], tuple[float, ..
 class Canvas:
     """Tensors of one batch while it is painted; x and y run from -1 to 1, to the right and downwards."""
 
-    def __init__(self, scenes: Sequence[Scene], size: int, device: torch.device) -> None:
-        self.scenes, self.size, self.device = scenes, size, device
+    def __init__(self, scenes: Sequence[Scene], size: int, device: torch.device, look: Look) -> None:
+        self.scenes, self.size, self.device, self.look = scenes, size, device, look
         self.px = 2.0 / size
         axis = (torch.arange(size, device=device) + 0.5) * self.px - 1
         self.y, self.x = (g[None] for g in torch.meshgrid(axis, axis, indexing="ij"))
@@ -44,6 +45,11 @@ class Canvas:
         self.night = 1 - ((self.light.mean(1, keepdim=True)[:, 0] - 0.62) / 0.16).clamp(0, 1)
         gloom = (self.clouds - 0.5).clamp_min(0) * 2 * 0.18
         self.light = self.light * (1 - gloom[:, None])
+        self.subject_light = torch.lerp(self.light, torch.ones_like(self.light), look.glow)
+
+    def only(self, rows: Tensor) -> Canvas:
+        """The canvas of some of the scenes."""
+        return Canvas([self.scenes[i] for i in rows.tolist()], self.size, self.device, self.look)
 
     def column(self, values: Sequence[float]) -> Tensor:
         return torch.tensor(values, device=self.device, dtype=torch.float32).view(-1, 1, 1)

@@ -1,10 +1,10 @@
-"""Says what a picture of the storybook world shows: the critic's reading, as the item it would be, in a caption."""
+"""Says what a picture of the storybook world shows: the classifier's reading, as the item it would be, in a caption."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from laser_cli.storybook.critic import Critic
+from laser_cli.storybook.classifier import AttributeClassifier
 from laser_cli.storybook.puppets import BLENDSHAPES, Puppet, wearing
 from laser_cli.storybook.scenes import Mix, Scene
 from laser_cli.storybook.traits import NONE, Reading
@@ -14,9 +14,9 @@ FAINT = 0.2
 """Shares and amounts below this are taken for a reader's doubt, not for something seen."""
 
 
-def describe(critic: Critic, picture: Tensor) -> str:
-    """The caption of a picture [3, h, w] in 0..1, as the critic reads it."""
-    return caption_of(item_of(critic.read(picture[None])[0]))
+def describe(classifier: AttributeClassifier, picture: Tensor) -> str:
+    """The caption of a picture [3, h, w] in 0..1, as the classifier reads it."""
+    return caption_of(item_of(classifier.read(picture[None])[0]))
 
 
 def item_of(read: Reading) -> Item:

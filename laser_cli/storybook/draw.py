@@ -13,19 +13,22 @@ from torch import Tensor
 from laser_cli.storybook.backdrop import land, sky
 from laser_cli.storybook.canvas import Canvas
 from laser_cli.storybook.effects import styled, weather
+from laser_cli.storybook.look import SHIPPED, Look
 from laser_cli.storybook.scenes import Scene
 from laser_cli.storybook.subject import subject
 
 
-def draw(scenes: Sequence[Scene], size: int = 128, device: torch.device | str = "cpu") -> Tensor:
-    """Pictures of the scenes, float32 [n, 3, size, size] in 0..1."""
-    return draw_with_masks(scenes, size, device)[0]
+def draw(
+    scenes: Sequence[Scene], size: int | None = None, device: torch.device | str = "cpu", look: Look = SHIPPED
+) -> Tensor:
+    """Pictures of the scenes, float32 [n, 3, size, size] in 0..1; of the look's size unless one is given."""
+    return draw_with_masks(scenes, size, device, look)[0]
 
 
 def draw_with_masks(
-    scenes: Sequence[Scene], size: int = 128, device: torch.device | str = "cpu"
+    scenes: Sequence[Scene], size: int | None = None, device: torch.device | str = "cpu", look: Look = SHIPPED
 ) -> tuple[Tensor, Tensor]:
     """Pictures and the subjects' coverage, [n, 3, size, size] and [n, 1, size, size], both in 0..1."""
-    canvas = Canvas(scenes, size, torch.device(device))
+    canvas = Canvas(scenes, size or look.size, torch.device(device), look)
     picture, mask = subject(canvas, land(canvas, sky(canvas)))
     return styled(canvas, weather(canvas, picture)).clamp(0, 1), mask

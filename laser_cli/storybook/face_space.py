@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from laser_cli.storybook.look import Look
 from laser_cli.storybook.puppets import BLENDSHAPES, Puppet
 from laser_cli.storybook.scenes import Mix
 from laser_cli.storybook.shapes import RGB, ellipse
@@ -33,8 +34,8 @@ class Spot(NamedTuple):
 class Face:
     """Tensors of one batch of puppets; x0 and y0 run to the right and downwards, x and y along the tilted head."""
 
-    def __init__(self, puppets: Sequence[Puppet], size: int, device: torch.device) -> None:
-        self.puppets, self.px, self.device = puppets, 2.0 * NEAR / size, device
+    def __init__(self, puppets: Sequence[Puppet], size: int, device: torch.device, look: Look) -> None:
+        self.puppets, self.px, self.device, self.look = puppets, 2.0 * NEAR / size, device, look
         axis = (torch.arange(size, device=device) + 0.5) * self.px - NEAR
         self.y0, self.x0 = (g[None] for g in torch.meshgrid(axis, axis, indexing="ij"))
         self.yaw, self.pitch, self.roll = (

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from laser_cli.storybook.face_space import RADII, Face, oval, over, smooth
+from laser_cli.storybook.look import SHIPPED, Look
 from laser_cli.storybook.puppets import Puppet
 from laser_cli.storybook.shapes import RGB, box, capsule, circle, ellipse
 
@@ -53,10 +54,10 @@ _BACKGROUNDS: dict[str, RGB] = {
 
 
 def draw_puppets(
-    puppets: Sequence[Puppet], size: int = 128, device: torch.device | str = "cpu"
+    puppets: Sequence[Puppet], size: int | None = None, device: torch.device | str = "cpu", look: Look = SHIPPED
 ) -> tuple[Tensor, Tensor]:
     """Pictures, and how much each pixel matters (features most, then the head): [n, 3|1, size, size] in 0..1."""
-    f = Face(puppets, size, torch.device(device))
+    f = Face(puppets, size or look.size, torch.device(device), look)
     skin = _skin(f)
     picture = _behind(f, _background(f), skin)
     picture, head = _head(f, picture, skin)
@@ -95,6 +96,10 @@ def _behind(f: Face, picture: Tensor, skin: Tensor) -> Tensor:
         angle = math.pi * (0.92 + 1.16 * i / 12)
         curls = torch.minimum(curls, circle(f.x - turn, f.y, 0.57 * math.cos(angle), 0.57 * math.sin(angle), 0.155))
     picture = over(picture, hair, f.cover(curls) * f.share("hair", "curly"))
+    if f.look.refined:  # short hair goes on behind a turned head
+        outline, y, _ = f.surface(1.09)
+        back = torch.maximum(outline, y - 0.07)
+        picture = over(picture, hair, f.cover(back) * (f.share("hair", "short") + f.share("hair", "bun")))
     x, y, scale, _ = f.project(0.0, -0.62, -0.08)
     picture = over(picture, hair, f.cover(torch.hypot(f.x - x, f.y - y) - 0.21 * scale) * f.share("hair", "bun"))
     neck = box(f.x0 - 0.3 * (f.x0 - f.x).mean((1, 2), keepdim=True), f.y0, 0.0, 0.68, 0.17, 0.3, 0.05)
@@ -143,7 +148,7 @@ def _mouth(f: Face, picture: Tensor, skin: Tensor) -> tuple[Tensor, Tensor]:
     )
     middle = -lift * (q * q - 0.45)
     dome = (1 - q * q).clamp_min(0)
-    lip = 0.016 + (0.022 + 0.05 * pucker) * dome.sqrt()
+    lip = (0.004 if f.look.refined else 0.016) + ((0.034 if f.look.refined else 0.022) + 0.05 * pucker) * dome.sqrt()
     gape = (0.27 * shape["jawOpen"] + 0.05 * smile) * dome.sqrt()
     edge = s.u.abs() - wide
     lips = torch.maximum(torch.maximum(middle - lip - s.v, s.v - middle - lip - gape), edge)
@@ -178,7 +183,7 @@ def _eyes(f: Face, picture: Tensor, skin: Tensor) -> tuple[Tensor, Tensor]:
         opening = 1 - 0.93 * shape["eyeBlink"]
         rx, ry = 0.135, 0.115 * opening
         v = s.v - 0.05 * shape["eyeBlink"] * (1 - (s.u / rx) ** 2).clamp_min(0)  # a shut lid curves downwards
-        eye = oval(s.u, v, rx, ry)
+        eye = torch.maximum(oval(s.u, v, rx, ry), -ry)  # the oval of a shut lid has no inside
         white = f.cover(eye, s.grain) * s.seen
         picture = over(picture, f.rgb(0.99, 0.99, 0.98), white)
         gx = side * (shape["eyeLookOut"] - shape["eyeLookIn"]) * 0.068
@@ -188,7 +193,7 @@ def _eyes(f: Face, picture: Tensor, skin: Tensor) -> tuple[Tensor, Tensor]:
         picture = over(picture, f.rgb(0.05, 0.05, 0.07), f.cover(d - 0.036, s.grain) * white)
         glint = torch.hypot(s.u - gx + 0.025, s.v - gy + 0.028) - 0.017
         picture = over(picture, f.rgb(1.0, 1.0, 1.0), f.cover(glint, s.grain) * white)
-        lid = eye.abs() - torch.where(v < 0, 0.017, 0.006 + 0.012 * shape["eyeBlink"])
+        lid = eye.abs() - torch.where(v < 0, 0.017, 0.006 + 0.012 * shape["eyeBlink"]) * f.look.line
         lid = torch.maximum(lid, s.u.abs() - rx - 0.012)
         picture = over(picture, skin * 0.25, f.cover(lid, s.grain) * s.seen)
         covered = torch.maximum(covered, f.cover(torch.hypot(s.u, s.v) - 0.15) * s.seen)
@@ -208,7 +213,7 @@ def _brows(f: Face, picture: Tensor, skin: Tensor) -> tuple[Tensor, Tensor]:
         inner, outer = 0.02 - 0.11 * up + 0.13 * down, 0.02 - 0.01 * up + 0.005 * down
         t = ((u + 0.13) / 0.26).clamp(0, 1)
         line = inner + (outer - inner) * t - 0.10 * t * (1 - t)
-        brow = torch.hypot((u - u.clamp(-0.13, 0.13)), s.v - line) - 0.028
+        brow = torch.hypot((u - u.clamp(-0.13, 0.13)), s.v - line) - 0.028 * f.look.line
         alpha = f.cover(brow, s.grain) * s.seen
         picture = over(picture, colour, alpha)
         covered = torch.maximum(covered, alpha)
@@ -220,10 +225,10 @@ def _glasses(f: Face, picture: Tensor) -> Tensor:
     frame = f.rgb(0.13, 0.12, 0.16)
     for side in (-1, 1):
         s = f.spot(side * 0.47, -0.11, out=1.04)
-        ring = (torch.hypot(s.u, s.v) - 0.185).abs() - 0.019
+        ring = (torch.hypot(s.u, s.v) - 0.185).abs() - 0.019 * f.look.line
         picture = over(picture, frame, f.cover(ring, s.grain) * s.seen * worn)
     s = f.spot(0.0, -0.14, out=1.06)
-    bridge = capsule(s.u, s.v, -0.045, 0.0, 0.045, 0.0, 0.017)
+    bridge = capsule(s.u, s.v, -0.045, 0.0, 0.045, 0.0, 0.017 * f.look.line)
     return over(picture, frame, f.cover(bridge, s.grain) * worn)
 
 
@@ -232,7 +237,9 @@ def _hair(f: Face, picture: Tensor) -> Tensor:
     colour = f.colour("hair_colour", _HAIR)
     gloss = (1.0 + 0.16 * torch.exp(-((f.x + 0.16) ** 2 + (f.y + 0.36) ** 2) / 0.03))[:, None]
     outline, y, z = f.surface(1.09)
-    high = -0.30 + 0.62 * ((0.30 - z) / 0.34).clamp(0, 1)
+    # Refined, the hair leaves the brows free and ends at the ears.
+    brow, fall = (-0.41, 0.48) if f.look.refined else (-0.30, 0.62)
+    high = brow + fall * ((0.30 - z) / 0.34).clamp(0, 1)
     for name, line in (
         ("short", high),
         ("long", high + 0.06),
@@ -247,21 +254,22 @@ def _hair(f: Face, picture: Tensor) -> Tensor:
 def _hats(f: Face, picture: Tensor) -> Tensor:
     colour = f.colour("hat_colour", _HATS)
     outline, y, _ = f.surface(1.15)
+    up = 0.10 if f.look.refined else 0.0  # brows show under the hat
     shade = (1.04 - 0.14 * (f.x * 0.7 + 0.2))[:, None]
     worn = f.share("hat", "beanie")
     x, top, scale, _ = f.project(0.0, -0.70, 0.0)
     picture = over(picture, colour * 1.25, f.cover(torch.hypot(f.x - x, f.y - top) - 0.13 * scale) * worn)
-    picture = over(picture, colour * shade, f.cover(torch.maximum(outline, y + 0.26), 1.5) * worn)
-    fold = torch.maximum(outline - 0.02, (y + 0.30).abs() - 0.07)
+    picture = over(picture, colour * shade, f.cover(torch.maximum(outline, y + 0.26 + up), 1.5) * worn)
+    fold = torch.maximum(outline - 0.02, (y + 0.30 + up).abs() - 0.07)
     picture = over(picture, colour * 0.72, f.cover(fold, 1.5) * worn)
     worn = f.share("hat", "cap")
-    picture = over(picture, colour * shade, f.cover(torch.maximum(outline, y + 0.29), 1.5) * worn)
-    x, y1, scale, _ = f.project(0.0, -0.30, 0.60)
+    picture = over(picture, colour * shade, f.cover(torch.maximum(outline, y + 0.29 + up), 1.5) * worn)
+    x, y1, scale, _ = f.project(0.0, -0.30 - 1.3 * up, 0.60)
     brim = oval(f.x - x, f.y - y1, 0.36 * scale, (0.075 + 0.12 * (f.pitch + 0.25).sin().clamp_min(0)) * scale)
     picture = over(picture, colour * 0.68, f.cover(brim) * worn)
     worn = f.share("hat", "top hat")
-    x, y1, scale, _ = f.project(0.0, -0.40, 0.0)
-    x2, y2, _, _ = f.project(0.0, -0.80, 0.0)
+    x, y1, scale, _ = f.project(0.0, -0.40 - up, 0.0)
+    x2, y2, _, _ = f.project(0.0, -0.80 - up / 2, 0.0)
     t = ((f.y - y1) / (y2 - y1)).clamp(0, 1)
     crown = torch.maximum((f.x - torch.lerp(x, x2, t)).abs() - 0.36, torch.maximum(f.y - y1, y2 - f.y))
     picture = over(picture, colour * shade, f.cover(crown) * worn)

@@ -19,9 +19,10 @@ Layer = tuple[Tensor, Tensor]
 
 def subject(c: Canvas, picture: Tensor) -> tuple[Tensor, Tensor]:
     """The subject with its shadow; returns the picture and the subject's coverage."""
-    radius = c.column([0.28 + 0.28 * s.size for s in c.scenes])
-    cx = c.column([0.52 * s.place for s in c.scenes])
-    foot = 0.58 + 0.28 * (radius - 0.28) / 0.28
+    size, place = c.column([s.size for s in c.scenes]), c.column([s.place for s in c.scenes])
+    (least, most), (far, near) = c.look.radius, c.look.foot
+    radius, foot = least + (most - least) * size, far + (near - far) * size
+    cx = place * (c.look.margin - radius).clamp_max(0.52)
     lift = c.column(
         [
             sum(w * (0.16 if n in ("star", "heart", "balloon", "rocket") else 0.0) for n, w in s.subject)
@@ -39,7 +40,7 @@ def subject(c: Canvas, picture: Tensor) -> tuple[Tensor, Tensor]:
     for part_alpha, colour in back:
         picture = c.over(picture, colour, part_alpha)
     alpha = c.cover(body * radius)
-    picture = c.over(picture, body_colour(c, x, y, body), alpha)
+    picture = c.over(picture, body_colour(c, x, y, body, radius), alpha)
     for part_alpha, colour in front:
         picture = c.over(picture, colour, part_alpha)
     mask = alpha
@@ -64,7 +65,7 @@ def shapes(c: Canvas, x: Tensor, y: Tensor, radius: Tensor) -> tuple[Tensor, lis
             continue
         at = torch.tensor(rows, device=c.device)
         weight = c.column([dict(c.scenes[i].subject)[name] for i in rows])
-        shape = shape_of(x[at], y[at])
+        shape = shape_of(x[at], y[at], c.look)
         body.index_add_(0, at, shape.body * weight)
         seen = ((weight - 0.35) / 0.4).clamp(0, 1)
         for parts, layer in ((shape.back, layers[0]), (shape.front, layers[1])):
@@ -72,7 +73,7 @@ def shapes(c: Canvas, x: Tensor, y: Tensor, radius: Tensor) -> tuple[Tensor, lis
                 colour = (
                     c.rgb(*part.rgb).expand(len(rows), -1, -1, -1) if part.rgb else (tint[at] * part.shade).clamp(0, 1)
                 )
-                shown = colour * c.light[at]
+                shown = colour * c.subject_light[at]
                 if part.lit:
                     glow = c.rgb(1.0, 0.84, 0.42)
                     shown = torch.lerp(shown, glow.expand_as(shown), c.night[at][:, None])
@@ -91,23 +92,42 @@ def shapes(c: Canvas, x: Tensor, y: Tensor, radius: Tensor) -> tuple[Tensor, lis
     return body, layers[0], layers[1]
 
 
-def body_colour(c: Canvas, x: Tensor, y: Tensor, body: Tensor) -> Tensor:
+def body_colour(c: Canvas, x: Tensor, y: Tensor, body: Tensor, radius: Tensor) -> Tensor:
     """Hue, pattern and shading of the body, under the light."""
     tint = hsl([(s.hue, s.saturation, s.lightness) for s in c.scenes], c.device)
     bright = c.column([s.lightness for s in c.scenes])[:, None]
     mark = torch.where(bright < 0.68, torch.lerp(tint, c.rgb(1.0, 0.99, 0.94).expand_as(tint), 0.82), tint * 0.45)
-    marks = {
-        "striped": c.cover((((x / 0.5 + 0.25) % 1 - 0.5).abs() - 0.25) * 0.2),
-        "dotted": c.cover((torch.hypot((x / 0.56) % 1 - 0.5, (y / 0.56) % 1 - 0.5) - 0.29) * 0.22),
-        "checkered": c.cover(torch.sign(torch.sin(x * math.pi / 0.4) * torch.sin(y * math.pi / 0.4)) * 0.1),
-    }
+    stripe, dot = (
+        ((x / 0.5 + 0.25) % 1 - 0.5).abs() - 0.25,
+        torch.hypot((x / 0.56) % 1 - 0.5, (y / 0.56) % 1 - 0.5) - 0.29,
+    )
+    if c.look.refined:
+        marks = {
+            "striped": c.cover(stripe * 0.5 * radius),
+            "dotted": c.cover(dot * 0.56 * radius),
+            "checkered": c.cover(_checks(x / 0.4, y / 0.4) * 0.4 * radius),
+        }
+    else:
+        marks = {
+            "striped": c.cover(stripe * 0.2),
+            "dotted": c.cover(dot * 0.22),
+            "checkered": c.cover(torch.sign(torch.sin(x * math.pi / 0.4) * torch.sin(y * math.pi / 0.4)) * 0.1),
+        }
     amount = _total(marks[k] * c.column([dict(s.pattern).get(k, 0.0) for s in c.scenes]) for k in PATTERNS)
     colour = torch.lerp(
         tint.expand(-1, -1, c.size, c.size), mark.expand(-1, -1, c.size, c.size), amount[:, None] * 0.95
     )
     shading = (1.06 - 0.2 * (0.55 * x + 0.75 * y)).clamp(0.62, 1.25) - 0.16 * (1 + body * 5).clamp(0, 1)
     shading = torch.lerp(shading, torch.ones_like(shading), c.style["flat"])
-    return (colour * shading[:, None]).clamp(0, 1) * c.light
+    if c.look.refined:  # a darker rim: the outline stands off from ground of the same colour
+        shading = shading * (1 - 0.4 * c.cover(-body * radius - 0.022))
+    return (colour * shading[:, None]).clamp(0, 1) * c.subject_light
+
+
+def _checks(x: Tensor, y: Tensor) -> Tensor:
+    """Distance to the nearest edge of a chessboard with fields of one unit, negative in every other field."""
+    u, v = (x + 0.5) % 1 - 0.5, (y + 0.5) % 1 - 0.5  # from the nearest corner
+    return torch.minimum(u.abs(), v.abs()) * torch.sign(torch.sin(x * math.pi) * torch.sin(y * math.pi))
 
 
 def _spread(x: Tensor, y: Tensor, rx: Tensor, ry: Tensor) -> Tensor:

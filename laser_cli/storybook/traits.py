@@ -1,7 +1,7 @@
 """What can be read from a picture of the storybook world: every attribute as numbers, and when a reading is right.
 
-An item becomes one vector: shares of names (subject, setting, ...) and plain numbers (hour, size, yaw, ...). The critic
-learns to read that vector from a picture; here it is written from the truth, and taken apart again.
+An item becomes one vector: shares of names (subject, setting, ...) and plain numbers (hour, size, yaw, ...). The
+attribute classifier learns to read that vector; here it is computed from the truth, and taken apart again.
 """
 
 from __future__ import annotations

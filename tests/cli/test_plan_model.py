@@ -134,7 +134,7 @@ def test_models_and_doctor_know_planners(laser, tiny, monkeypatch, tmp_path):
 
 
 def test_the_embedded_planner_is_there_or_said_to_be_missing(laser, tiny, monkeypatch, tmp_path):
-    from laser_cli.plan.llm import embedded
+    from laser_cli.storybook import planner as embedded
 
     monkeypatch.setattr(embedded, "EMBEDDED", tmp_path / "none.gguf")
     for words in (

@@ -5,8 +5,8 @@ import random
 import pytest
 import torch
 
+from laser_cli.storybook.classifier import FOLDER, load_classifier
 from laser_cli.storybook.crisp import crisp_puppet, crisp_scene
-from laser_cli.storybook.critic import FOLDER, load_critic
 from laser_cli.storybook.describe import describe, item_of
 from laser_cli.storybook.puppets import Puppet
 from laser_cli.storybook.scenes import Scene
@@ -15,7 +15,7 @@ from laser_cli.storybook.world import caption_of, draw
 
 
 def whole(item):
-    """The truth with the other family's attributes at nothing, as a critic's reading has them."""
+    """The truth with the other family's attributes at nothing, as a classifier's reading has them."""
     true = truth(item)
     shares = {name: true.shares.get(name, dict.fromkeys(NAMES[name], 1 / len(NAMES[name]))) for name in NAMES}
     return Reading(shares, dict.fromkeys(NUMBERS, 0.0) | dict(true.numbers))
@@ -37,12 +37,12 @@ def test_a_doubtful_reading_is_still_an_item():
         assert isinstance(item_of(read), kind) and caption_of(item_of(read))
 
 
-@pytest.mark.skipif(not (FOLDER / "config.json").exists(), reason="no critic is shipped yet")
-def test_the_shipped_critic_tells_the_subject_of_a_picture():
-    critic, right = load_critic(), 0
+@pytest.mark.skipif(not (FOLDER / "config.json").exists(), reason="no attribute classifier is shipped yet")
+def test_the_shipped_classifier_tells_the_subject_of_a_picture():
+    classifier, right = load_classifier(), 0
     for seed in range(20):
         scene = crisp_scene(random.Random(seed))
-        item = item_of(critic.read(draw([scene]))[0])
+        item = item_of(classifier.read(draw([scene]))[0])
         right += isinstance(item, Scene) and item.subject[0][0] == scene.subject[0][0]
     assert right >= 15
-    assert describe(critic, torch.rand(3, 64, 64))
+    assert describe(classifier, torch.rand(3, 64, 64))

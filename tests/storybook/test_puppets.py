@@ -8,6 +8,7 @@ import torch
 
 from laser_cli.storybook.face_words import face_caption
 from laser_cli.storybook.faces import draw_puppets
+from laser_cli.storybook.look import FIRST, SECOND
 from laser_cli.storybook.puppets import (
     BACKGROUNDS,
     BLENDSHAPES,
@@ -25,10 +26,11 @@ from laser_cli.storybook.scenes import pure
 from laser_cli.storybook.words import Voice
 
 PLAIN = Puppet()
+LOOKS = pytest.mark.parametrize("look", [FIRST, SECOND], ids=["first", "second"])
 
 
-def drawn(*puppets, size=96):
-    return draw_puppets(puppets, size)[0]
+def drawn(*puppets, size=96, look=FIRST):
+    return draw_puppets(puppets, size, look=look)[0]
 
 
 def distance(a, b):
@@ -51,11 +53,13 @@ def test_drawing_does_not_depend_on_the_resolution():
     assert distance(torch.nn.functional.avg_pool2d(large, 4), small) < 0.02
 
 
+@LOOKS
 @pytest.mark.parametrize("shape", BLENDSHAPES)
-def test_every_blendshape_shows(shape):
-    assert distance(drawn(PLAIN), drawn(replace(PLAIN, expression=((shape, 1.0),)))) > 4e-4
+def test_every_blendshape_shows(shape, look):
+    assert distance(*drawn(PLAIN, replace(PLAIN, expression=((shape, 1.0),)), look=look)) > 4e-4
 
 
+@LOOKS
 @pytest.mark.parametrize(
     "change",
     [
@@ -69,8 +73,8 @@ def test_every_blendshape_shows(shape):
     ],
     ids=str,
 )
-def test_every_attribute_shows(change):
-    assert distance(drawn(PLAIN), drawn(replace(PLAIN, **change))) > 1e-3
+def test_every_attribute_shows(change, look):
+    assert distance(*drawn(PLAIN, replace(PLAIN, **change), look=look)) > 1e-3
 
 
 def _iris(puppet):
@@ -106,12 +110,13 @@ def test_a_puppet_is_mirrored_when_its_state_is():
     assert distance(a, b) > 0.03
 
 
-def test_the_way_between_two_puppets_has_no_jump():
+@LOOKS
+def test_the_way_between_two_puppets_has_no_jump(look):
     a = replace(PLAIN, yaw=-30.0, expression=wearing(EXPRESSIONS["smiling"]))
     b = replace(
         PLAIN, yaw=30.0, hair=pure("curly"), skin=1.0, expression=wearing(EXPRESSIONS["surprised"]), glasses=1.0
     )
-    path = drawn(*(blend_puppets(a, b, t / 40) for t in range(41)), size=64)
+    path = drawn(*(blend_puppets(a, b, t / 40) for t in range(41)), size=64, look=look)
     steps = [distance(path[i], path[i + 1]) for i in range(40)]
     assert max(steps) < 4 * sorted(steps)[20]
 
@@ -151,3 +156,25 @@ def test_captions_vary_with_the_voice_but_not_without():
     puppet = sample_puppet(random.Random(4))
     assert face_caption(puppet) == face_caption(puppet)
     assert len({face_caption(puppet, Voice(random.Random(i))) for i in range(20)}) > 5
+
+
+def test_shut_lids_are_one_line_without_dots():
+    shut = replace(PLAIN, expression=wearing(EXPRESSIONS["asleep"]), skin=0.0)
+    dark = drawn(shut, size=512)[0].mean(0)[225:270, 160:228] < 0.4
+    assert dark.any(0).all()  # the line goes on from side to side
+    assert (dark[1:] != dark[:-1]).sum(0).max() <= 2  # and every column crosses it once
+
+
+@pytest.mark.parametrize("worn", [*({"hat": pure(name)} for name in HATS), *({"hair": pure(name)} for name in HAIRS)])
+def test_hair_and_hats_of_the_second_look_leave_raised_brows_free(worn):
+    def brows(**extra):
+        """How much of the picture the brows' colour changes, without hair."""
+        faces = [
+            replace(PLAIN, expression=wearing(EXPRESSIONS["surprised"]), hair_colour=pure(colour), **extra)
+            for colour in ("black", "blonde")
+        ]
+        a, b = drawn(*faces, look=SECOND)
+        return float((a - b).abs().sum(0)[28:48, 24:72].sum())
+
+    free = brows(hair=pure("bald"))
+    assert brows(**{"hair": pure("bald")} | worn) > 0.85 * free

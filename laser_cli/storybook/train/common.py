@@ -1,4 +1,4 @@
-"""What every training shares: batches of the world, averaged weights, the learning rate's course, checkpoints."""
+"""What every training shares: drawn batches, averaged weights, learning rate schedule, clock, checkpoints, sheets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +16,38 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from laser_cli.engine.models import fast_bfloat16
+from laser_cli.models.load import fast_bfloat16
+from laser_cli.storybook.look import Look
+from laser_cli.storybook.world import Item, draw_with_masks
 
 STOP = threading.Event()
 """Once set, trainings end after the step they are at, with a checkpoint."""
+HELD_OUT = 10_000_019
+"""The seed of items that no training draws."""
+REPORT_EVERY = 20.0
+"""Minutes between two sheets and tables of held-out errors."""
+SAVE_EVERY = 4.0
+"""Minutes between two checkpoints."""
 
 
-def course(progress: float, warmup: float = 0.01) -> float:
-    """Share of the peak learning rate at this progress (0..1): a short warm-up, then a cosine to zero."""
+def drawn(items: Sequence[Item], look: Look, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+    """Pictures [n, 3, size, size] and masks [n, 1, size, size] in 0..1, drawn a few at a time (faster on CPUs)."""
+    few = 16 if torch.device(device).type == "cpu" else 256
+    parts = [draw_with_masks(items[i : i + few], device=device, look=look) for i in range(0, len(items), few)]
+    pictures, masks = zip(*parts, strict=True)
+    return torch.cat(pictures), torch.cat(masks)
+
+
+def learning_rate(progress: float, warmup: float = 0.01, level: float = 0.0) -> float:
+    """Share of the peak learning rate at ``progress`` (0..1): linear warm-up, ``level`` held at 1, cosine to zero."""
     if progress < warmup:
         return progress / warmup
-    return 0.5 + 0.5 * math.cos(math.pi * min(1.0, (progress - warmup) / (1 - warmup)))
+    fall = (progress - warmup - level) / (1 - warmup - level)
+    return 0.5 + 0.5 * math.cos(math.pi * min(1.0, max(0.0, fall)))
 
 
 class Average:
-    """Exponential average of a model's weights."""
+    """Exponential moving average of a model's weights."""
 
     def __init__(self, model: nn.Module, decay: float = 0.999) -> None:
         self.model: Any = copy.deepcopy(model).requires_grad_(False).eval()
@@ -40,14 +57,14 @@ class Average:
     def update(self, model: nn.Module) -> None:
         self.steps += 1
         decay = min(self.decay, self.steps / (self.steps + 10))
-        for mean, now in zip(self.model.parameters(), model.parameters(), strict=True):
-            mean.lerp_(now, 1 - decay)
+        torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - decay)
 
 
 class Run:
-    """A training that may stop at any moment: models, averages, optimizers, clock and step, in one checkpoint.
+    """An interruptible training: models, averages, optimizers, clock and step, saved in one checkpoint.
 
-    It begins as the models are; a checkpoint at ``path`` is gone on with.
+    It goes on from the checkpoint at ``path`` if there is one, else starts with the models as they are. ``rate`` gives
+    the share of the peak learning rate at a progress in 0..1.
     """
 
     def __init__(
@@ -57,8 +74,10 @@ class Run:
         optimizers: Sequence[torch.optim.Optimizer],
         decay: float,
         clock: Clock,
+        rate: Callable[[float], float] = learning_rate,
     ) -> None:
         self.path, self.models, self.optimizers, self.clock, self.step = path, models, optimizers, clock, 0
+        self.rate = rate
         self.means = {name: Average(model, decay) for name, model in models.items()}
         self.peaks = [o.param_groups[0]["lr"] for o in optimizers]
         if state := load_checkpoint(path):
@@ -69,17 +88,32 @@ class Run:
             for o, s in zip(optimizers, state["optimizers"], strict=True):
                 o.load_state_dict(s)
             self.step, clock.before = state["step"], state["minutes"]
+        self.saved = self.reported = clock.elapsed
+
+    @property
+    def progress(self) -> float:
+        """Share of the training that is done, 0..1."""
+        return self.clock.progress(self.step)
+
+    @property
+    def done(self) -> bool:
+        """Whether all of the training is done."""
+        return self.progress >= 1
 
     def going(self) -> bool:
-        """Whether there is more to do, and nobody said stop; sets the learning rates of the next step."""
-        progress = self.clock.progress(self.step)
+        """Whether to train on (not finished, not told to stop); sets the learning rates of the next step."""
+        progress = self.progress
         for o, peak in zip(self.optimizers, self.peaks, strict=True):
-            o.param_groups[0]["lr"] = peak * course(progress)
+            o.param_groups[0]["lr"] = peak * self.rate(progress)
         return progress < 1 and not STOP.is_set()
 
     def learn(self, loss: Tensor) -> None:
-        """One step down the gradient, its norm clipped at 1."""
+        """One step down the gradient of a loss."""
         loss.backward()
+        self.descend()
+
+    def descend(self) -> None:
+        """One step down the gradients that are there, their norm clipped at 1."""
         torch.nn.utils.clip_grad_norm_([p for model in self.models.values() for p in model.parameters()], 1.0)
         for o in self.optimizers:
             o.step()
@@ -88,16 +122,27 @@ class Run:
             self.means[name].update(model)
         self.step += 1
 
+    def due(self) -> bool:
+        """Whether a report is due; saves a checkpoint in between when one is."""
+        now = self.clock.elapsed
+        if now > self.saved + SAVE_EVERY:
+            self.save()
+        if now <= self.reported + REPORT_EVERY:
+            return False
+        self.reported = now
+        return True
+
     def save(self) -> None:
         """Writes the checkpoint."""
         state: dict[str, Any] = {"step": self.step, "minutes": self.clock.elapsed}
         for name, model in self.models.items():
             state |= {name: model.state_dict(), f"{name}_average": self.means[name].model.state_dict()}
         save_checkpoint(self.path, state | {"optimizers": [o.state_dict() for o in self.optimizers]})
+        self.saved = self.clock.elapsed
 
 
 def mixed(device: torch.device | str) -> torch.autocast:
-    """Autocast to bfloat16 where it is the faster one: on GPUs, and on CPUs with units for it."""
+    """bfloat16 autocast on GPUs and on CPUs with bfloat16 matrix instructions; a no-op elsewhere."""
     kind = torch.device(device).type
     return torch.autocast(kind, torch.bfloat16, enabled=kind != "cpu" or fast_bfloat16())
 
@@ -136,6 +181,11 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:
     return torch.load(path, map_location="cpu", weights_only=False) if path.exists() else None
+
+
+def gradient_energy(pictures: Tensor) -> float:
+    """Mean squared difference of neighbouring pixels, of pictures [n, c, h, w]: how sharp they are."""
+    return float(pictures.diff(dim=-1).square().mean() + pictures.diff(dim=-2).square().mean())
 
 
 def save_grid(pictures: Tensor, columns: int, path: Path) -> None:

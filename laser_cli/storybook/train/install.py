@@ -10,12 +10,15 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
-FILES = {"critic": ("config.json", "model.safetensors"), "planner": ("planner.gguf",)}
-"""What ships of the models that are no part of the pipeline."""
+FILES = {
+    "attribute classifier": ("critic", ("config.json", "model.safetensors")),
+    "planner": ("planner", ("planner.gguf",)),
+}
+"""Folder and files of the models that ship beside the pipeline."""
 
 
 def install(trained: Path, to: Path) -> list[str]:
-    """Replaces in ``to`` what was trained in ``trained``: pipeline, critic, planner; returns their names.
+    """Replaces in ``to`` what was trained in ``trained``: pipeline, attribute classifier, planner; returns their names.
 
     What was not trained there stays as it is, the model card too.
     """
@@ -23,11 +26,11 @@ def install(trained: Path, to: Path) -> list[str]:
     if (trained / "pipeline").is_dir():
         _pipeline(trained, to)
         done.append("pipeline")
-    for name, files in FILES.items():
-        if (trained / name).is_dir():
-            (to / name).mkdir(parents=True, exist_ok=True)
+    for name, (folder, files) in FILES.items():
+        if (trained / folder).is_dir():
+            (to / folder).mkdir(parents=True, exist_ok=True)
             for file in files:
-                shutil.copyfile(trained / name / file, to / name / file)
+                shutil.copyfile(trained / folder / file, to / folder / file)
             done.append(name)
     return done
 

@@ -13,14 +13,12 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from transformers import CLIPTokenizer
 
-from laser_cli.errors import NotFoundError
 from laser_cli.storybook.face_words import EXPRESSION_WORDS, NEUTRAL_WORDS, face_caption
 from laser_cli.storybook.puppets import sample_puppet
-from laser_cli.storybook.train.common import load_checkpoint, log, save_checkpoint
-from laser_cli.storybook.train.pool import tokens
-from laser_cli.storybook.train.unet import new_models
+from laser_cli.storybook.train.cache import tokens
+from laser_cli.storybook.train.common import log
+from laser_cli.storybook.train.unet import words
 from laser_cli.storybook.words import Voice
 from laser_cli.storybook.world import caption_of, items
 
@@ -31,31 +29,25 @@ KEPT = 0.05
 """The share of the anchor that holds a phrase's own state: it may move, all others should stay."""
 
 
-def train(folder: Path, steps: int = 200, seed: int = 0, batch: int = 51) -> Path:
-    """Trains the averaged text encoder in ``folder``'s checkpoint, in place; returns the checkpoint.
+def train(folder: Path, steps: int = 200, seed: int = 0, batch: int = 51, start: Path | None = None) -> Path:
+    """Trains ``folder``'s text encoder in place, at first that of the pipeline ``start``; returns its folder.
 
     Supervised contrast (Khosla et al. 2020, eq. 2) of the last states of phrases, by expression; every other state is
-    held where the U-Net knows it. NotFoundError without a U-Net's checkpoint.
+    held where the U-Net knows it. The U-Net's cache of states is computed anew afterwards.
     """
-    path = folder / "unet.pt"
-    state = load_checkpoint(path)
-    if state is None:
-        raise NotFoundError("there is no U-Net to teach words for", hint="train one first: … train unet")
     torch.manual_seed(seed)
-    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
-    text = new_models(tokenizer, 4)[1]
-    text.load_state_dict(state["text_average"])
+    tokenizer, text = words(folder, start)
     before = deepcopy(text).requires_grad_(False).eval()
     optimizer = torch.optim.AdamW(text.parameters(), lr=5e-4, weight_decay=0.0)
-    course = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
+    decay = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
     rng, voice = random.Random(seed), Voice(random.Random(seed))
     world = items(seed, puppets=0.3)
     for step in range(1, steps + 1):
         kinds = [i % len(PHRASES) for i in range(batch)]
         said = [saying(rng, voice, rng.choice(PHRASES[kind])) for kind in kinds]
         others = [caption_of(next(world), voice) for _ in range(batch // 3)]
-        ids = tokens(tokenizer, [words for words, _ in said] + others)
-        last = torch.tensor([len(tokenizer(start).input_ids) - 2 for _, start in said])
+        ids = tokens(tokenizer, [phrase for phrase, _ in said] + others)
+        last = torch.tensor([len(tokenizer(begin).input_ids) - 2 for _, begin in said])
         states, old = text(ids).last_hidden_state, before(ids).last_hidden_state
         rows = torch.arange(batch)
         apart = contrast(states[rows, last], torch.tensor(kinds))
@@ -64,12 +56,12 @@ def train(folder: Path, steps: int = 200, seed: int = 0, batch: int = 51) -> Pat
         kept = (moved * hold).mean()
         (apart + 10 * kept).backward()
         optimizer.step()
-        course.step()
+        decay.step()
         optimizer.zero_grad(set_to_none=True)
         if step % 25 == 0 or step == steps:
             log(folder / "text.log", step=step, contrast=apart.item(), moved=kept.item())
-    save_checkpoint(path, state | {"text": text.state_dict(), "text_average": text.state_dict()})
-    return path
+    text.save_pretrained(folder / "text_encoder")
+    return folder / "text_encoder"
 
 
 def saying(rng: random.Random, voice: Voice, phrase: str) -> tuple[str, str]:

@@ -1,43 +1,35 @@
-"""Trains the storybook U-Net with its text encoder: SD 1.5's topology, v-prediction, latents of fresh pictures."""
+"""Trains the storybook U-Net: SD 1.5's blocks, v-prediction, REPA; from a cache of latents and text states."""
 
 from __future__ import annotations
 
-from itertools import islice
+import math
+import shutil
+import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
-from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from laser_cli.storybook.train.common import Clock, Run, log, mixed, save_grid
-from laser_cli.storybook.train.muon import Muon, split
-from laser_cli.storybook.train.pool import Batch, Captions, KnownCaptions, Pool
+from laser_cli.errors import NotFoundError
+from laser_cli.storybook.classifier import load_classifier
+from laser_cli.storybook.look import SECOND, Look
+from laser_cli.storybook.train.cache import AT_ONCE, Cache, Sources, stream
+from laser_cli.storybook.train.common import STOP, Clock, Run, learning_rate, log
+from laser_cli.storybook.train.learner import Learner, Replicas, Task, captions, noised, sample_batch
+from laser_cli.storybook.train.muon import optimizers
+from laser_cli.storybook.train.report import Report
 from laser_cli.storybook.train.tokens import LENGTH, build
-from laser_cli.storybook.world import caption_of, items
 
 WIDTH = 256
-UNET = {
-    "sample_size": 16,
-    "block_out_channels": (48, 96, 192, 192),
-    "layers_per_block": 2,
-    "cross_attention_dim": WIDTH,
-    "attention_head_dim": (2, 2, 4, 4),  # the library's name for the number of heads
-    "norm_num_groups": 16,
-}
-FOCUS = 9.0
-"""How much more a subject, or the features of a face, count in the loss than what is around them; heads: a quarter."""
-CHANGE = 2.0
-"""How much what sets a picture apart from its twin counts in the loss, all in all: like two whole pictures."""
-SWAPPED, LEAST = 0.9, 350
-"""The share of told twins whose noisy latents are the other's, and the timestep from which on they may be.
-
-There the noise still shows what the caption contradicts, so that it is the words that must be heeded.
-"""
-CERTAIN = 800
-"""The timestep up to which small changes of a twin count as much as large ones."""
+HELD = 512
+"""Held-out items in their own cache."""
+FRESH, RENEWED = 16, 64
+"""Samples learned from for every new item while the cache grows and once it is full: an item costs as much as seven."""
+LATE = 2 / 3
+"""The progress from which on subjects weigh more: earlier that ruins skies and grounds."""
 SCHEDULE = {
     "beta_start": 0.00085,
     "beta_end": 0.012,
@@ -50,8 +42,49 @@ SCHEDULE = {
 }
 
 
-def new_models(tokenizer: CLIPTokenizer, channels: int) -> tuple[UNet2DConditionModel, CLIPTextModel]:
-    unet = UNet2DConditionModel(in_channels=channels, out_channels=channels, **UNET)
+_LEVELS: dict[str, dict[str, Any]] = {
+    "S1": {
+        "block_out_channels": (64, 128, 256),
+        "attention_head_dim": (2, 4, 4),  # the library's name for the number of heads
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    },
+    "S4": {
+        "block_out_channels": (48, 96, 192, 192),
+        "attention_head_dim": (2, 2, 4, 4),
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    },
+}
+SHAPES = ("S1", "S1A", "S4", "S4A")
+
+
+def unet_config(shape: str, channels: int, side: int) -> dict[str, Any]:
+    """A U-Net's configuration: S1 has three wide levels, S4 four; one layer a block, the finest without attention.
+
+    With an A, the finest level has attention on the way up, which is where Plug-and-Play, MasaCtrl and AID act.
+    """
+    levels = _LEVELS[shape.removesuffix("A")]
+    if shape.endswith("A"):
+        levels = levels | {"up_block_types": (*levels["up_block_types"][:-1], "CrossAttnUpBlock2D")}
+    common = {"sample_size": side, "layers_per_block": 1, "cross_attention_dim": WIDTH, "norm_num_groups": 16}
+    return levels | common | {"in_channels": channels, "out_channels": channels}
+
+
+def new_unet(config: dict[str, Any], *starts: Path | None) -> UNet2DConditionModel:
+    """A U-Net of this configuration, with the weights of the first pipeline folder whose U-Net has the same, if any."""
+    unet = UNet2DConditionModel(**config)
+    for folder in starts:
+        if folder and (folder / "unet" / "config.json").is_file():
+            known = UNet2DConditionModel.load_config(folder / "unet")
+            if all(list(a) == list(b) if isinstance(a := known[k], list) else a == b for k, b in config.items()):
+                unet.load_state_dict(UNet2DConditionModel.from_pretrained(folder / "unet").float().state_dict())
+                break
+    return unet
+
+
+def new_text(tokenizer: CLIPTokenizer) -> CLIPTextModel:
+    """A text encoder with random weights: CLIP's, three layers of WIDTH."""
     text = CLIPTextModel(
         CLIPTextConfig(
             vocab_size=len(tokenizer),
@@ -69,154 +102,130 @@ def new_models(tokenizer: CLIPTokenizer, channels: int) -> tuple[UNet2DCondition
     )
     # CLIP's own initialisation suits its depth of 12; with three layers the words need a larger voice.
     torch.nn.init.normal_(text.get_input_embeddings().weight, std=0.05)
-    return unet, text
+    return text
 
 
-class Task(NamedTuple):
-    """What the U-Net is shown and asked: noisy latents, timesteps, whose captions stay untold, the v to find."""
+def words(out: Path, start: Path | None) -> tuple[CLIPTokenizer, CLIPTextModel]:
+    """Tokenizer and text encoder of ``out``, or those of ``start``, or new ones; written to ``out``."""
+    if not (out / "text_encoder" / "config.json").is_file():
+        if start and (start / "text_encoder" / "config.json").is_file():
+            for part in ("tokenizer", "text_encoder"):
+                shutil.copytree(start / part, out / part, dirs_exist_ok=True)
+        else:
+            new_text(build(out / "tokenizer")).save_pretrained(out / "text_encoder")
+    tokenizer = CLIPTokenizer.from_pretrained(out / "tokenizer")
+    text = CLIPTextModel.from_pretrained(out / "text_encoder").float()
+    return tokenizer, text.eval()
 
-    noisy: Tensor
-    t: Tensor
-    untold: Tensor
-    v: Tensor
-    weight: Tensor
-    """How much each place counts in the loss, [n, 1, h, w]."""
+
+def sources(out: Path, start: Path | None, look: Look, device: str) -> Sources:
+    """The frozen models in ``out`` that the U-Net learns from; NotFoundError if VAE or classifier are not trained."""
+    for part in ("vae", "critic"):
+        if not (out / part / "config.json").is_file():
+            name = {"vae": "VAE", "critic": "attribute classifier"}[part]
+            hint = f"python -m laser_cli.storybook.train {name.split()[-1].lower()} --folder {out}"
+            raise NotFoundError(f"no {name} is trained", why=f"{out / part} is not there", hint=hint)
+    vae = AutoencoderKL.from_pretrained(out / "vae").requires_grad_(False).eval().to(device)
+    tokenizer, text = words(out, start)
+    classifier = load_classifier(out / "critic", device).requires_grad_(False)
+    return Sources(vae, text.requires_grad_(False).to(device), tokenizer, classifier, look, device)
 
 
-def noised(pairs: Batch, alphas: Tensor, generator: torch.Generator) -> Task:
-    """Latents in noise, [n, c, h, w]; v leads to the told picture even where it is the twin that is in the noise."""
-    count, device = len(pairs.rows), pairs.latents.device
-
-    def chance() -> Tensor:
-        return torch.rand(count, generator=generator, device=device)
-
-    # Half of the samples in much noise, where shapes and expressions are decided, half anywhere.
-    shaped = torch.sigmoid(torch.randn(count, generator=generator, device=device) * 0.9 + 0.8)
-    t = (torch.where(chance() < 0.5, chance(), shaped) * 999.99).long()
-    untold = chance() < 0.1
-    swapped = pairs.told & ~untold & (t >= LEAST) & (chance() < SWAPPED)
-    shown = torch.where(swapped.view(-1, 1, 1, 1), pairs.others, pairs.latents)
-    abar = alphas[t].view(-1, 1, 1, 1)
-    eps = torch.randn(shown.shape, generator=generator, device=device)
-    noisy = abar.sqrt() * shown + (1 - abar).sqrt() * eps
-    v = (abar.sqrt() * noisy - pairs.latents) / (1 - abar).sqrt()
-    # Where the noise still shows how a head is turned, what a twin asks for is certain, be it ever so small.
-    pull = torch.where((swapped & (t < CERTAIN)).view(-1, 1, 1, 1), pairs.faint, 1.0)
-    return Task(noisy, t, untold, v, 1 + FOCUS * pairs.masks.square() + CHANGE * pairs.apart * pull)
+def fill(cache: Cache, count: int, minutes: float | None = None) -> None:
+    """Grow a cache to ``count`` items, for so many minutes at most, or until the training is told to stop."""
+    end = time.monotonic() + 60 * minutes if minutes else math.inf
+    while len(cache) < min(count, cache.capacity) and not STOP.is_set() and (not len(cache) or time.monotonic() < end):
+        cache.grow()
 
 
 def train(
     out: Path,
-    steps: int = 12_000,
+    steps: int | None = None,
     minutes: float | None = None,
     seed: int = 0,
     batch: int = 64,
-    size: int = 128,
-    pool: int = 2048,
+    samples: int = 1_500_000,
+    items: int = 100_000,
+    first: int = 8192,
+    held: int = HELD,
+    shape: str = "S4A",
+    focus: float = 3.0,
+    look: Look = SECOND,
     start: Path | None = None,
     device: str = "cpu",
-    shown: int = 32,
-    frozen_text: bool = False,
+    shown: int = 24,
+    replicas: int = 1,
+    workers: int = 0,
+    learn_text: bool = False,
+    twins: bool = False,
 ) -> Path:
-    """Trains, or goes on with, U-Net and text encoder in ``out``, where the VAE is; returns the pipeline's folder.
+    """Trains, or goes on with, a U-Net in ``out``, where VAE and classifier are; returns the pipeline's folder.
 
-    ``start`` is a pipeline's folder whose weights it begins with, instead of random ones; ``shown`` pictures a sheet;
-    with ``frozen_text`` the text encoder's average so far stays as it is.
+    ``start`` gives tokenizer and text encoder, which stays as it is unless ``learn_text``. A cache of ``items`` is
+    filled while it trains, from ``first`` on, or what a quarter of the minutes gives; ``shown`` pictures a sheet.
     """
     torch.manual_seed(seed)
-    vae = AutoencoderKL.from_pretrained(out / "vae").requires_grad_(False).to(device)
-    known = (out / "tokenizer" / "vocab.json").exists()
-    tokenizer = CLIPTokenizer.from_pretrained(out / "tokenizer") if known else build(out / "tokenizer")
-    unet, text = new_models(tokenizer, vae.config.latent_channels)
-    if start:
-        begin_with(start, unet, text, tokenizer)
-    unet.set_attn_processor(AttnProcessor())  # its backward is faster than the fused one's on the CPU
-    unet.to(device, memory_format=torch.channels_last), text.to(device)  # channels last: a sixth less time a step
-    matrices, others = split(unet, text)
-    optimizers = [
-        Muon(matrices, lr=1.5e-3 if start else 2e-3),
-        torch.optim.AdamW(others, lr=7e-4 if start else 1e-3, betas=(0.9, 0.98), weight_decay=0.0),
-    ]
-    run = Run(out / "unet.pt", {"unet": unet, "text": text}, optimizers, 0.997, Clock(steps, minutes))
+    frozen = sources(out, start, look, device)
+    made_with = frozen.fingerprint()
+    kept = Cache(out / ("twins" if twins else "cache"), items, made_with, stream(frozen, seed, twins), device)
+    fill(kept, first, minutes / 4 if minutes else None)
+    unseen = Cache(out / "held-out", held, made_with, stream(frozen, 1_000_003), device)
+    fill(unseen, held)
+    vae = frozen.vae.config
+    side = look.size // 2 ** (len(vae.block_out_channels) - 1)
+    unet = new_unet(unet_config(shape, vae.latent_channels, side), out / "pipeline", start)
+    on_gpu = torch.device(device).type == "cuda"
+    # on the CPU the backward pass of the plain attention is faster than the fused one's
+    unet.set_attn_processor(AttnProcessor2_0() if on_gpu else AttnProcessor())
+    text = words(out, start)[1].train() if learn_text else None
+    maps = unseen.take(torch.arange(len(unseen)), "maps")["maps"].float()
+    mean, deviation = maps.mean((0, 2, 3), keepdim=True), maps.std((0, 2, 3), keepdim=True) + 1e-6
+    learner = Learner(unet, maps.shape[1], text)
+    learner.to(device)
+    total = steps or math.ceil(samples / batch)
+    run = Run(
+        out / ("unet-text.pt" if learn_text else "unet.pt"),
+        {"learner": learner},
+        optimizers([learner], 2e-3, 1e-3, workers),
+        0.999,
+        Clock(total, minutes),
+        lambda progress: learning_rate(progress, warmup=0.005, level=0.6),
+    )
+    crew = Replicas(learner, replicas)
+    if on_gpu:
+        torch.set_float32_matmul_precision("high")
+        learner.unet.compile()
     schedule = DDIMScheduler(**SCHEDULE)
     alphas = schedule.alphas_cumprod.to(device)
-    noise = torch.Generator(device).manual_seed(seed + run.step)
-    if frozen_text:
-        text.load_state_dict(run.means["text"].model.state_dict())
-        text.requires_grad_(False)
-    captions = (KnownCaptions if frozen_text else Captions)(text, tokenizer, seed + run.step)
-    world = Pool(vae, captions, seed + run.step, size, pool)
-    fixed = list(islice(items(10_000_019), shown))
+    rng = torch.Generator(device).manual_seed(seed + run.step)
+    ids, states = frozen.read([""])
+    field, empty = ("ids", ids[0]) if learn_text else ("states", states[0])
+    report = Report(out, frozen, unseen, schedule, shown)
 
     def checkpoint() -> None:
         run.save()
-        pipe = assemble(vae, run.means["text"].model, tokenizer, run.means["unet"].model, schedule)
-        pipe.save_pretrained(out / "pipeline")
-        with mixed(device):
-            pictures = pipe(
-                [caption_of(item) for item in fixed],
-                num_inference_steps=25,
-                guidance_scale=3.0,
-                height=size,
-                width=size,
-                generator=torch.Generator().manual_seed(0),
-                output_type="pt",
-            ).images
-        save_grid(pictures, 8, out / "unet.png")
+        best = run.means["learner"].model
+        report(run.step, run.clock.elapsed, learner.unet, best.unet, best.text if learn_text else frozen.text)
 
-    running, count, due = 0.0, 0, run.clock.elapsed + 8
+    running, count, grown = 0.0, 0, 0
     while run.going():
-        pairs = world.batch(batch)
-        task = noised(pairs, alphas, noise)
-        with mixed(device):
-            v = unet(task.noisy, task.t, captions.states(pairs.rows, task.untold.tolist())).sample
-        loss = ((v.float() - task.v).square() * task.weight).mean()
-        run.learn(loss)
-        if run.step % 10 == 0:  # many pictures at once are drawn faster
-            world.grow(64)
-        count += 1
-        running += (loss.item() - running) / min(count, 100)
+        pairs = sample_batch(kept, batch, rng, twins)
+        made = noised(pairs, alphas, rng, focus if run.progress > LATE else 0.0, twins)
+        said = captions(kept, pairs.rows, made.untold, empty, rng, field)
+        seen = (kept.take(pairs.rows, "maps")["maps"].float() - mean) / deviation
+        loss = crew.backward(Task(made.noisy, made.t, made.v, made.weight, said, seen))
+        run.descend()
+        count, grown = count + 1, grown + batch
+        running += (loss - running) / min(count, 100)
+        if grown >= AT_ONCE * (RENEWED if len(kept) == kept.capacity else FRESH):
+            kept.grow()
+            grown = 0
         if run.step % 25 == 0:
-            log(out / "unet.log", step=run.step, minutes=run.clock.elapsed, loss=running, pool=len(world.latents))
-        if run.clock.elapsed > due:
+            values = {"step": run.step, "samples": run.step * batch, "minutes": run.clock.elapsed}
+            log(out / "unet.log", **values, loss=running, items=len(kept))
+        if run.due():
             checkpoint()
-            due = run.clock.elapsed + 8
     checkpoint()
+    if learn_text and run.progress == 1:  # whoever trains next on frozen words finds these
+        run.means["learner"].model.text.save_pretrained(out / "text_encoder")
     return out / "pipeline"
-
-
-@torch.no_grad()
-def begin_with(start: Path, unet: UNet2DConditionModel, text: CLIPTextModel, tokenizer: CLIPTokenizer) -> None:
-    """Takes the weights of a trained pipeline; words are matched by their spelling, new ones stay as they are."""
-    unet.load_state_dict(UNet2DConditionModel.from_pretrained(start / "unet").float().state_dict())
-    old = CLIPTextModel.from_pretrained(start / "text_encoder").float()
-    known, state = CLIPTokenizer.from_pretrained(start / "tokenizer").get_vocab(), old.state_dict()
-    name = next(key for key in state if key.endswith("token_embedding.weight"))
-    table = text.state_dict()[name].clone()
-    for word, row in tokenizer.get_vocab().items():
-        if word in known:
-            table[row] = state[name][known[word]]
-    text.load_state_dict(state | {name: table})
-
-
-def assemble(
-    vae: AutoencoderKL,
-    text: CLIPTextModel,
-    tokenizer: CLIPTokenizer,
-    unet: UNet2DConditionModel,
-    schedule: DDIMScheduler,
-) -> StableDiffusionPipeline:
-    """The standard pipeline of the models, with the fused attention."""
-    unet.set_attn_processor(AttnProcessor2_0())
-    pipe = StableDiffusionPipeline(
-        vae=vae,
-        text_encoder=text,
-        tokenizer=tokenizer,
-        unet=unet,
-        scheduler=schedule,
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
-    pipe.set_progress_bar_config(disable=True)
-    return pipe

@@ -1,8 +1,9 @@
-"""Trains the storybook VAE: f = 8, on random crops of drawn pictures; its latents are centred and scaled afterwards."""
+"""Trains the storybook VAE: f = 16, on crops of drawn pictures; its latents are centred and scaled afterwards."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
@@ -11,24 +12,41 @@ import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import Tensor
 
-from laser_cli.storybook.train.common import Clock, Run, log, mixed, save_grid
-from laser_cli.storybook.train.muon import Muon, split
-from laser_cli.storybook.world import draw, draw_with_masks, items
+from laser_cli.storybook.look import SECOND, Look
+from laser_cli.storybook.train.common import (
+    HELD_OUT,
+    Clock,
+    Run,
+    drawn,
+    gradient_energy,
+    learning_rate,
+    log,
+    mixed,
+    save_grid,
+)
+from laser_cli.storybook.train.deepen import Inner, copy_outer, features
+from laser_cli.storybook.train.muon import optimizers
+from laser_cli.storybook.world import items
 
 CONFIG = {
     "in_channels": 3,
     "out_channels": 3,
-    "down_block_types": ("DownEncoderBlock2D",) * 4,
-    "up_block_types": ("UpDecoderBlock2D",) * 4,
-    "block_out_channels": (24, 48, 96, 128),
+    "down_block_types": ("DownEncoderBlock2D",) * 5,
+    "up_block_types": ("UpDecoderBlock2D",) * 5,
+    "block_out_channels": (24, 48, 96, 128, 128),
     "layers_per_block": 1,
-    "latent_channels": 8,
+    "latent_channels": 24,
     "norm_num_groups": 8,
     "mid_block_add_attention": False,
     "scaling_factor": 1.0,
-    "sample_size": 128,
+    "sample_size": 256,
 }
-
+INNER = 0.15
+"""The share of the training in which only the inner levels learn, from the features of a VAE with one level less."""
+SHARPEN = 0.75
+"""The progress from which on edges count three times."""
+NOISE = 0.3
+"""The most noise on the latents that the decoder sees, in standard deviations: the U-Net's errors are of that kind."""
 KINDS = (("scenes", 0.0), ("puppets", 1.0))
 """What is held out, and its share of puppets."""
 
@@ -36,40 +54,53 @@ KINDS = (("scenes", 0.0), ("puppets", 1.0))
 class Crops:
     """Crops of freshly drawn pictures, most of them about the subject; each picture serves a few times."""
 
-    def __init__(self, seed: int, picture: int, crop: int, batch: int, uses: int, device: str = "cpu") -> None:
-        self.world, self.crop, self.batch, self.uses = items(seed, 0.5), crop, batch, uses
-        self.device, self.picture, self.rng = device, picture, torch.Generator().manual_seed(seed)
+    def __init__(self, seed: int, look: Look, crop: int, batch: int, uses: int, device: str = "cpu") -> None:
+        self.world, self.crop, self.batch, self.uses = items(seed, 0.5, look), crop, batch, uses
+        self.device, self.look, self.rng = device, look, torch.Generator().manual_seed(seed)
         self.pool: deque[tuple[Tensor, Tensor]] = deque(maxlen=8)
         self.served = 0
 
     def next(self) -> Tensor:
         """[batch, 3, crop, crop] in -1..1."""
         if self.served % 8 == 0:  # many pictures at once are drawn faster
-            new = list(islice(self.world, 8 * self.batch // self.uses))
-            pictures, masks = draw_with_masks(new, self.picture, self.device)
+            pictures, masks = drawn(list(islice(self.world, 8 * self.batch // self.uses)), self.look, self.device)
             self.pool.append((pictures, _centres(masks.cpu())))
         self.served += 1
         pool, centres = (torch.cat(parts) for parts in zip(*self.pool, strict=True))
         which = torch.randint(len(pool), (self.batch,), generator=self.rng)
-        room = self.picture - self.crop
+        room = self.look.size - self.crop
         near = centres[which] - self.crop / 2 + torch.randn(self.batch, 2, generator=self.rng) * self.crop / 5
         anywhere = torch.rand(self.batch, 2, generator=self.rng) * room
-        spots = (
-            torch.where(torch.rand(self.batch, 1, generator=self.rng) < 0.7, near, anywhere)
-            .round()
-            .long()
-            .clamp(0, room)
-        )
-        return (
-            torch.stack(
-                [
-                    pool[i, :, y : y + self.crop, x : x + self.crop]
-                    for i, (y, x) in zip(which.tolist(), spots.tolist(), strict=True)
-                ]
+        about = torch.rand(self.batch, 1, generator=self.rng) < 0.7
+        spots = torch.where(about, near, anywhere).round().long().clamp(0, room)
+        cut = [
+            pool[i, :, y : y + self.crop, x : x + self.crop]
+            for i, (y, x) in zip(which.tolist(), spots.tolist(), strict=True)
+        ]
+        return torch.stack(cut) * 2 - 1
+
+
+class Features:
+    """Feature maps of freshly drawn pictures in a shallow VAE; each serves a few times."""
+
+    def __init__(self, seed: int, look: Look, shallow: AutoencoderKL, batch: int, device: str, kept: int = 384) -> None:
+        self.world, self.look, self.shallow, self.batch = items(seed, 0.5, look), look, shallow, batch
+        self.device, self.kept, self.rng, self.served = device, kept, torch.Generator().manual_seed(seed), 0
+        self.seen, self.wanted = (torch.empty(0) for _ in range(2))
+
+    def next(self) -> tuple[Tensor, Tensor]:
+        """What the inner levels get and what they should give, [batch, c, s, s] each."""
+        if self.served % 4 == 0:
+            pictures = drawn(list(islice(self.world, self.batch)), self.look, self.device)[0]
+            new = [features(self.shallow, part * 2 - 1) for part in pictures.split(16)]
+            seen, wanted = (torch.cat(maps).half() for maps in zip(*new, strict=True))
+            self.seen, self.wanted = (
+                torch.cat([maps, old])[: self.kept] if len(old) else maps
+                for maps, old in ((seen, self.seen), (wanted, self.wanted))
             )
-            * 2
-            - 1
-        )
+        self.served += 1
+        rows = torch.randint(len(self.seen), (self.batch,), generator=self.rng)
+        return self.seen[rows].float(), self.wanted[rows].float()
 
 
 def _centres(masks: Tensor) -> Tensor:
@@ -79,70 +110,133 @@ def _centres(masks: Tensor) -> Tensor:
     return torch.stack([(masks.sum((1, 3)) * axis).sum(1) / mass, (masks.sum((1, 2)) * axis).sum(1) / mass], dim=1)
 
 
-def reconstruction_loss(out: Tensor, target: Tensor) -> Tensor:
-    """Squared and absolute error of the picture, absolute error of its gradients: edges count extra."""
-    edges = sum(F.l1_loss(out.diff(dim=d), target.diff(dim=d)) for d in (-1, -2))
-    return 2.0 * F.mse_loss(out, target) + 0.5 * F.l1_loss(out, target) + 0.5 * edges
+def reconstruction_loss(out: Tensor, target: Tensor, edges: float = 0.5) -> Tensor:
+    """Squared and absolute error of the picture, absolute error of its gradients weighed by ``edges``."""
+    gradients = sum(F.l1_loss(out.diff(dim=d), target.diff(dim=d)) for d in (-1, -2))
+    return 2.0 * F.mse_loss(out, target) + 0.5 * F.l1_loss(out, target) + edges * gradients
+
+
+def kl(mean: Tensor, logvar: Tensor) -> Tensor:
+    """Mean over the batch of the KL divergence of the latents from a standard Gaussian."""
+    return 0.5 * (mean.square() + logvar.exp() - 1 - logvar).sum((1, 2, 3)).mean()
+
+
+def disturbed(latents: Tensor, rng: torch.Generator) -> Tensor:
+    """Latents with noise of 0 to NOISE standard deviations of their channel, another amount for each picture."""
+    amount = torch.rand(len(latents), 1, 1, 1, generator=rng) * NOISE
+    noise = torch.randn(latents.shape, generator=rng) * amount
+    return latents + noise.to(latents) * latents.detach().std((0, 2, 3), keepdim=True)
+
+
+def new_vae(start: Path | None, channels: int) -> tuple[AutoencoderKL, AutoencoderKL | None]:
+    """A VAE to train, and the one of a level less that its inner levels learn from, if ``start`` holds such a one."""
+    vae = AutoencoderKL(**CONFIG | {"latent_channels": channels})
+    if start is None:
+        return vae, None
+    old = AutoencoderKL.from_pretrained(start / "vae").float().requires_grad_(False)
+    if old.config.block_out_channels == vae.config.block_out_channels:
+        vae.load_state_dict(old.state_dict())
+        return vae, None
+    copy_outer(old, vae)
+    return vae, old
 
 
 def train(
     out: Path,
-    steps: int = 8000,
+    steps: int = 30_000,
     minutes: float | None = None,
     seed: int = 0,
-    batch: int = 24,
-    crop: int = 64,
-    size: int = 128,
+    batch: int = 12,
+    crop: int = 96,
+    look: Look = SECOND,
     start: Path | None = None,
     device: str = "cpu",
-    shown: int = 32,
+    shown: int = 12,
+    channels: int = CONFIG["latent_channels"],  # type: ignore[assignment]
+    workers: int = 0,
 ) -> Path:
     """Trains (or goes on with) a VAE in ``out``; returns the folder of the averaged, normalised model.
 
-    ``start`` is a pipeline's folder whose VAE it begins with, instead of random weights; ``shown`` of each kind are
-    held out.
+    ``start`` is a pipeline's folder whose VAE it begins with: all of it, or its levels as the outer ones; ``shown`` of
+    each kind are held out.
     """
     torch.manual_seed(seed)
-    vae = AutoencoderKL(**CONFIG)
-    if start:
-        vae.load_state_dict(AutoencoderKL.from_pretrained(start / "vae").float().state_dict())
+    vae, shallow = new_vae(start, channels)
     vae.to(device)
-    matrices, others = split(vae)
-    optimizers = [Muon(matrices, lr=2e-3), torch.optim.AdamW(others, lr=2e-3, betas=(0.9, 0.98), weight_decay=0.0)]
     out.mkdir(parents=True, exist_ok=True)
-    run = Run(out / "vae.pt", {"model": vae}, optimizers, 0.995, Clock(steps, minutes))
-    mean = run.means["model"].model
-    crops = Crops(seed + run.step, size, crop, batch, uses=4, device=device)
-    held = {name: draw(list(islice(items(10_000_019, share), shown)), size, device) * 2 - 1 for name, share in KINDS}
+    first = INNER if shallow else 0.0
 
-    def checkpoint() -> None:
+    def rate(progress: float) -> float:
+        if progress < first:
+            return learning_rate(progress / first, level=0.3)
+        return learning_rate((progress - first) / (1 - first), level=0.5)
+
+    optims = optimizers([vae], 2e-3, 2e-3, workers)
+    run = Run(out / "vae.pt", {"model": vae}, optims, 0.995, Clock(steps, minutes), rate)
+    if run.done and (out / "vae" / "config.json").is_file():
+        return out / "vae"
+    mean, rng = run.means["model"].model, torch.Generator().manual_seed(seed + run.step)
+    held = {
+        name: drawn(list(islice(items(HELD_OUT, share, look), shown)), look, device)[0] * 2 - 1 for name, share in KINDS
+    }
+
+    def report() -> None:
         run.save()
-        psnr, sheet = {}, []
+        figures, sheet = {}, []
         for name, pictures in held.items():
             with torch.no_grad():
-                back = mean.decode(mean.encode(pictures).latent_dist.mean).sample.clamp(-1, 1)
-            psnr[name] = float((-10 * ((back - pictures) / 2).square().mean((1, 2, 3)).log10()).mean())
-            sheet += [pictures[:8], back[:8]]
-        log(out / "vae.log", step=run.step, minutes=run.clock.elapsed, **psnr)
-        save_grid(torch.cat(sheet) / 2 + 0.5, 8, out / "vae.png")
+                back = torch.cat([mean(part).sample for part in pictures.split(4)]).clamp(-1, 1)
+            figures[name] = float((-10 * ((back - pictures) / 2).square().mean((1, 2, 3)).log10()).mean())
+            figures[f"{name}, sharpness"] = gradient_energy(back) / gradient_energy(pictures)
+            sheet += [pictures[:6], back[:6]]
+        log(out / "vae.log", step=run.step, minutes=run.clock.elapsed, **figures)
+        save_grid(torch.cat(sheet) / 2 + 0.5, 6, out / "vae.png")
 
-    due = run.clock.elapsed + 5
+    if shallow and run.progress < INNER:
+        train_inner(
+            run, vae, shallow.to(device), Features(seed + run.step, look, shallow, 2 * batch, device), rng, report
+        )
+    crops = Crops(seed + 1 + run.step, look, crop, batch, uses=4, device=device)
     while run.going():
         pictures = crops.next()
         with mixed(device):
             latent = vae.encode(pictures).latent_dist
-            back = vae.decode(latent.sample()).sample
-        loss = reconstruction_loss(back.float(), pictures) + 2e-6 * latent.kl().mean()
+            back = vae.decode(disturbed(latent.sample(), rng)).sample
+        edges = 1.5 if run.progress > SHARPEN else 0.5
+        loss = reconstruction_loss(back.float(), pictures, edges) + 2e-6 * kl(latent.mean, latent.logvar)
         run.learn(loss)
         if run.step % 50 == 0:
             log(out / "vae.log", step=run.step, minutes=run.clock.elapsed, loss=loss.item())
-        if run.clock.elapsed > due:
-            checkpoint()
-            due = run.clock.elapsed + 5
-    checkpoint()
-    normalise(mean, draw(list(islice(items(seed + 1), 8 * shown)), size, device) * 2 - 1)
+        if run.due():
+            report()
+    report()
+    normalise(mean, drawn(list(islice(items(seed + 1, 0.5, look), 8 * shown)), look, device)[0] * 2 - 1)
     mean.save_pretrained(out / "vae")
     return out / "vae"
+
+
+def train_inner(
+    run: Run,
+    vae: AutoencoderKL,
+    shallow: AutoencoderKL,
+    source: Features,
+    rng: torch.Generator,
+    report: Callable[[], None],
+) -> None:
+    """The first INNER of a run: the VAE's inner levels learn to hand on the feature maps of the shallow one."""
+    inner = Inner(vae)
+    while run.progress < INNER and run.going():
+        seen, wanted = source.next()
+        with mixed(source.device):
+            mean, logvar = inner.encode(seen)
+            sample = mean + (0.5 * logvar).exp() * torch.randn(mean.shape, generator=rng).to(mean)
+            given = inner.decode(disturbed(sample, rng)).float()
+        error = ((given - wanted) / wanted.std((0, 2, 3), keepdim=True)).square().mean()
+        run.learn(error + 2e-6 * kl(mean.float(), logvar.float()))
+        if run.step % 50 == 0:
+            log(run.path.with_suffix(".log"), step=run.step, minutes=run.clock.elapsed, features=error.item())
+        if run.due():
+            report()
 
 
 @torch.no_grad()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from laser_cli.errors import NotFoundError
 from laser_cli.plan.llm.forms import Message
+from laser_cli.plan.llm.sandbox import TemplateFailure, render_chat
 
 RECOMMENDED = "use an instruct model, for example Qwen3-4B-Instruct-2507"
 
@@ -32,7 +32,7 @@ def chat_of(name: str, template: str, bos: str, eos: str, messages: list[Message
     if not template.strip():
         note = f"{name} has no chat template: if it is no instruct model its plans will be poor"
         return Chat(_plain, (note,))
-    render = _compiled(name, template, bos, eos)
+    render = _rendering(template, bos, eos)
     prompt, error = _tried(render, messages)
     if error is not None:
         whole = render
@@ -42,7 +42,7 @@ def chat_of(name: str, template: str, bos: str, eos: str, messages: list[Message
 
         prompt, _ = _tried(render, messages)
     if prompt is None:
-        raise NotFoundError(f"the chat template of {name} fails", why=_told(error), hint=RECOMMENDED)
+        raise NotFoundError(f"the chat template of {name} fails", why=str(error), hint=RECOMMENDED)
     if messages[-1]["content"] not in prompt and messages[-1]["content"].strip() not in prompt:
         why = "what is asked does not come through"
         raise NotFoundError(f"the chat template of {name} fails", why=why, hint=RECOMMENDED)
@@ -54,33 +54,17 @@ def chat_of(name: str, template: str, bos: str, eos: str, messages: list[Message
     return Chat(render, (note,) if thinks or "<|channel|>" in template else ())
 
 
-def _compiled(name: str, template: str, bos: str, eos: str) -> Render:
-    from jinja2.exceptions import TemplateError
-    from llama_cpp.llama_chat_format import Jinja2ChatFormatter
-
-    try:
-        formatter: Any = Jinja2ChatFormatter(template=template, eos_token=eos, bos_token=bos)
-    except TemplateError as error:
-        raise NotFoundError(f"the chat template of {name} fails", why=_told(error), hint=RECOMMENDED) from error
-
-    def render(messages: list[Message]) -> str:
-        # models that can do both are asked not to think: a grammar leaves no room for it
-        return str(formatter(messages=messages, enable_thinking=False).prompt)
-
-    return render
+def _rendering(template: str, bos: str, eos: str) -> Render:
+    # models that can do both are asked not to think: a grammar leaves no room for it
+    values = {"bos_token": bos, "eos_token": eos, "enable_thinking": False}
+    return lambda messages: render_chat(template, {**values, "messages": messages})
 
 
-def _tried(render: Render, messages: list[Message]) -> tuple[str | None, Exception | None]:
-    from jinja2.exceptions import TemplateError
-
+def _tried(render: Render, messages: list[Message]) -> tuple[str | None, TemplateFailure | None]:
     try:
         return render(messages), None
-    except (TemplateError, ValueError, TypeError, KeyError, AttributeError, IndexError, ArithmeticError) as error:
-        return None, error  # a template is a program of its own: it may fail in any of Python's ways
-
-
-def _told(error: Exception | None) -> str:
-    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+    except TemplateFailure as error:
+        return None, error
 
 
 def _without_system(messages: list[Message]) -> list[Message]:

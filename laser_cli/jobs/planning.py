@@ -1,0 +1,128 @@
+"""Planning for jobs: who plans and within which limits, as commands ask for it and planners are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from laser_cli.errors import UsageError
+from laser_cli.jobs.progress import Progress
+from laser_cli.jobs.settings import Frozen, setting
+
+if TYPE_CHECKING:
+    from laser_cli.plan.request import PlanCallbacks, PlanRequest
+    from laser_cli.plan.schema import Plan
+
+PANEL = "Planning"
+
+
+class PlannerChoice(Frozen):
+    """Who plans, and how much of the machine a model may take for it."""
+
+    planner: str | None = setting(
+        None,
+        PANEL,
+        "Who plans: rules (default), storybook (embedded; default for its portraits), an instruct model FILE.gguf, or "
+        "hf:REPO[:FILE] of the hub.",
+        env="LASER_PLANNER",
+    )
+    planner_timeout: float | None = setting(
+        None, PANEL, "Seconds that a model may plan before the rules do. (default: 120)", ge=1, le=86400
+    )
+    planner_gpu_layers: str | None = setting(
+        None, PANEL, "Layers of a model on the GPU. (default: auto, all)", metavar="auto|N"
+    )
+
+
+class Planning(PlannerChoice):
+    """Who plans an animation."""
+
+    keyframes: str | None = setting(
+        None, PANEL, "How many follow the picture, 1 to 6, without waypoints. (default: auto)", metavar="auto|N"
+    )
+
+
+class PlanningAlone(Planning):
+    """Who plans where nothing is drawn."""
+
+    planner_timeout: float | None = setting(
+        None,
+        PANEL,
+        "Seconds that a model may take before the rules plan instead. (default: 120)",
+        "--timeout",
+        "--planner-timeout",
+        ge=1,
+        le=86400,
+    )
+    seed: int | None = setting(None, PANEL, "Of a model's choice of words. (default: 0)", ge=0)
+    temperature: float | None = setting(
+        None, PANEL, "Of a model's choice of words; 0 always takes the likeliest. (default: 0.25)", ge=0, le=2
+    )
+    retries: int | None = setting(
+        None, PANEL, "How often a model is asked again if its plan cannot be used. (default: 2)", ge=0, le=10
+    )
+
+
+def request_for(choice: PlannerChoice, description: str, source: str | None, **more: Any) -> PlanRequest:
+    """What to ask a planner for; limits that are None stay as they are by default.
+
+    Numbers of keyframes and layers are texts, a number or auto; UsageError for any other.
+    """
+    from laser_cli.plan.request import MOST_KEYFRAMES, PlanRequest
+
+    limits = choice.model_dump(exclude={"planner", "planner_timeout", "planner_gpu_layers"}) | more
+    limits["keyframes"] = _count("--keyframes", limits.get("keyframes"), 1, MOST_KEYFRAMES)
+    limits["layers"] = _count("--planner-gpu-layers", choice.planner_gpu_layers, 0, 10_000)
+    limits["timeout"] = choice.planner_timeout
+    given = {key: value for key, value in limits.items() if value is not None}
+    return PlanRequest(" ".join(description.split()), " ".join((source or "").split()) or None, **given)
+
+
+def callbacks_of(progress: Progress, verbose: bool = False, explain: bool = False) -> PlanCallbacks:
+    """What a planner does, as the progress tells it."""
+    from laser_cli.plan.request import PlanCallbacks
+
+    def nothing(*_: object) -> None:
+        pass
+
+    def speed(tokens: int, seconds: float) -> None:
+        rate = f", {tokens / seconds:.1f} a second" if seconds else ""
+        progress.note(f"planner: {tokens} tokens in {seconds:.1f} s{rate}")
+
+    return PlanCallbacks(progress.note, progress.note if explain else nothing, speed if verbose else nothing)
+
+
+def planners_beside(choice: PlannerChoice) -> dict[str, Callable[[str, str | None], Plan]]:
+    """The rules and the planner asked for, by what a table calls them; the embedded one, where it is there, if None.
+
+    They plan as the commands do, but a model's call fails with NoPlan where the rules would stand in for it.
+    """
+    from laser_cli.plan.planners import find_planner
+
+    chosen = choice.planner or ("storybook" if find_planner("storybook").available() else "rules")
+    find_planner(chosen)
+    names = {"rules": "rules", chosen if chosen.startswith("hf:") else Path(chosen).name: chosen}
+    return {shown: _alone(name, choice) for shown, name in names.items()}
+
+
+def _alone(name: str, choice: PlannerChoice) -> Callable[[str, str | None], Plan]:
+    """A planner as a function, without notes, intermediate keyframes and substitute."""
+    from laser_cli.measure.planners import NoPlan
+    from laser_cli.plan.planners import make_plan
+
+    def plan(description: str, source: str | None) -> Plan:
+        made = make_plan(name, request_for(choice, description, source), intermediate=False).plan
+        if made.planner.instead_of:
+            raise NoPlan(f"{name} gave no plan", why=made.planner.instead_of)
+        return made
+
+    return plan
+
+
+def _count(option: str, text: str | None, least: int, most: int) -> int | None:
+    if text is None or text == "auto":
+        return None
+    if text.isascii() and text.isdecimal() and len(text) < 9 and least <= int(text) <= most:
+        return int(text)
+    raise UsageError(f"{option} {text!r}", why=f"it takes auto, or a number from {least} to {most}")
