@@ -12,6 +12,7 @@ from laser_cli.jobs.interpolate import MOST_LETTERS, Adapter, InterpolateJob, St
 from laser_cli.jobs.progress import Progress
 from laser_cli.jobs.prompts import source_prompt
 from laser_cli.jobs.rerun import Recorded
+from laser_cli.text import read_text
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic")
 
@@ -37,13 +38,7 @@ def words_of(text: str | None) -> tuple[str | None, Path | None]:
     if text is None or not text.startswith("@"):
         return text, None
     path = Path(text[1:])
-    try:
-        return " ".join(path.read_text("utf-8").split()), path
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise BadInputError(
-            f"cannot read {path}", why=why or "", hint="@FILE takes the words from a text file"
-        ) from error
+    return " ".join(read_text(path).split()), path
 
 
 def read_stops(
