@@ -15,7 +15,7 @@ from laser_cli.jobs.planning import PlannerChoice, callbacks_of, request_for
 from laser_cli.jobs.presets import chosen_preset, preset_layer
 from laser_cli.jobs.progress import SILENT, Progress
 from laser_cli.jobs.rerun import read_job
-from laser_cli.jobs.settings import InterpolateSettings
+from laser_cli.jobs.settings import InterpolateSettings, chosen_seed
 from laser_cli.jobs.stops import Images, fitting, read_adapter, read_stops, recorded_stops
 from laser_cli.models.find import STORYBOOK
 from laser_cli.plan.schema import Planner
@@ -49,13 +49,16 @@ def build_interpolation(
     settings = settle(InterpolateSettings, *layers)
     files: tuple[Path, ...] = ()
     if before and not words:
-        stops = recorded_stops(before)
+        stops = recorded_stops(before, progress)
     else:
         stops, files = read_stops(words, prompts, settings.model, progress)
     if len(stops) > MOST_STOPS:
         raise UsageError(f"{len(stops)} stops are too many", why=f"{MOST_STOPS} are the most")
     pictured = all(stop.picture for stop in stops)
-    seeds = _noise(settings.seeds, latents, len(stops), pictured)
+    chosen_seeds = tuple(map(chosen_seed, settings.seeds))
+    if chosen_seeds != settings.seeds:
+        progress.note(f"seed {', '.join(map(str, chosen_seeds))}")
+    seeds = _noise(chosen_seeds, latents, len(stops), pictured)
     settings = settings.model_copy(update={"seeds": seeds})
     segments = len(stops) - 1
     words_between, planners = (before.job.guides, before.job.guided_by) if before else ((), ())
@@ -71,6 +74,7 @@ def build_interpolation(
         guides=words_between,
         guided_by=planners,
         adapter=adapter,
+        audio=before.audio(progress) if before else None,
         revision=before.revision(settings) if before else None,
     )
     planning = planning or PlannerChoice()

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from laser_cli import limits
 from laser_cli.errors import BadInputError, NotFoundError, UsageError
 from laser_cli.jobs.folders import former_folder, user_folder
 from laser_cli.jobs.merge import Layer, check, fitted
@@ -76,10 +77,11 @@ def read_preset(path: Path, own: bool = False) -> Preset:
     """The preset in a file; BadInputError names the line and the key of what is wrong."""
     if not path.exists():
         raise NotFoundError(f"there is no preset {path}", hint="laser presets lists them")
-    values, lines = _parse(read_text(path, "the preset "), str(path))
+    text = read_text(path, "the preset ", limits.PLAN_BYTES)
+    values, lines = _parse(text, str(path))
     description = values.pop("description", "")
     if not isinstance(description, str):
-        raise BadInputError(f"{path}, line {lines.get('description', 1)}: the description should be text")
+        raise BadInputError(f"{path}, line {lines['description']}: the description should be text")
     layer = Layer(str(path), values, lines)
     check(layer, *KINDS)
     return Preset(path.stem, description, layer, path, own)
@@ -100,10 +102,9 @@ def _yaml_files(folder: Path) -> Iterator[Path]:
 
 def _parse(text: str, name: str) -> tuple[dict[str, Any], dict[str, int]]:
     """The values of a flat YAML mapping, and the lines of its keys."""
-    found = read_yaml(text, name, "a preset")
-    if not isinstance(found.value, dict):
+    document = read_yaml(text, name, "a preset")
+    value, root = document.value, document.root
+    if not isinstance(value, dict) or not isinstance(root, yaml.MappingNode):
         raise BadInputError(f"{name} is not a preset", why="it should have lines such as `steps: 12`")
-    nodes = found.root.value if isinstance(found.root, yaml.MappingNode) else ()
-    return {str(key): value for key, value in found.value.items()}, {
-        key.value: key.start_mark.line + 1 for key, _ in nodes
-    }
+    lines = {str(key.value): key.start_mark.line + 1 for key, _ in root.value}
+    return {str(key): item for key, item in value.items()}, lines
