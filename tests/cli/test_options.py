@@ -61,6 +61,7 @@ class Draft(Settings):
     mood: Literal["calm", "wild"] = setting("calm", "Drawing", "How it feels.", "--mood", "-m")
     quick: bool = setting(False, None, "In a hurry.")
     weight: float = setting(1.0, None, "How heavy.")
+    of: tuple[str, ...] = setting((), None, "What it is made of.", "--of")
 
 
 def test_a_new_field_is_an_option_without_another_line(capsys):
@@ -79,8 +80,8 @@ def test_a_new_field_is_an_option_without_another_line(capsys):
     app.command()(etch)
     app(["sketch", "--depth", "4", "--no-quick", "--name", "y"], standalone_mode=False)
     app(["sketch"], standalone_mode=False)
-    app(["etch", "-m", "wild"], standalone_mode=False)
-    assert got == [({"depth": 4, "quick": False}, "y"), ({}, "x"), Draft(mood="wild")]
+    app(["etch", "-m", "wild", "--of", "a", "--of", "b"], standalone_mode=False)
+    assert got == [({"depth": 4, "quick": False}, "y"), ({}, "x"), Draft(mood="wild", of=("a", "b"))]
     with pytest.raises(UsageError, match="the command line: weight cannot be nan"):
         app(["etch", "--weight", "nan"], standalone_mode=False)
     with pytest.raises(SystemExit):
