@@ -107,7 +107,9 @@ def interpolate(
 
 
 def _said(settings: Mapping[str, Any], model: Model | None) -> Layer:
-    return flags(settings if model is None else {**settings, "model": model.name}, "the arguments")
+    """The settings that were passed, on the model if one was."""
+    here = {} if model is None else {"model": model.name, "device": "auto", "dtype": "auto"}
+    return flags({**settings, **here}, "the arguments")
 
 
 def _path(name: str | Path | None) -> Path | None:

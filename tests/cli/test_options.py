@@ -16,6 +16,7 @@ from laser_cli.engine.workers import WAITING
 from laser_cli.errors import UsageError
 from laser_cli.jobs.outputs import Outputs
 from laser_cli.jobs.settings import AnimateSettings, InterpolateSettings, InvertSettings, Settings, setting
+from laser_cli.jobs.sources import AnimateSources, InterpolateSources
 
 
 def command(name):
@@ -34,8 +35,8 @@ def test_the_list_of_commands_says_of_each_what_it_says_itself(name):
 @pytest.mark.parametrize(
     ("name", "models"),
     [
-        ("animate", (AnimateSettings, Outputs)),
-        ("interpolate", (InterpolateSettings, Outputs)),
+        ("animate", (AnimateSettings, AnimateSources, Outputs)),
+        ("interpolate", (InterpolateSettings, InterpolateSources, Outputs)),
         ("invert", (InvertSettings,)),
     ],
 )
@@ -49,7 +50,7 @@ def test_every_field_is_an_option_with_its_limits_and_a_help(laser, monkeypatch,
             flag = (field.json_schema_extra["names"] or [f"--{key.replace('_', '-')}"])[0].split("/")[0]
             (line,) = [line for line in lines if re.match(rf"│[ *]*{flag}[ ,]", line)]
             limits = {type(limit).__name__: limit for limit in field.metadata}
-            if "Ge" in limits:
+            if "Ge" in limits and not field.json_schema_extra["metavar"]:
                 assert f"{limits['Ge'].ge}<=x<={limits['Le'].le}" in line
             assert field.description.split("{")[0].split(".")[0] in line
 
