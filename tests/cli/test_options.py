@@ -118,7 +118,7 @@ main.exit_code(main.app)
 """
     out = tmp_path / "a.safetensors"
     picture = import_module("laser_cli.presets_dir").presets_folder() / "storybook" / "cottage.png"
-    words = ("invert", picture, "--steps", 1, "--size", 32, "-o", out, "-q")
+    words = ("invert", picture, "--steps", 2, "--size", 32, "-o", out, "-q")
     assert run(code, *words, "--threads", 3) == f"3\n{out}"
     assert run(code, *words, LASER_THREADS="2") == f"2\n{out}"
     assert "--threads" in run(code, *words, "--threads", 0)
