@@ -66,7 +66,7 @@ def smooth() -> Callable[..., np.ndarray]:
 @pytest.fixture(scope="session")
 def storybook():
     """The embedded model in float32 on the CPU."""
-    from laser_cli.engine.models import load_model
+    from laser_cli.models.load import load_model
 
     return load_model("storybook", "cpu", "float32")
 

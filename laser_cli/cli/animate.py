@@ -2,84 +2,106 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
 import typer
 
-from laser_cli.cli import animate_options as a
-from laser_cli.cli import planning as p
-from laser_cli.cli.console import Console
-from laser_cli.cli.options import Json, Quiet
+from laser_cli.cli.options import From, Preset, RunOptions, expand, option
+from laser_cli.cli.produce import Production
+from laser_cli.errors import UsageError
+from laser_cli.jobs.outputs import Outputs
+from laser_cli.jobs.planning import Planning
+from laser_cli.jobs.settings import AnimateSettings
 
 
 def animate(
-    context: typer.Context,
-    arguments: a.Arguments = None,
-    out: a.Out = None,
-    plan_file: a.PlanFile = None,
-    rerun: a.From = None,
-    preset: a.Preset = None,
-    inversion_file: a.InversionFile = None,
-    prompt: a.Prompt = None,
-    dry_run: a.DryRun = False,
-    frames: a.Frames = None,
-    steps: a.Steps = None,
-    guidance: a.Guidance = None,
-    warmup: a.Warmup = None,
-    easing: a.Easing = None,
-    control: a.Control = None,
-    strength: a.Strength = None,
-    method: a.Method = None,
-    size: a.Size = None,
-    seed: a.Seed = None,
-    chunk: a.Chunk = None,
-    exact_first: a.ExactFirst = None,
-    even_pace: a.EvenPace = None,
-    distance: a.Distance = None,
-    waypoints: a.Waypoints = None,
-    fps: a.Fps = None,
-    loop: a.Loop = None,
-    bounce: a.Bounce = None,
-    hold_first: a.HoldFirst = None,
-    hold_last: a.HoldLast = None,
-    quality: a.Quality = None,
-    palette: a.Palette = None,
-    codec: a.Codec = None,
-    still: a.Still = None,
-    format: a.Format = None,
-    frames_dir: a.FramesDir = None,
-    sheet: a.Sheet = None,
-    report: a.Report = None,
-    depfile: a.Depfile = None,
-    no_clobber: a.NoClobber = False,
-    skip_existing: a.SkipExisting = False,
-    resume: a.Resume = False,
-    preview: a.Preview = None,
-    planner: p.PlannerName = None,
-    keyframes: p.Keyframes = None,
-    planner_timeout: p.PlannerTimeout = None,
-    planner_gpu_layers: p.GpuLayers = None,
-    model: a.ModelName = None,
-    device: a.Device = None,
-    dtype: a.Dtype = None,
-    offload: a.Offload = None,
-    verbose: a.Verbose = False,
-    quiet: Quiet = False,
-    json: Json = False,
+    settings: Annotated[dict[str, Any], AnimateSettings],
+    outputs: Outputs,
+    planning: Planning,
+    options: RunOptions,
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[IMAGE] [DESCRIPTION]",
+            help="The picture, and what happens to it (@FILE reads it from a file).",
+            show_default=False,
+        ),
+    ] = None,
+    plan_file: Annotated[
+        Path | None, option(None, "Render this plan instead of a description; - is stdin.", "--plan")
+    ] = None,
+    rerun: From = None,
+    preset: Preset = None,
+    inversion_file: Annotated[
+        Path | None, option(None, "Use this inversion of the picture (laser invert).", "--inversion")
+    ] = None,
+    source_prompt: Annotated[
+        str | None,
+        option(
+            None,
+            "What the picture shows; else its metadata or the description tell.",
+            "--prompt",
+            "--source-prompt",
+            "-p",
+        ),
+    ] = None,
 ) -> None:
     """Animate a picture from a sentence.
 
     Frame 0 is the picture; the rest move smoothly to what was asked. Without IMAGE the first picture is drawn from the
     source prompt. Example: laser animate cottage.png "summer turns to a snowy night" -o cottage.mp4
     """
-    from laser_cli.cli import animation
-    from laser_cli.cli.animate_outputs import read_outputs
-    from laser_cli.cli.produce import produce
-    from laser_cli.cli.request import read_request
+    from laser_cli.jobs.build_animate import build_animation
+    from laser_cli.jobs.merge import flags
+    from laser_cli.jobs.stops import words_of
 
-    console = Console(quiet=quiet and not verbose, json=json)
-    outputs = read_outputs(context.params)
-    produce(console, read_request(context.params, console), outputs, animation, context.params)
+    production = Production(settings, outputs, options)
+    image, description = _positionals(arguments or [], plan_file)
+    description, words = words_of(description)
+    built = build_animation(
+        flags(settings),
+        image,
+        description,
+        plan=plan_file,
+        prompt=source_prompt,
+        inversion=inversion_file,
+        rerun=rerun,
+        preset=preset,
+        planning=planning,
+        progress=production.console,
+        verbose=options.verbose,
+    )
+    production.carry_out(built._replace(read=(*built.read, words)) if words else built, _lines)
+
+
+def _positionals(arguments: list[str], plan: Path | None) -> tuple[Path | None, str | None]:
+    """[IMAGE] [DESCRIPTION]: of one word alone, a file (or what is named like one) is the picture."""
+    from laser_cli.jobs.stops import is_picture
+
+    if len(arguments) > 2:
+        raise UsageError(
+            "too many arguments",
+            why=f"{len(arguments)} were given; a picture and a description are expected",
+            hint="put the description in quotes",
+        )
+    if not arguments:
+        return None, None
+    first = Path(arguments[0])
+    pictured = len(arguments) == 2 or plan is not None or is_picture(arguments[0])
+    return (first, arguments[1] if len(arguments) == 2 else None) if pictured else (None, arguments[0])
+
+
+def _lines(costs: Mapping[str, Any]) -> Iterator[str]:
+    """The plan and the model for people, of a dry run."""
+    plan, settings = costs["plan"], costs["settings"]
+    yield f"from: {plan['source']}"
+    for s in plan["segments"]:
+        yield f"to: {s['prompt']} ({s['control']} {s['strength']:g}, {s['easing']}, {s['frames']} frames)"
+    yield f"model: {settings['model']} on {settings['device']}, {settings['dtype']}"
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command("animate")(animate)
+    """Add the command."""
+    app.command("animate")(expand(animate))

@@ -8,12 +8,29 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from laser_cli.cli import planning as p
 from laser_cli.cli.console import Console
-from laser_cli.cli.options import Device, Dtype, Json, ModelName, Quiet, open_model
+from laser_cli.cli.options import Machine, Shown, expand
+from laser_cli.jobs.planning import PlannerChoice
+from laser_cli.jobs.settings import ModelChoice, Placement
 
 if TYPE_CHECKING:
     from laser_cli.measure.figures import Figure
+    from laser_cli.models.model import Model
+
+
+class OnModel(Shown, Machine, Placement):
+    """What a bench of a model is run on."""
+
+    def console(self) -> Console:
+        """Where it is told."""
+        return Console(quiet=self.quiet, json=self.json_)
+
+    def load(self, console: Console) -> Model:
+        """The model, and what it runs on is said."""
+        from laser_cli.jobs.run import load
+
+        return load(ModelChoice(model=self.model, device=self.device, dtype=self.dtype), console, self.threads)
+
 
 Steps = Annotated[int, typer.Option(min=1, help="Denoising steps.")]
 Whole = Annotated[bool, typer.Option("--whole/--no-whole", help="Also measure peak memory at 50 and 1,000 frames.")]
@@ -25,7 +42,9 @@ benches = typer.Typer(
 
 
 @benches.command()
+@expand
 def speed(
+    on: OnModel,
     frames: Annotated[int, typer.Option(min=2, help="Frames of the animation.")] = 24,
     steps: Steps = 25,
     chunk: Annotated[int, typer.Option(min=1, help="Frames in one U-Net call.")] = 12,
@@ -33,46 +52,42 @@ def speed(
         bool,
         typer.Option("--whole/--no-whole", help="Also measure whole commands, and peak memory at 50 and 1,000 frames."),
     ] = True,
-    model_name: ModelName = "storybook",
-    device: Device = "auto",
-    dtype: Dtype = "auto",
-    quiet: Quiet = False,
-    json: Json = False,
 ) -> None:
     """Time and memory of an animation, beside plain sampling."""
     from laser_cli.measure import speed as measured
 
-    console = Console(quiet=quiet, json=json)
-    model = open_model(console, model_name, device, dtype)
+    console = on.console()
+    model = on.load(console)
     figures = measured.speed(model, frames, steps, chunk=chunk, say=console.note)
     if whole:
         console.note("whole commands")
-        figures += measured.commands(model_name) + measured.memory(model_name, console.note)
+        figures += measured.commands(on.model) + measured.memory(on.model, console.note)
     _show(console, "speed", figures)
 
 
 @benches.command()
+@expand
 def plan(
+    choice: PlannerChoice,
+    shown: Shown,
     items: Annotated[int, typer.Option(min=1, help="Held-out descriptions.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the descriptions.")] = 1,
-    planner: p.PlannerName = None,
-    planner_timeout: p.PlannerTimeout = None,
-    planner_gpu_layers: p.GpuLayers = None,
-    quiet: Quiet = False,
-    json: Json = False,
 ) -> None:
     """A planner beside the rules, on the storybook grammar and on sentences of the open world."""
+    from laser_cli.jobs.planning import planners_beside
     from laser_cli.measure.planners import bench_plans, count
 
-    console = Console(quiet=quiet, json=json)
-    planners = p.planners_beside(planner, timeout=planner_timeout, layers=planner_gpu_layers)
+    console = Console(quiet=shown.quiet, json=shown.json_)
+    planners = planners_beside(choice)
     with console.progress(count(planners, items), "planning") as bar:
         figures = bench_plans(planners, items, seed, bar.advance)
     _show(console, "plan", figures)
 
 
 @benches.command()
+@expand
 def storybook(
+    on: OnModel,
     items: Annotated[int, typer.Option(min=1, help="Held-out pictures.")] = 1000,
     steps: Steps = 25,
     guidance: Annotated[
@@ -84,21 +99,17 @@ def storybook(
     sheet: Annotated[
         Path | None, typer.Option(help="Write the first 64 generated pictures here.", show_default=False)
     ] = None,
-    model_name: ModelName = "storybook",
-    device: Device = "auto",
-    dtype: Dtype = "auto",
-    quiet: Quiet = False,
-    json: Json = False,
 ) -> None:
     """What the embedded models keep, know and draw."""
+    from laser_cli.jobs.merge import flags
+    from laser_cli.jobs.model import settle
+    from laser_cli.jobs.settings import AnimateSettings
     from laser_cli.measure.storybook import bench_storybook
-    from laser_cli.settings.merge import flags
-    from laser_cli.settings.model import settle
     from laser_cli.storybook.train.common import save_grid
 
-    console = Console(quiet=quiet, json=json)
-    asked = settle(flags({"model": model_name, "guidance": guidance}))
-    model = open_model(console, model_name, device, dtype)
+    console = on.console()
+    asked = settle(AnimateSettings, flags({"model": on.model, "guidance": guidance}))
+    model = on.load(console)
     figures, pictures = bench_storybook(model, items, steps, asked.guidance, console.note)
     if sheet:
         save_grid(pictures, 8, sheet)
@@ -106,7 +117,9 @@ def storybook(
 
 
 @benches.command()
+@expand
 def interpolate(
+    on: OnModel,
     items: Annotated[int, typer.Option(min=1, help="Pairs of storybook items.")] = 100,
     frames: Annotated[int, typer.Option(min=3, help="Pictures from stop to stop.")] = 7,
     steps: Steps = 10,
@@ -119,23 +132,18 @@ def interpolate(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the pairs.")] = 1,
     whole: Whole = True,
-    model_name: ModelName = "storybook",
-    device: Device = "auto",
-    dtype: Dtype = "auto",
-    quiet: Quiet = False,
-    json: Json = False,
 ) -> None:
     """Every method and spacing of interpolation, on pairs whose true in-betweens are known."""
     from laser_cli.measure.interpolations import bench
     from laser_cli.measure.interpolations.cost import memory
 
-    console = Console(quiet=quiet, json=json)
+    console = on.console()
     wanted, critic = bench.read_methods(methods), bench.needed_critic()
-    model = open_model(console, model_name, device, dtype)
+    model = on.load(console)
     rows, figures = bench.bench_interpolations(model, critic, items, frames, steps, wanted, seed, say=console.note)
     if whole:
-        figures += memory(model_name, console.note)
-    if json:
+        figures += memory(on.model, console.note)
+    if on.json_:
         figures += bench.as_figures(rows)
     else:
         typer.echo(bench.table(rows) + "\n")

@@ -7,7 +7,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
+
+from laser_cli.jobs.progress import Progress as Listener
+from laser_cli.jobs.progress import Silent, Ticker
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -15,26 +18,22 @@ if TYPE_CHECKING:
 HEARTBEAT_SECONDS = 10.0
 
 
-class Ticker(Protocol):
-    """What a long job is given to report with."""
-
-    def advance(self, n: int = 1, label: str | None = None) -> None:
-        """`n` more steps are done; `label` renames what is being done."""
-
-
-class Console:
-    """The one place that prints: results to stdout, everything else to stderr."""
+class Console(Listener):
+    """The one place that prints: results to stdout, everything else to stderr; `verbose` tells what stages took too."""
 
     def __init__(
         self,
         *,
         quiet: bool = False,
         json: bool = False,
+        verbose: bool = False,
         stdout: TextIO | None = None,
         stderr: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.quiet = quiet
+        super().__init__()
+        self.quiet = quiet and not verbose
+        self.verbose = verbose
         self.json = json
         self._stdout = stdout if stdout is not None else sys.stdout
         self._stderr = stderr if stderr is not None else sys.stderr
@@ -55,6 +54,12 @@ class Console:
         """Something is not as it should be, but the work goes on."""
         self.note(f"warning: {message}")
 
+    def timed(self, stage: str, evaluations: int, seconds: float) -> None:
+        """Tell what a stage took, if that is asked for."""
+        if self.verbose:
+            rate = f", {evaluations} evaluations, {evaluations / seconds:.1f} a second" if evaluations else ""
+            self.note(f"{stage}: {seconds:.2f} s{rate}")
+
     def result(self, paths: Sequence[Path], payload: Mapping[str, Any] | None = None) -> None:
         """The written paths, one a line; with json one object `{"version": 1, "paths": [...], **payload}`."""
         if self.json:
@@ -72,12 +77,14 @@ class Console:
     def progress(self, total: int, label: str) -> Iterator[Ticker]:
         """Tell how far a job of `total` steps is: a bar on a terminal, else a line every 10 s; nothing under quiet."""
         if self.quiet:
-            yield _Silent()
+            yield Silent()
         elif self._stderr.isatty() and os.environ.get("TERM") != "dumb" and self._bar is None:
             with self._live_bar() as bar:
                 yield _Bar(bar, bar.add_task(label, total=total))
         else:
             yield _Heartbeat(total, label, self._stderr, self._clock)
+
+    bar = progress
 
     @contextmanager
     def _live_bar(self) -> Iterator["Progress"]:
@@ -92,11 +99,6 @@ class Console:
                 yield bar
             finally:
                 self._bar = None
-
-
-class _Silent:
-    def advance(self, n: int = 1, label: str | None = None) -> None:
-        """Say nothing."""
 
 
 class _Bar:

@@ -51,8 +51,15 @@ def _line(check: Check) -> str:
     )
 
 
+def versions() -> dict[str, str]:
+    """This program, Python and the libraries that decide what comes out."""
+    import laser_cli
+    from laser_cli.output.record import library_versions
+
+    return {"laser": laser_cli.__version__, "python": platform.python_version(), **library_versions()}
+
+
 def _versions() -> Iterator[Check]:
-    from laser_cli.cli.watch import versions
     from laser_cli.output.record import LIBRARIES
 
     found = versions()
@@ -68,7 +75,7 @@ def _device() -> Iterator[Check]:
     try:
         import torch
 
-        from laser_cli.engine.models import choose_device, choose_dtype
+        from laser_cli.models.load import choose_device, choose_dtype
     except (ImportError, OSError) as error:
         yield Check("device", str(error).splitlines()[0], ok=False, needed=True, install="pip install torch")
         return
@@ -115,8 +122,9 @@ def _planners() -> Iterator[Check]:
     try:
         from llama_cpp import llama_supports_gpu_offload
 
-        from laser_cli.plan.llm.find import EMBEDDED, cached
+        from laser_cli.plan.llm.find import cached
         from laser_cli.plan.llm.gguf import read_model
+        from laser_cli.plan.planners import names
 
         found = cached()
     except (ImportError, OSError, RuntimeError) as error:
@@ -124,8 +132,7 @@ def _planners() -> Iterator[Check]:
         yield Check("planners", told, ok=False, install="pip install llama-cpp-python")
         return
     place = "GPU" if llama_supports_gpu_offload() else "CPU"
-    embedded = "storybook, " if EMBEDDED.is_file() else ""
-    yield Check("planners", f"rules, {embedded}and GGUF models on the {place}")
+    yield Check("planners", f"{', '.join(names())}, and GGUF models on the {place}")
     for name, path in found.items():
         try:
             read_model(path)

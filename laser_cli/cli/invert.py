@@ -3,53 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from laser_cli.cli.console import Console
-from laser_cli.cli.options import (
-    Device,
-    Dtype,
-    Json,
-    Method,
-    ModelName,
-    Offload,
-    Quiet,
-    Size,
-    open_model,
-    sha256,
-    source_prompt,
-    warn_picture,
-    warn_prompts,
-)
+from laser_cli.cli.options import Machine, Shown, expand, option
 from laser_cli.errors import UsageError
+from laser_cli.jobs.settings import InvertSettings
 
 
 def invert(
+    settings: Annotated[dict[str, Any], InvertSettings],
+    machine: Machine,
+    shown: Shown,
     image: Annotated[Path, typer.Argument(help="The picture.", show_default=False)],
-    out: Annotated[Path, typer.Option("--output", "-o", help="Inversion to write (.safetensors).", show_default=False)],
+    out: Annotated[Path, option(None, "Inversion to write (.safetensors).", "--output", "-o")],
     prompt: Annotated[
         str | None,
-        typer.Option(
-            "--prompt",
-            "--source-prompt",
-            "-p",
-            help="What the picture shows; else its metadata tells.",
-            show_default=False,
-        ),
+        option(None, "What the picture shows; else its metadata tells.", "--prompt", "--source-prompt", "-p"),
     ] = None,
-    method: Annotated[
-        Method, typer.Option(help="ddim: plain; direct: frames are pinned to it; fixed-point: refined and pinned.")
-    ] = Method.direct,
-    steps: Annotated[int, typer.Option(min=1, max=1000, help="Steps; an animation from this file takes as many.")] = 50,
-    size: Size = None,
-    model_name: ModelName = "storybook",
-    device: Device = "auto",
-    dtype: Dtype = "auto",
-    offload: Offload = False,
-    quiet: Quiet = False,
-    json: Json = False,
 ) -> None:
     """Invert a picture, and say how well it can be drawn again.
 
@@ -61,40 +34,29 @@ def invert(
             why="an inversion is a safetensors file",
             hint="a name that ends in .safetensors",
         )
+    from laser_cli.jobs.inputs import Input
+    from laser_cli.jobs.invert import InvertJob
+    from laser_cli.jobs.merge import flags, merge
+    from laser_cli.jobs.prompts import source_prompt
+    from laser_cli.jobs.run import load, run
+    from laser_cli.jobs.sinks import InversionFile
     from laser_cli.output.atomic import staged
-    from laser_cli.output.frames import fit, read_picture
 
-    console = Console(quiet=quiet, json=json)
-    read = read_picture(image)
-    words = source_prompt(console, prompt, image, read, model_name)
+    console = Console(quiet=shown.quiet, json=shown.json_)
+    chosen, source = merge(InvertSettings, flags(settings)), Input.of(image)
+    words = source_prompt(console, prompt, image, source.picture(), chosen.model)
+    job = InvertJob(settings=chosen, image=source, prompt=words)
     with staged(out) as part:
-        model = open_model(console, model_name, device, dtype, offload)
-        warn_prompts(console, model, (words,))
-
-        from laser_cli.engine.invert import evaluations
-        from laser_cli.measure.pictures import psnr
-        from laser_cli.stages.invert import invert_picture, regenerate, save_inversion, to_tensor
-
-        picture = fit(read, size or model.size, model.scale)
-        with console.progress(evaluations(steps, method.value) + steps, "inverting") as bar:
-            inversion = invert_picture(model, picture, words, steps, method.value, sha256(image), bar.advance)
-            again = regenerate(model, inversion, bar.advance)
-        warn_picture(console, model, inversion, picture)
-        trip, original = model.decode(inversion.trajectory.latents[:1]), to_tensor(picture)
-        figures = {
-            "round_trip_to_picture": psnr(trip, original),
-            "redrawn_to_round_trip": psnr(again, trip),
-            "redrawn_to_picture": psnr(again, original),
-        }
-        save_inversion(inversion, part)
+        told = run(job, load(chosen, console, machine.threads), InversionFile(part), console).told
+    figures = told["psnr"]
     console.note(f"VAE round trip to the picture: {figures['round_trip_to_picture']:.2f} dB PSNR")
     console.note(f"drawn again from its noise, to the round trip: {figures['redrawn_to_round_trip']:.2f} dB")
     console.note(f"drawn again from its noise, to the picture: {figures['redrawn_to_picture']:.2f} dB")
-    if inversion.trajectory.pinned:
+    if chosen.method != "ddim":
         console.note("animate pins its first frame to the stored trajectory: it equals the round trip")
-    console.result([out], {"psnr": figures, "method": inversion.method, "steps": steps, "prompt": words})
+    console.result([out], told)
 
 
 def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command("invert")(invert)
+    """Add the command."""
+    app.command("invert")(expand(invert))

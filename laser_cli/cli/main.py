@@ -1,40 +1,51 @@
-"""The `laser` command: registers the sub-commands and turns every way to end into an exit code."""
+"""The `laser` command: its sub-commands, each loaded only when it is called."""
 
-import errno
-import os
-import signal
-import sys
-import traceback
+from __future__ import annotations
+
 from collections.abc import Callable
 from importlib import import_module
-from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
-from laser_cli.errors import LaserError, MemoryExhausted, out_of_memory
+from laser_cli.cli.exits import end_with, exit_code
 
-# Modules of laser_cli.cli, in the order `laser --help` lists them. Each defines `register(app: typer.Typer) -> None`,
-# and imports torch and its like only inside functions.
-COMMANDS: tuple[str, ...] = ("animate", "interpolate", "plan", "invert", "show", "presets", "models", "doctor", "bench")
+COMMANDS: dict[str, str] = {
+    "animate": "Animate a picture from a sentence.",
+    "interpolate": "Draw what lies between prompts and pictures.",
+    "plan": "Turn a description of change into a plan: keyframe prompts, and how each segment between them is drawn.",
+    "invert": "Invert a picture, and say how well it can be drawn again.",
+    "show": "Show how a file was made: prompts, segments, seed, model, sizes. With --json: the whole record.",
+    "presets": "List the presets, laser's and your own, or print one.",
+    "models": "List the models on this machine, say where one lies, or check that it is whole.",
+    "doctor": "Say what this machine has for laser: versions, device, memory, encoders, models; and what to install.",
+    "bench": "Print measured figures beside their targets and baselines; the exit code is 0 whether or not they hold.",
+}
+"""Modules of laser_cli.cli in the order of `laser --help`, and what that says of them: their first lines, which a test
+compares. Each defines `register(app: typer.Typer) -> None`; what they import is too much for a bare --help."""
 
-BROKEN_PIPE_CODE = 1
-OUT_OF_MEMORY_HINT = "a smaller picture, fewer frames at a time, or a half-precision --dtype"
+
+class LazyGroup(TyperGroup):
+    """A group whose commands are stand-ins with a help line until one of them is called."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that is called, loaded now."""
+        if args[0] in COMMANDS:
+            loaded = typer.Typer(pretty_exceptions_enable=False)
+            loaded.callback()(lambda: None)  # keeps it a group where it has one command
+            import_module(f"laser_cli.cli.{args[0]}").register(loaded)
+            self.commands[args[0]] = typer.main.get_group(loaded).commands[args[0]]
+        return super().resolve_command(ctx, args)
+
 
 app = typer.Typer(
     name="laser",
+    cls=LazyGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class Terminated(BaseException):
-    """A signal asked the program to end; an exception, so that temporary files are removed on the way out."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(f"signal {signum}")
-        self.exit_code = 128 + signum
 
 
 def _show_version(wanted: bool) -> None:
@@ -54,85 +65,16 @@ def _laser(
     """Animate a still image from a sentence, on your own machine."""
 
 
-for _name in COMMANDS:
-    import_module(f"laser_cli.cli.{_name}").register(app)
+for _name, _help in COMMANDS.items():
+    app.command(_name, help=_help)(lambda: None)
 
 
 def run(application: Callable[..., object] = app) -> NoReturn:
-    """Run the command line and exit: the one place where exceptions and signals become exit codes."""
-    _catch_signals()
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="surrogateescape")  # a path that is not valid text is printed as it came
-    try:
-        code = exit_code(application)
-    finally:
-        sys.excepthook = lambda kind, error, trace: _report(error)  # only here: Typer sets its own when it is called
-        # a handler that still raised could break the interpreter's own shutdown
-        for name in ("SIGTERM", "SIGHUP"):
-            if hasattr(signal, name):
-                signal.signal(getattr(signal, name), signal.SIG_IGN)
-    sys.exit(code)
+    """Run the command line and exit."""
+    from laser_cli.engine.workers import wait_quietly
+
+    wait_quietly()  # before torch is loaded: its threads read it once
+    end_with(application)
 
 
-def exit_code(application: Callable[..., object]) -> int:
-    """Call a Typer app and return its exit code; what went wrong is told on stderr.
-
-    What is neither laser's own error nor the machine's is a bug, and raised: `run` tells it by its excepthook.
-    """
-    try:
-        # standalone mode prints usage errors (2) and turns typer.Exit and Ctrl-C (130) into SystemExit by itself
-        application(prog_name="laser")
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(end.code is not None)
-        if isinstance(end.code, str):
-            print(end.code, file=sys.stderr)
-    except KeyboardInterrupt:
-        code = 130
-    except Terminated as end:
-        code = end.exit_code
-    except BrokenPipeError:
-        code = _drop_stdout()
-    except (LaserError, OSError, MemoryError, RuntimeError) as error:  # the last: torch's, out of a device's memory too
-        code = _report(error)
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        code = _drop_stdout()
-    return code
-
-
-def _report(error: BaseException) -> int:
-    """Tells an error in one line and returns its exit code; the traceback only where it is asked for."""
-    if os.environ.get("LASER_DEBUG") == "1":
-        traceback.print_exception(error)
-    first_line = next(iter(str(error).strip().splitlines()), "")
-    if out_of_memory(error) and not isinstance(error, LaserError):
-        error = MemoryExhausted("out of memory", why=first_line, hint=OUT_OF_MEMORY_HINT)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        error = LaserError("the disk is full", why=first_line, hint="make room, or write to another disk")
-    if isinstance(error, LaserError):
-        print(error.render(), file=sys.stderr)
-        return error.exit_code
-    told = f"{type(error).__name__}: {first_line}".rstrip(": ")
-    print(f"error: unexpected {told} (LASER_DEBUG=1 shows the traceback)", file=sys.stderr)
-    return 1
-
-
-def _drop_stdout() -> int:
-    """Let the interpreter's last flush of a closed pipe go nowhere, instead of printing a second error."""
-    sink = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(sink, sys.stdout.fileno())
-    os.close(sink)
-    return BROKEN_PIPE_CODE
-
-
-def _catch_signals() -> None:
-    def end(signum: int, frame: FrameType | None) -> None:
-        signal.signal(signum, signal.SIG_IGN)  # a second one must not break into the cleaning up
-        raise Terminated(signum)
-
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
-            signal.signal(number, end)
+__all__ = ["app", "exit_code", "run"]

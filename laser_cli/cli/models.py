@@ -71,7 +71,7 @@ def verify(name: Name, json: Json = False) -> None:
 
 def installed() -> Iterator[tuple[str, Path]]:
     """Name and folder of the models on this machine, storybook first."""
-    from laser_cli.engine.find import STORYBOOK, WEIGHTS
+    from laser_cli.models.find import STORYBOOK, WEIGHTS
 
     if (WEIGHTS / "unet").is_dir():
         yield STORYBOOK, WEIGHTS
@@ -96,7 +96,7 @@ def cached() -> Iterator[tuple[str, Path]]:
 
 def folder_of(name: str) -> Path:
     """A model's folder on this machine; nothing is downloaded."""
-    from laser_cli.settings.estimate import cached_model
+    from laser_cli.jobs.estimate import cached_model
 
     found = cached_model(name)
     if found is None:
@@ -130,7 +130,7 @@ def _verify_planner(name: str, json: bool) -> None:
 
 def problems(folder: Path) -> list[str]:
     """What keeps a model from being loaded, one line a part; headers are read, not weights."""
-    from laser_cli.engine.find import NEEDED
+    from laser_cli.models.layout import NEEDED
 
     return [f"{part}: {said}" for part in NEEDED if (said := _problem(folder / part))]
 
@@ -138,7 +138,7 @@ def problems(folder: Path) -> list[str]:
 def _problem(part: Path) -> str:
     import json
 
-    from laser_cli.settings.estimate import read_header, weights_of
+    from laser_cli.jobs.estimate import read_header, weights_of
 
     if not part.is_dir():
         return "missing"

@@ -1,198 +1,169 @@
-"""Options that several commands share, and the small steps behind them."""
+"""Options made of fields: a command's parameter that is a settings model becomes one option for each of its fields."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from enum import Enum
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
+from annotated_types import Ge, Le
+from pydantic.fields import FieldInfo
 
-from laser_cli.errors import BadInputError, NotFoundError, UsageError
-from laser_cli.settings.inputs import sha256 as sha256
+from laser_cli.jobs.merge import flags, merge
+from laser_cli.jobs.settings import Frozen, setting
 
-if TYPE_CHECKING:
-    import numpy as np
+PANELS = (None, "Output", "Method", "Image prompts", "Drawing", "Playing", "Planning", "Model", "Console")
+"""The order of a help's panels."""
 
-    from laser_cli.cli.console import Console
-    from laser_cli.engine.models import Model
-    from laser_cli.stages.invert import Inversion
-
-
-def option(panel: str | None, help: str, *names: str, **limits: Any) -> Any:
-    """A Typer option in a panel of the help that shows no default: None means that it was not given."""
-    return typer.Option(*names, help=help, show_default=False, rich_help_panel=panel, **limits)
+CONSOLE = "Console"
 
 
-class Method(str, Enum):
-    """Inversion methods (engine.invert.METHODS, named here so that --help needs no torch)."""
+class Machine(Frozen):
+    """What of this machine a run may use; it decides no picture."""
 
-    ddim = "ddim"
-    direct = "direct"
-    fixed_point = "fixed-point"
-
-
-class Easing(str, Enum):
-    """Easings (plan.easing)."""
-
-    linear = "linear"
-    ease = "ease"
-    ease_in = "ease-in"
-    ease_out = "ease-out"
+    threads: int | None = setting(
+        None,
+        "Model",
+        "CPU threads to draw with. (default: all that this process may use)",
+        env="LASER_THREADS",
+        ge=1,
+        le=1024,
+    )
 
 
-class Control(str, Enum):
-    """Controls (plan.schema)."""
+class Shown(Frozen):
+    """What is printed."""
 
-    texture = "texture"
-    motion = "motion"
-    hybrid = "hybrid"
-    hold = "hold"
+    quiet: bool = setting(False, CONSOLE, "No progress, hints or warnings.", "--quiet", "-q", env="LASER_QUIET")
+    json_: bool = setting(False, CONSOLE, "One JSON object on stdout instead of paths.", "--json")
 
 
-MODEL = typer.Option(
-    "--model",
-    envvar="LASER_MODEL",
-    help="storybook (embedded, the default), a folder or a hub id in the standard diffusers layout.",
-    show_default=False,
-    rich_help_panel="Model",
-)
-DEVICE = typer.Option(
-    envvar="LASER_DEVICE", help="auto (default), cuda, mps or cpu.", show_default=False, rich_help_panel="Model"
-)
-DTYPE = typer.Option(
-    envvar="LASER_DTYPE",
-    help="auto (default), float32, bfloat16 or float16.",
-    show_default=False,
-    rich_help_panel="Model",
-)
-QUIET = typer.Option(
-    "--quiet", "-q", envvar="LASER_QUIET", help="No progress, hints or warnings.", rich_help_panel="Console"
-)
+class RunOptions(Shown, Machine):
+    """How a run that writes frames goes."""
 
-ModelName = Annotated[str, MODEL]
-Device = Annotated[str, DEVICE]
-Dtype = Annotated[str, DTYPE]
-Offload = Annotated[
+    dry_run: bool = setting(
+        False, None, "Tell what would be drawn, work, memory and time; load no weights, write nothing.", "--dry-run"
+    )
+    verbose: bool = setting(
+        False,
+        CONSOLE,
+        "Tell versions, seconds of each stage and evaluations a second; overrides --quiet.",
+        "--verbose",
+        "-v",
+    )
+
+
+Quiet = Annotated[
     bool,
     typer.Option(
-        "--offload", help="Keep text encoder and VAE off the device until they work.", rich_help_panel="Model"
+        "--quiet", "-q", envvar="LASER_QUIET", help="No progress, hints or warnings.", rich_help_panel=CONSOLE
     ),
 ]
-Size = Annotated[
-    int | None, typer.Option(min=32, max=4096, help="Longer side in px; the model's own size if not given.")
-]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of all noise.")]
-Quiet = Annotated[bool, QUIET]
 Json = Annotated[
-    bool, typer.Option("--json", help="One JSON object on stdout instead of paths.", rich_help_panel="Console")
+    bool, typer.Option("--json", help="One JSON object on stdout instead of paths.", rich_help_panel=CONSOLE)
+]
+From = Annotated[
+    Path | None,
+    typer.Option("--from", help="Run again what made this output; other options change it.", show_default=False),
+]
+Preset = Annotated[
+    str | None, typer.Option(help="A preset's name or YAML file (laser presets lists them).", show_default=False)
 ]
 
 
-def open_model(console: Console, name: str, device: str, dtype: str, offload: bool = False) -> Model:
-    """Loads the model and says what it runs on."""
-    from laser_cli.engine.models import load_model
-
-    model = load_model(name, device, dtype, offload)
-    console.note(f"model {model.name} on {model.device.type}, {str(model.dtype).removeprefix('torch.')}")
-    return model
+def option(panel: str | None, help: str, *names: str, **more: Any) -> Any:
+    """A Typer option in a panel of the help that shows no default: None means that it was not given."""
+    return typer.Option(*names, help=help, show_default=False, rich_help_panel=panel, **more)
 
 
-FAR = 22.0
-"""dB of a round trip below which a picture is none of storybook's: its own stand at 26 to 36."""
-OTHER_MODEL = "for anything else pass a real checkpoint to --model"
+def expand(function: Callable[..., None]) -> Callable[..., None]:
+    """The command with its settings models spread into options; Typer reads its signature.
 
-
-def warn_prompts(console: Console, model: Model, prompts: tuple[str, ...]) -> None:
-    """Says what of each prompt the text encoder will not see, and which words the embedded model never met."""
-    for prompt in dict.fromkeys(prompts):
-        if cut := model.cut_off(prompt):
-            console.warn(f"a prompt is longer than the model reads; it will not see: … {cut}")
-    if model.embedded and (strange := model.strange_words(prompts)):
-        console.warn(f"the storybook model does not know: {', '.join(strange)}; {OTHER_MODEL}")
-
-
-def warn_picture(console: Console, model: Model, inversion: Inversion, picture: np.ndarray) -> None:
-    """Says when a picture is far from all that the embedded model can show."""
-    from laser_cli.measure.pictures import psnr
-    from laser_cli.stages.invert import to_tensor
-
-    if not model.embedded:
-        return
-    seen = psnr(model.decode(inversion.trajectory.latents[:1]).cpu(), to_tensor(picture))
-    if seen < FAR:
-        console.warn(f"this is no storybook picture (the model can show it at {seen:.0f} dB only); {OTHER_MODEL}")
-
-
-def source_prompt(console: Console, given: str | None, image: Path, picture: np.ndarray, model: str) -> str:
-    """What a picture shows: as given, else from its metadata, else, for the embedded model, as its critic reads it.
-
-    BadInputError says what to pass where nobody knows.
+    A parameter annotated with a model gets an instance of it, where options that were not given have their defaults;
+    one annotated ``Annotated[dict, model]`` gets the given ones alone, by the names of their fields.
     """
-    from laser_cli.engine.find import STORYBOOK
-    from laser_cli.output.frames import picture_prompt
+    models: dict[str, tuple[type[Frozen], bool]] = {}
+    own: list[inspect.Parameter] = []
+    made: list[inspect.Parameter] = []
+    for parameter in inspect.signature(function, eval_str=True).parameters.values():
+        model = _model_of(parameter.annotation)
+        if model is None:
+            own.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            continue
+        whole = model is parameter.annotation
+        models[parameter.name] = (model, whole)
+        made += [_parameter(name, field) for name, field in model.model_fields.items()]
 
-    prompt = given if given is not None else picture_prompt(image)
-    if prompt is None and model == STORYBOOK:
-        prompt = _read_by_critic(picture)
-        if prompt:
-            console.note(f"{image.name} carries no prompt; read from the picture: {prompt}")
-    if not prompt or not prompt.strip():
-        raise BadInputError(
-            f"what does {image.name} show?",
-            why="the picture carries no prompt of its own",
-            hint='--prompt "a red ball in a meadow at noon"',
-        )
-    return prompt
+    @wraps(function)
+    def command(**said: Any) -> None:
+        for parameter, (model, whole) in models.items():
+            values = {name: _plain(said.pop(name)) for name in model.model_fields}
+            given = {name: value for name, value in values.items() if value is not None}
+            said[parameter] = merge(model, flags(given)) if whole else given
+        function(**said)
 
-
-def _read_by_critic(picture: np.ndarray) -> str | None:
-    """The storybook critic's caption of a picture; None where no critic is installed."""
-    from laser_cli.stages.invert import to_tensor
-    from laser_cli.storybook.critic import load_critic
-    from laser_cli.storybook.describe import describe
-
-    try:
-        return describe(load_critic(), to_tensor(picture)[0])
-    except NotFoundError:
-        return None
+    command.__signature__ = inspect.Signature(sorted((*own, *made), key=_panel))  # type: ignore[attr-defined]
+    command.__annotations__ = {}
+    return command
 
 
-def words_of(text: str | None) -> tuple[str | None, Path | None]:
-    """A text as given, or what stands in FILE for ``@FILE``, and that file."""
-    if text is None or not text.startswith("@"):
-        return text, None
-    path = Path(text[1:])
-    try:
-        return " ".join(path.read_text("utf-8").split()), path
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise BadInputError(
-            f"cannot read {path}", why=why or "", hint="@FILE takes the words from a text file"
-        ) from error
+def _model_of(annotation: Any) -> type[Frozen] | None:
+    """The settings model that a parameter stands for, if it does."""
+    for kind in (annotation, *get_args(annotation)[1:]):
+        if inspect.isclass(kind) and issubclass(kind, Frozen):
+            return kind
+    return None
 
 
-ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic")
+def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
+    """A field as a parameter for Typer: None unless it is given."""
+    told = field.json_schema_extra
+    if not isinstance(told, dict) or "panel" not in told:
+        raise TypeError(f"the field {name} says not how it is asked for")
+    limits = {
+        key: getattr(found, attribute)
+        for found in field.metadata
+        for kind, key, attribute in ((Ge, "min", "ge"), (Le, "max", "le"))
+        if isinstance(found, kind)
+    }
+    default = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
+    help = (field.description or "").replace("{default}", default)
+    how: dict[str, Any] = {"metavar": told["metavar"], "envvar": told["env"], **limits}
+    shown = option(told["panel"], help, *told["names"], **how)  # type: ignore[arg-type, misc]
+    annotation: Any = Annotated[_asked_type(name, field.annotation) | None, shown]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def is_picture(text: str) -> bool:
-    """Whether a word of the command line is a file, or is named like a picture, and no prompt."""
-    try:
-        return Path(text).suffix.lower() in ENDINGS or Path(text).exists()
-    except (OSError, ValueError):  # longer than a name can be, or with letters that none has
-        return False
+def _asked_type(name: str, annotation: Any) -> type:
+    """The type that a command line is read as: text for what has several spellings or parts."""
+    kinds = [kind for kind in _members(annotation) if kind is not type(None)]
+    kind = kinds[0]
+    if len(kinds) > 1 or get_origin(kind) is tuple:
+        return str
+    return choice(name, kind) if get_origin(kind) is Literal else kind
 
 
-def positionals(arguments: list[str], plan: Path | None) -> tuple[Path | None, str | None]:
-    """[IMAGE] [DESCRIPTION]: of one word alone, a file (or what is named like one) is the picture."""
-    if len(arguments) > 2:
-        raise UsageError(
-            "too many arguments",
-            why=f"{len(arguments)} were given; a picture and a description are expected",
-            hint="put the description in quotes",
-        )
-    if not arguments:
-        return None, None
-    first = Path(arguments[0])
-    pictured = len(arguments) == 2 or plan is not None or is_picture(arguments[0])
-    return (first, arguments[1] if len(arguments) == 2 else None) if pictured else (None, arguments[0])
+def choice(name: str, literal: Any) -> type[Enum]:
+    """The values of a Literal as an Enum, which every version of Typer offers as choices."""
+    return Enum(name, {value: value for value in get_args(literal)}, type=str)  # type: ignore[return-value]
+
+
+def _members(annotation: Any) -> tuple[Any, ...]:
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        return _members(get_args(annotation)[0])
+    is_union = origin is Union or type(annotation).__name__ == "UnionType"
+    return tuple(m for part in get_args(annotation) for m in _members(part)) if is_union else (annotation,)
+
+
+def _panel(parameter: inspect.Parameter) -> int:
+    told = next((t for t in getattr(parameter.annotation, "__metadata__", ()) if hasattr(t, "rich_help_panel")), None)
+    return PANELS.index(told.rich_help_panel if told else None)
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, Enum) else value

@@ -1,82 +1,67 @@
 """`laser plan`: a sentence becomes a plan, to read and edit before anything is drawn."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from laser_cli.cli import planning as p
 from laser_cli.cli.console import Console
-from laser_cli.cli.options import Easing, Json, Quiet, words_of
+from laser_cli.cli.options import Shown, choice, expand, option
+from laser_cli.jobs.planning import PlanningAlone
+from laser_cli.plan.easing import Easing
+
+Easings = choice("Easings", Easing)
 
 
 def plan(
+    planning: PlanningAlone,
+    shown: Shown,
     description: Annotated[str, typer.Argument(help="What happens, for example 'summer turns to a snowy night'.")],
-    image: Annotated[
-        Path | None, typer.Option("--image", help="The picture; its metadata may tell what it shows.")
-    ] = None,
+    image: Annotated[Path | None, option(None, "The picture; its metadata may tell what it shows.")] = None,
     source_prompt: Annotated[
         str | None,
-        typer.Option("--source-prompt", "-p", help="What the picture shows, if picture and description do not say."),
+        option(None, "What the picture shows, if picture and description do not say.", "--source-prompt", "-p"),
     ] = None,
     frames: Annotated[int, typer.Option("--frames", "-n", min=2, help="Pictures in all.")] = 24,
     easing: Annotated[
-        Easing | None,
-        typer.Option("--easing", help="Course of time within segments. (default: ease, or the model's choice)"),
+        Easings | None,  # type: ignore[valid-type]
+        option(None, "Course of time within segments. (default: ease, or the model's choice)"),
     ] = None,
     waypoints: Annotated[
         bool,
         typer.Option(help="Cut far ways into near ones: day to night by way of sunset, left to right by the middle."),
     ] = True,
     output: Annotated[str, typer.Option("--output", "-o", help="A .yaml or .json file; - is stdout.")] = "-",
-    planner: p.PlannerName = None,
-    keyframes: p.Keyframes = None,
-    seed: Annotated[
-        int | None, typer.Option(min=0, help="Of a model's choice of words. (default: 0)", rich_help_panel=p.PANEL)
-    ] = None,
-    temperature: p.Temperature = None,
-    timeout: p.Timeout = None,
-    retries: p.Retries = None,
-    gpu_layers: p.GpuLayers = None,
     explain: Annotated[
-        bool,
-        typer.Option("--explain", help="Show the exchange with the model, or how the rules read the description."),
+        bool, typer.Option("--explain", help="Show the exchange with the model, or how the rules read the description.")
     ] = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Tell a model's tokens a second.", rich_help_panel="Console")
     ] = False,
-    quiet: Quiet = False,
-    json: Json = False,
 ) -> None:
     """Turn a description of change into a plan: keyframe prompts, and how each segment between them is drawn."""
+    from laser_cli.jobs.planning import asked_for, make_plan
+    from laser_cli.jobs.stops import words_of
     from laser_cli.plan.files import write_plan
 
-    console = Console(quiet=quiet and not (verbose or explain), json=json)
-    for_models = {"--seed": seed, "--temperature": temperature, "--timeout": timeout, "--retries": retries}
-    unheard = [name for name, value in {**for_models, "--planner-gpu-layers": gpu_layers}.items() if value is not None]
+    console = Console(quiet=shown.quiet and not (verbose or explain), json=shown.json_)
     if image is not None:
         from laser_cli.output.frames import picture_prompt
 
         source_prompt = source_prompt or picture_prompt(image)
-    asked = p.asked_for(
-        words_of(description)[0] or "",
-        source_prompt,
-        frames=frames,
-        easing=easing.value if easing else None,
-        keyframes=keyframes,
-        seed=seed,
-        temperature=temperature,
-        timeout=timeout,
-        retries=retries,
-        layers=gpu_layers,
-    )
-    made, notes = p.make_plan(console, planner, asked, waypoints=waypoints, verbose=verbose, explain=explain)
+    words = words_of(description)[0] or ""
+    asked = asked_for(planning, words, source_prompt, frames=frames, easing=easing.value if easing else None)  # type: ignore[attr-defined]
+    how = {"waypoints": waypoints, "verbose": verbose, "explain": explain}
+    made, notes = make_plan(planning.planner, asked, console, **how)
+    unheard = _unheard(planning)
     if unheard and made.planner.name == "rules" and not made.planner.instead_of:
         console.warn(f"{', '.join(unheard)}: for models, the rules need none")
     for note in notes:
         console.warn(note)
     told = {"plan": made.model_dump(mode="json"), "notes": notes}
-    if output == "-" and json:
+    if output == "-" and console.json:
         console.json_object({"paths": [], **told})
         return
     write_plan(made, output)
@@ -84,6 +69,18 @@ def plan(
         console.result([Path(output)], told)
 
 
+def _unheard(planning: PlanningAlone) -> list[str]:
+    """The options given that only models heed."""
+    options = {
+        "--seed": planning.seed,
+        "--temperature": planning.temperature,
+        "--timeout": planning.planner_timeout,
+        "--retries": planning.retries,
+        "--planner-gpu-layers": planning.planner_gpu_layers,
+    }
+    return [name for name, value in options.items() if value is not None]
+
+
 def register(app: typer.Typer) -> None:
     """Add `laser plan`."""
-    app.command("plan")(plan)
+    app.command("plan")(expand(plan))

@@ -19,7 +19,7 @@ def presets(
 
     Your own are YAML files in the folder that the list names last. Example: laser presets default > mine.yaml
     """
-    from laser_cli.settings.presets import all_presets, find_preset, user_folder
+    from laser_cli.jobs.presets import all_presets, find_preset, user_folder
 
     found = [find_preset(name)] if name else all_presets()
     if json:

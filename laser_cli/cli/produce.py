@@ -1,214 +1,130 @@
-"""What all commands that write pictures do, in one order: check, tell, skip, and only then the work."""
+"""What all commands that write frames do, in one order: check, tell, skip, and only then the work."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from laser_cli.cli.animate_outputs import look_of
-from laser_cli.cli.options import open_model, warn_prompts
-from laser_cli.cli.watch import Watch
+from laser_cli.cli.console import Console, clock_text
+from laser_cli.cli.options import RunOptions
+from laser_cli.errors import UsageError
+from laser_cli.jobs.outputs import Outputs, look_of
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    from laser_cli.cli.animate_outputs import Outputs
-    from laser_cli.cli.console import Console
-    from laser_cli.engine.models import Model
-    from laser_cli.settings.schema import Settings
-    from laser_cli.stages.invert import Report
-    from laser_cli.stages.preview import Glimpse
-    from laser_cli.stages.resume import Keeper
-
-RENDERING = "rendering and encoding"
+    from laser_cli.jobs.build_animate import Built
+    from laser_cli.jobs.job import FrameJob
 
 
-class Job(Protocol):
-    """A request placed on a model: settings without anything left to it, and what tells the result from others."""
+class Production:
+    """One run of a command that writes frames; made before its job, so that options that cannot be are told first."""
 
-    @property
-    def request(self) -> Any:
-        """What was asked for: its count, what it read, the revision in a record that is run again."""
+    def __init__(self, said: Mapping[str, Any], outputs: Outputs, options: RunOptions) -> None:
+        _check_options(said, outputs, options)
+        self.outputs, self.options = outputs, options
+        self.console = Console(quiet=options.quiet, json=options.json_, verbose=options.verbose)
+        if options.verbose:
+            from laser_cli.cli.doctor import versions
 
-    @property
-    def settings(self) -> Settings:
-        """Its settings."""
+            self.console.note(", ".join(f"{name} {version}" for name, version in versions().items()))
 
-    @property
-    def fingerprint(self) -> str:
-        """Of everything that decides the pictures."""
+    def carry_out(self, built: Built, lines: Callable[[Mapping[str, Any]], Iterator[str]]) -> None:
+        """Do the job, or tell its costs (`lines`: for people), or skip it."""
+        from laser_cli.jobs.run import load, place, run
+        from laser_cli.jobs.sinks import FileSinks
+        from laser_cli.output.make import refuse_clobber
 
-    @property
-    def prompts(self) -> tuple[str, ...]:
-        """Everything that the text encoder reads."""
+        job, outputs, console = built.job, self.outputs, self.console
+        outputs.check(look_of(job.settings), job.count, needed=not self.options.dry_run)
+        if outputs.no_clobber and not outputs.skip_existing:
+            refuse_clobber(outputs.paths)
+        if self.options.dry_run:
+            return self._tell(job.steps.costs(job), lines)
+        here = place(job)
+        if outputs.skip_existing and outputs.are_current(here.fingerprint):
+            return self._skip(here, built.read)
+        if outputs.no_clobber:
+            refuse_clobber(outputs.paths)
+        model = load(here.settings, console, self.options.threads)
+        if job.revision not in (None, model.revision):
+            console.warn(f"{model.name} is not what it was when the record was made: the pictures will differ")
+        stream = sys.stdout.buffer if outputs.stream else None
+        command = shlex.join(["laser", *sys.argv[1:]])
+        result = run(here, model, FileSinks(outputs, built.read, stream, command), console)
+        if stream:  # who reads it sets its pace: its time is not remembered
+            for path in result.paths:
+                console.note(f"written: {path}")
+            return
+        if job.timed:
+            self._remember(here, result.size)
+        console.result(result.paths, result.told)
+
+    def _tell(self, costs: Mapping[str, Any], lines: Callable[[Mapping[str, Any]], Iterator[str]]) -> None:
+        if self.console.json:
+            return self.console.json_object({"paths": [], "dry_run": True, **costs})
+        for line in (*lines(costs), *_lines(costs)):
+            self.console.note(line)
+
+    def _skip(self, job: FrameJob, read: Sequence[Path]) -> None:
+        """Report outputs that are there already; they count as made now, so that Make is content."""
+        for path in self.outputs.paths:
+            os.utime(path)
+        self.outputs.note_dependencies(read)
+        self.console.note("up to date: made of the same inputs and settings")
+        self.console.result(self.outputs.paths, {"skipped": True, "fingerprint": job.fingerprint})
+
+    def _remember(self, job: FrameJob, size: tuple[int, int]) -> None:
+        """Keep what the stages took, for estimates of runs to come."""
+        from laser_cli.jobs import timing
+        from laser_cli.jobs.run import RENDERING
+
+        names = {
+            "loading": "loading",
+            "first picture": "first_picture",
+            "inversion": "inversion",
+            RENDERING: "rendering",
+        }
+        took = {names[stage]: spent for stage, spent in self.console.took.items() if stage in names}
+        kept = {name: spent for name, spent in took.items() if spent[0] or name == "loading"}
+        timing.remember(timing.kind_of(job.settings, size), kept)
 
 
-@dataclass(frozen=True)
-class Work:
-    """A job made ready to draw: what comes before the first picture is done.
-
-    ``size`` (w, h) px; ``labels`` by the pictures' numbers; ``rows``: U-Net evaluations to come, ``before``: those made
-    so far that do not count as the drawing's own. ``pictures`` yields them in order; ``told`` is called when all are
-    written, for what the result says beside.
-    """
-
-    size: tuple[int, int]
-    labels: Mapping[int, str]
-    record: Mapping[str, Any]
-    rows: int
-    before: int
-    pictures: Callable[[Report, Glimpse | None], Iterator[np.ndarray]]
-    told: Callable[[], Mapping[str, Any]]
-
-
-class Verb(Protocol):
-    """What a command does its own way; a module is one."""
-
-    def tell(self, console: Console, request: Any) -> None:
-        """Says what the request would cost."""
-
-    def place(self, request: Any) -> Any:
-        """The job of a request; the model is found, not loaded."""
-
-    def prepare(self, console: Console, watch: Watch, model: Model, job: Any, keeper: Keeper | None) -> Work:
-        """The work of a job, up to its first picture."""
-
-
-def produce(console: Console, request: Any, outputs: Outputs, verb: Verb, params: Mapping[str, Any]) -> None:
-    """Carries out a request."""
-    from laser_cli.output.make import refuse_clobber
-
-    dry_run, no_clobber, skip_existing = (params[key] for key in ("dry_run", "no_clobber", "skip_existing"))
-    outputs.check(request.settings, request.count, needed=not dry_run)
-    if no_clobber and not skip_existing:
-        refuse_clobber(outputs.paths)
-    for note in request.notes:
-        console.note(note)
-    if dry_run:
-        verb.tell(console, request)
+def _check_options(said: Mapping[str, Any], outputs: Outputs, options: RunOptions) -> None:
+    """UsageError for options that contradict each other."""
+    for name, ending in (("codec", ".webm"), ("still", ".png")):
+        if name in said and (outputs.out is None or outputs.out.suffix.lower() != ending):
+            raise UsageError(f"--{name} is for an output that ends in {ending}", hint=f"-o OUT{ending} --{name} …")
+    if not outputs.stream:
+        if outputs.format is not None:
+            raise UsageError("--format is for raw frames on stdout", hint="-o - --format y4m")
         return
-    job = verb.place(request)
-    if skip_existing and outputs.are_current(job.fingerprint):
-        skip(console, job.fingerprint, request.read, outputs)
+    if options.json_:
+        raise UsageError("both -o - and --json", why="stdout is either the frames or the result")
+    if outputs.skip_existing:
+        raise UsageError("--skip-existing needs an output that is a file", hint="-o OUT.mp4")
+    if sys.stdout.isatty() and not options.dry_run:
+        raise UsageError("raw frames are not for a terminal", hint="-o - --format y4m | ffplay -")
+
+
+def _lines(costs: Mapping[str, Any]) -> Iterator[str]:
+    """What the costs of all jobs have in common, for people."""
+    evaluations, memory, time = costs["evaluations"], costs["memory"], costs["time"]
+    size = "{} x {} px".format(*costs["size"]) if costs["size"] else "size not known"
+    settings = costs["settings"]
+    yield f"frames: {costs['frames']} ({costs['shown']} shown in one pass), {size}, {settings['fps']:g} a second"
+    stages = ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in evaluations.items() if n and name != "total")
+    most = "at most " if "drafts" in evaluations else ""
+    yield f"U-Net evaluations: {most}{evaluations['total']} ({stages})"
+    if memory is None or time is None:
+        why = "the model is not on this machine or not complete"
+        yield from (f"memory: not known, {why}", f"time: not known, {why}")
         return
-    if no_clobber:
-        refuse_clobber(outputs.paths)
-    perform(console, job, outputs, verb, params["verbose"])
-
-
-def skip(console: Console, fingerprint: str, read: Sequence[Path], outputs: Outputs) -> None:
-    """Reports outputs that are there already; they count as made now, so that Make is content."""
-    for path in outputs.paths:
-        os.utime(path)
-    outputs.note_dependencies(read)
-    console.note("up to date: made of the same inputs and settings")
-    console.result(outputs.paths, {"skipped": True, "fingerprint": fingerprint})
-
-
-def perform(console: Console, job: Job, outputs: Outputs, verb: Verb, verbose: bool) -> None:
-    """Draws the pictures of a job and writes its outputs."""
-    from laser_cli.output.atomic import sweep
-    from laser_cli.output.sink import open_sinks
-    from laser_cli.stages.preview import Glimpse
-    from laser_cli.stages.resume import Keeper
-
-    request, watch = job.request, Watch(console, verbose)
-    keeper = Keeper(outputs.kept, job.fingerprint) if outputs.kept else None
-    if outputs.unfinished:
-        sweep(outputs.unfinished)  # what a kill in the middle of a saving left; the saved render itself stays
-    model = opened(console, watch, job)
-    work, look = verb.prepare(console, watch, model, job, keeper), look_of(job.settings)
-    with (
-        watch.stage(RENDERING, model),
-        open_sinks(
-            outputs.out,
-            outputs.frames_dir,
-            outputs.sheet,
-            size=work.size,
-            look=look,
-            count=request.count,
-            record=work.record,
-            labels=work.labels,
-            report=outputs.report,
-            command=command_line(),
-            stream=(sys.stdout.buffer, outputs.stream) if outputs.stream else None,
-        ) as sink,
-        console.progress(work.rows, f"drawing {request.count} frames") as bar,
-    ):
-        for index, picture in enumerate(work.pictures(bar.advance, Glimpse(outputs.show) if outputs.preview else None)):
-            sink.add(index, picture)
-        outputs.note_dependencies(request.read)
-    if keeper:
-        keeper.forget()
-    if outputs.stream:
-        for path in sink.paths:
-            console.note(f"written: {path}")
-        return
-    told = {"frames": request.count, "shown": look.shown(request.count), "evaluations": model.rows - work.before}
-    console.result(sink.paths, {**told, **work.told(), "fingerprint": job.fingerprint})
-
-
-def opened(console: Console, watch: Watch, job: Job) -> Model:
-    """The model of a job, with a warning of what it will not see, and where it is not what it was in a record."""
-    settings = job.settings
-    with watch.stage("loading"):
-        model = open_model(console, settings.model, settings.device, settings.dtype, settings.offload)
-    warn_prompts(console, model, job.prompts)
-    if job.request.revision not in (None, model.revision):
-        console.warn(f"{model.name} is not what it was when the record was made: the pictures will differ")
-    return model
-
-
-def placed(settings: Settings, folder: Path | None) -> Settings:
-    """The settings with size, distance, device and precision as this model and machine have them."""
-    from laser_cli.engine.models import choose_device, choose_dtype
-    from laser_cli.settings.distance import choose_distance
-    from laser_cli.settings.estimate import read_shape
-
-    shape = read_shape(folder) if folder else None
-    device = choose_device(settings.device)
-    dtype = str(choose_dtype(settings.dtype, device)).removeprefix("torch.")
-    size = settings.size or (shape.side if shape else None)
-    distance = choose_distance(settings.distance, settings.model)
-    return settings.model_copy(update={"size": size, "distance": distance, "device": str(device), "dtype": dtype})
-
-
-def size_of(picture: np.ndarray | None, side: int, scale: int) -> tuple[int, int]:
-    """Width and height of what is drawn: a picture's at this longer side, else a square; whole latents."""
-    from laser_cli.output.frames import fit
-
-    if picture is None:
-        return side - side % scale, side - side % scale
-    height, width = fit(picture, side, scale).shape[:2]
-    return width, height
-
-
-def record_of(
-    command: str, job: Job, recorded: Mapping[str, Any], prompt: str | None, model: Model, **more: Any
-) -> dict[str, Any]:
-    """The record that a job's outputs carry; ``recorded`` are its settings."""
-    from laser_cli.output.record import make_record
-
-    return make_record(
-        command,
-        recorded,
-        seed=job.settings.seed,
-        prompt=prompt,
-        model=model.name,
-        revision=model.revision,
-        dtype=str(model.dtype).removeprefix("torch."),
-        device=model.device.type,
-        fingerprint=job.fingerprint,
-        **more,
-    )
-
-
-def command_line() -> str:
-    """This command as a shell takes it."""
-    import shlex
-
-    return shlex.join(["laser", *sys.argv[1:]])
+    parts = ", ".join(f"{name.replace('_', ' ')} {n / 2**20:.0f}" for name, n in memory.items() if name != "at_least")
+    yield f"memory: at least {memory['at_least'] / 2**20:.0f} MiB ({parts}), libraries not counted"
+    if time["measured"]:
+        yield f"time: about {clock_text(time['seconds'])}, by earlier runs on this machine"
+    else:
+        yield f"time: very roughly {clock_text(time['seconds'])}, by the model's size; a run will measure it"

@@ -11,10 +11,11 @@ from torch import Tensor
 
 
 class KeysValues(NamedTuple):
-    """Keys and values [1, h, m, d] of an anchor."""
+    """Keys and values [1, h, m, d] of an anchor, and what is added to the scores of its keys [1, h, 1, m]."""
 
     k: Tensor
     v: Tensor
+    mask: Tensor | None = None
 
 
 MERGED_FROM = 128
@@ -23,56 +24,62 @@ WEIGHED = "_scaled_dot_product_flash_attention_for_cpu"
 """torch's attention that tells its log-sum-exps, which the public one keeps to itself."""
 
 Kind = Literal["outer", "inner"]
-Blend = Callable[[Tensor, Tensor, Tensor, KeysValues, KeysValues, Tensor], Tensor]
-"""(q, k, v [b, h, n, d], begin, end, t [b]) -> the frames' attention [b, h, n, d], before the output projection."""
+Blend = Callable[[Tensor, KeysValues, KeysValues, KeysValues, Tensor], Tensor]
+"""(q [b, h, n, d], own keys and values [b, h, m, d], begin's, end's, t [b]) -> the frames' attention [b, h, n, d],
+before the output projection."""
 
 
-def outer(q: Tensor, k: Tensor, v: Tensor, begin: KeysValues, end: KeysValues, t: Tensor) -> Tensor:
+def outer(q: Tensor, own: KeysValues, begin: KeysValues, end: KeysValues, t: Tensor) -> Tensor:
     """(1 - t) Attn(Q, K_1, V_1) + t Attn(Q, K_m, V_m) (AID-O): the frame's own keys and values are not read."""
-    first, last = (F.scaled_dot_product_attention(q, *_shared(anchor, len(q))) for anchor in (begin, end))
-    return torch.lerp(first, last, t.to(q).view(-1, 1, 1, 1))
+    first, last = (_attention(q, _shared(anchor, len(q))) for anchor in (begin, end))
+    return torch.lerp(first, last, _column(t, q))
 
 
-def inner(q: Tensor, k: Tensor, v: Tensor, begin: KeysValues, end: KeysValues, t: Tensor) -> Tensor:
+def inner(q: Tensor, own: KeysValues, begin: KeysValues, end: KeysValues, t: Tensor) -> Tensor:
     """Attn(Q, (1 - t) K_1 + t K_m, (1 - t) V_1 + t V_m) (AID-I): the frame's own keys and values are not read."""
-    return F.scaled_dot_product_attention(q, *_lerped(begin, end, t.to(q)))
+    return _attention(q, _lerped(begin, end, _column(t, q)))
 
 
-def fused_inner(q: Tensor, k: Tensor, v: Tensor, begin: KeysValues, end: KeysValues, t: Tensor) -> Tensor:
+def fused_inner(q: Tensor, own: KeysValues, begin: KeysValues, end: KeysValues, t: Tensor) -> Tensor:
     """Attn(Q, [K; (1 - t) K_1 + t K_m], [V; (1 - t) V_1 + t V_m]), one softmax over both blocks."""
-    between = _lerped(begin, end, t.to(q))
-    return F.scaled_dot_product_attention(q, torch.cat([k, between.k], dim=2), torch.cat([v, between.v], dim=2))
+    return _attention(q, _beside(own, _lerped(begin, end, _column(t, q))))
 
 
-def fused_outer(q: Tensor, k: Tensor, v: Tensor, begin: KeysValues, end: KeysValues, t: Tensor) -> Tensor:
+def fused_outer(q: Tensor, own: KeysValues, begin: KeysValues, end: KeysValues, t: Tensor) -> Tensor:
     """(1 - t) Attn(Q, [K; K_1], [V; V_1]) + t Attn(Q, [K; K_m], [V; V_m]), one softmax over both blocks of each term.
 
-    q, k, v: [b, h, n, d]; t: [b]. At t = 0 and 1 an anchor reading itself is ordinary attention: doubled keys leave a
-    softmax unchanged.
+    At t = 0 and 1 an anchor that reads itself is ordinary attention: doubled keys leave a softmax unchanged.
     """
-    t = t.to(q).view(-1, 1, 1, 1)
-    first = F.scaled_dot_product_attention(q, _beside(k, begin.k), _beside(v, begin.v))
-    last = F.scaled_dot_product_attention(q, _beside(k, end.k), _beside(v, end.v))
-    return torch.lerp(first, last, t)
+    first, last = (_attention(q, _beside(own, _shared(anchor, len(q)))) for anchor in (begin, end))
+    return torch.lerp(first, last, _column(t, q))
 
 
-def merged_outer(q: Tensor, k: Tensor, v: Tensor, begin: KeysValues, end: KeysValues, t: Tensor) -> Tensor:
+def merged_outer(q: Tensor, own: KeysValues, begin: KeysValues, end: KeysValues, t: Tensor) -> Tensor:
     """``fused_outer`` with the frame's own block computed once: three blocks merged by their log-sum-exps, not four.
 
-    On the CPU only. Measured on two cores, 12 frames: 0.82 of the time at 256 tokens, 0.72 at 1,024; with the 77 tokens
-    of a prompt 1.3, as the endpoints' copies cost little there.
+    On the CPU only, without masks. Measured on two cores, 12 frames: 0.82 of the time at 256 tokens, 0.72 at 1,024;
+    with the 77 tokens of a prompt 1.3, as the anchors' copies cost little there.
     """
-    own, weight = _weighed(q, k, v)
-    first, last = (_weighed(q, *_shared(anchor, len(q))) for anchor in (begin, end))
+    out, weight = _weighed(q, own.k, own.v)
+    first, last = (_weighed(q, *_shared(anchor, len(q))[:2]) for anchor in (begin, end))
     # softmax over two blocks is their own softmaxes' mean, weighed by the blocks' sums of exponentials
-    sides = [torch.lerp(own, out, torch.sigmoid(sum_ - weight).to(own)) for out, sum_ in (first, last)]
-    return torch.lerp(sides[0], sides[1], t.to(q).view(-1, 1, 1, 1))
+    sides = [torch.lerp(out, side, torch.sigmoid(sum_ - weight).to(out)) for side, sum_ in (first, last)]
+    return torch.lerp(sides[0], sides[1], _column(t, q))
 
 
-def best_outer(q: Tensor, k: Tensor, v: Tensor, begin: KeysValues, end: KeysValues, t: Tensor) -> Tensor:
+def best_outer(q: Tensor, own: KeysValues, begin: KeysValues, end: KeysValues, t: Tensor) -> Tensor:
     """Fused outer, by whichever of its two ways is the faster one here."""
-    merged = q.device.type == "cpu" and k.shape[2] >= MERGED_FROM and hasattr(torch.ops.aten, WEIGHED)
-    return (merged_outer if merged else fused_outer)(q, k, v, begin, end, t)
+    masked = any(one.mask is not None for one in (own, begin, end))
+    merged = q.device.type == "cpu" and own.k.shape[2] >= MERGED_FROM and hasattr(torch.ops.aten, WEIGHED)
+    return (merged_outer if merged and not masked else fused_outer)(q, own, begin, end, t)
+
+
+def _attention(q: Tensor, read: KeysValues) -> Tensor:
+    return F.scaled_dot_product_attention(q, read.k, read.v, attn_mask=read.mask)
+
+
+def _column(t: Tensor, like: Tensor) -> Tensor:
+    return t.to(like).view(-1, 1, 1, 1)
 
 
 def _weighed(q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
@@ -88,16 +95,26 @@ def blend_of(kind: Kind, fused: bool = True) -> Blend:
 
 def _shared(anchor: KeysValues, rows: int) -> KeysValues:
     """One anchor's for all rows: views, not copies."""
-    return KeysValues(anchor.k.expand(rows, -1, -1, -1), anchor.v.expand(rows, -1, -1, -1))
+    return KeysValues(anchor.k.expand(rows, -1, -1, -1), anchor.v.expand(rows, -1, -1, -1), anchor.mask)
 
 
-def _lerped(begin: KeysValues, end: KeysValues, t: Tensor) -> KeysValues:
-    share = t.view(-1, 1, 1, 1)
-    return KeysValues(torch.lerp(begin.k, end.k, share), torch.lerp(begin.v, end.v, share))
+def _lerped(begin: KeysValues, end: KeysValues, share: Tensor) -> KeysValues:
+    """The blend of both; a key that either leaves out is left out."""
+    masks = [mask for mask in (begin.mask, end.mask) if mask is not None]
+    mask = None if not masks else torch.minimum(masks[0], masks[-1])
+    return KeysValues(torch.lerp(begin.k, end.k, share), torch.lerp(begin.v, end.v, share), mask)
 
 
-def _beside(own: Tensor, anchor: Tensor) -> Tensor:
-    return torch.cat([own, anchor.expand(len(own), -1, -1, -1)], dim=2)
+def _beside(own: KeysValues, other: KeysValues) -> KeysValues:
+    """Both blocks' keys and values side by side, masks extended over both."""
+    k, v = (torch.cat([a, b], dim=2) for a, b in ((own.k, other.k), (own.v, other.v)))
+    if own.mask is None and other.mask is None:
+        return KeysValues(k, v)
+    masks = []
+    for one in (own, other):
+        mask = one.k.new_zeros(1, 1, 1, one.k.shape[2]) if one.mask is None else one.mask
+        masks.append(mask.expand(len(k), k.shape[1], mask.shape[2], -1))
+    return KeysValues(k, v, torch.cat(masks, dim=-1))
 
 
 def slerp(a: Tensor, b: Tensor, t: float, threshold: float = 0.9995) -> Tensor:
@@ -111,7 +128,7 @@ def slerp(a: Tensor, b: Tensor, t: float, threshold: float = 0.9995) -> Tensor:
 
 
 def slerp_states(a: Tensor, b: Tensor, t: Tensor, threshold: float = 0.9995) -> Tensor:
-    """Spherical interpolation of text states [1, l, d], token by token, to [n, l, d] at t [n].
+    """Spherical interpolation of embeddings [1, l, d], token by token, to [n, l, d] at t [n] (or [n, 1, 1]).
 
     Near-parallel tokens, and those that are zero, go straight.
     """

@@ -13,7 +13,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from laser_cli.engine.schedule import Level, NoisePredictor, ddim_step
+from laser_cli.models.base import Backbone, NoiseLevel
+from laser_cli.models.conditioning import Conditioning
 
 Method = Literal["ddim", "direct", "fixed-point"]
 METHODS: tuple[str, ...] = get_args(Method)
@@ -22,10 +23,13 @@ REFINEMENTS = 4
 
 @dataclass(frozen=True)
 class Trajectory:
-    """A source's latents [steps + 1, c, h, w], from clean (0) to noise (-1), with the prompt's states [1, l, d]."""
+    """A picture's latents [steps + 1, c, h, w], from clean (0) to noise (-1), and the single row of its conditioning.
+
+    ``pinned``: whether a render holds the picture to them, step by step.
+    """
 
     latents: Tensor
-    states: Tensor
+    conditioning: Conditioning
     pinned: bool = True
 
     @property
@@ -43,25 +47,29 @@ class Trajectory:
 
 
 def invert(
-    eps: NoisePredictor, z: Tensor, levels: Sequence[Level], states: Tensor, method: Method = "direct"
+    backbone: Backbone,
+    z: Tensor,
+    levels: Sequence[NoiseLevel],
+    conditioning: Conditioning,
+    method: Method = "direct",
 ) -> Iterator[Tensor]:
     """Yields the latents [1, c, h, w] of every noisier level, starting from the clean z; guidance 1.
 
-    The U-Net is evaluated at (z_{t-D}, t) (DDIM inversion). ``fixed-point`` goes on from there: it re-evaluates at the
-    estimate of z_t and averages the last two noises, which is what the way back will see.
+    The backbone is evaluated at (z_{t-D}, t) (DDIM inversion). ``fixed-point`` goes on from there: it re-evaluates at
+    the estimate of z_t and averages the last two noises, which is what the way back will see.
     """
     for level in reversed(levels):
-        e = eps(z, level, states)
+        _, eps = backbone.predict(z, level, conditioning)
         if method == "fixed-point":
             recent: list[Tensor] = []
             for _ in range(REFINEMENTS):
-                e = eps(ddim_step(z, e, level.alpha_prev, level.alpha), level, states)
-                recent = [*recent[-1:], e]
-            e = torch.stack(recent).mean(0)
-        z = ddim_step(z, e, level.alpha_prev, level.alpha)
+                _, eps = backbone.predict(level.step_back(z, eps), level, conditioning)
+                recent = [*recent[-1:], eps]
+            eps = torch.stack(recent).mean(0)
+        z = level.step_back(z, eps)
         yield z
 
 
-def evaluations(steps: int, method: Method) -> int:
-    """U-Net evaluations of an inversion."""
+def nfe(steps: int, method: Method) -> int:
+    """Function evaluations of an inversion."""
     return steps * (1 + REFINEMENTS if method == "fixed-point" else 1)

@@ -1,212 +1,214 @@
-"""Anchors and frames in lockstep.
+"""The render loop: keyframes and the frames between them, in lockstep.
 
-At every step the anchors go first, in one batch: the source at its stored trajectory, and all keyframes. What the
-frames need of them is kept for that step only. Then the frames go, in chunks, and read it. So nothing is computed
-twice, and memory does not grow with the number of frames.
+At every step the keyframes are evaluated once; what the frames need of them is kept for that step only. So nothing is
+computed twice (published attention interpolation computes both ends for every frame: 6 (N - 2) evaluations a step, here
+2 N), and memory does not grow with the number of frames.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from laser_cli.controls.layers import layers_of
-from laser_cli.engine import hooks
-from laser_cli.engine.conduct import Conductor, Rows
-from laser_cli.engine.invert import Trajectory
-from laser_cli.engine.schedule import Level, NoisePredictor, ddim_step, guide, to_x0
+from laser_cli.controls.aid import slerp
+from laser_cli.controls.registry import find_controls
+from laser_cli.engine.batches import Call, Rounds
+from laser_cli.engine.router import AttentionRouter, BatchLayout, RoutedCall, RowGroup
+from laser_cli.engine.schedule import guide
+from laser_cli.engine.spec import (
+    Finished,
+    Frame,
+    RenderSpec,
+    RenderState,
+    SamplingParams,
+    Step,
+    strengths_between,
+    strengths_of,
+)
+from laser_cli.engine.workers import Workers
 from laser_cli.errors import out_of_memory
-
-
-@dataclass(frozen=True)
-class Keyframe:
-    """A prompt's states [1, l, d] and how strongly the picture reads the source (the controls' strengths, 0..1)."""
-
-    states: Tensor
-    texture: float = 0.0
-    motion: float = 0.0
-
-
-@dataclass(frozen=True)
-class Between:
-    """A frame at t in 0..1 between keyframes ``end - 1`` and ``end``; keyframe 0 is the source."""
-
-    end: int
-    t: float
-
-
-@dataclass(frozen=True)
-class Score:
-    """What is to be drawn: the source's trajectory, the keyframes (0 is the source), the frames between, in order.
-
-    Into itself injection is the identity, so keyframe 0's strengths only say how the first segment begins.
-    """
-
-    source: Trajectory
-    keyframes: Sequence[Keyframe]
-    frames: Sequence[Between]
-
-
-@dataclass(frozen=True)
-class Manner:
-    """How it is drawn."""
-
-    guidance: float = 3.0
-    warmup: float = 0.5
-    """Share of the steps, from the first, in which the frames' attention is interpolated between their keyframes."""
-    chunk: int = 12
-    """Frames in one U-Net call (twice as many rows when guided)."""
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A stretch of finished latents [n, c, h, w]: ``frames`` from ``first`` on, or keyframe ``keyframe``."""
-
-    latents: Tensor
-    first: int = -1
-    keyframe: int = -1
-
-
-@dataclass(frozen=True)
-class State:
-    """A render after ``done`` steps: latents of its anchors and frames, overwritten when the next step begins.
-
-    ``clean`` is what the pictures are heading for (x0), the anchors' and the frames'; a loaded state has none.
-    """
-
-    done: int
-    anchors: Tensor
-    frames: Tensor
-    clean: tuple[Tensor, Tensor] | None = None
-
-
-@dataclass(frozen=True)
-class Step:
-    """Progress: ``rows`` more U-Net evaluations are done; ``drawn`` is set when pictures are finished by them.
-
-    ``state`` is set after every step but the last, for those who want to go on from there another time; ``chunk`` when
-    memory ran out and so many frames at a time are tried from now on.
-    """
-
-    rows: int
-    drawn: Drawn | None = None
-    state: State | None = None
-    chunk: int | None = None
+from laser_cli.models.base import Backbone, NoiseLevel
+from laser_cli.models.conditioning import Conditioning
 
 
 def render(
-    unet: Any,
-    eps: NoisePredictor,
-    levels: Sequence[Level],
-    score: Score,
-    manner: Manner,
-    state: State | None = None,
+    backbone: Backbone,
+    levels: Sequence[NoiseLevel],
+    spec: RenderSpec,
+    params: SamplingParams,
+    checkpoint: RenderState | None = None,
+    workers: Workers | None = None,
 ) -> Iterator[Step]:
-    """Draws the score; yields after every U-Net call, and finished pictures with the calls of the last step.
+    """Renders the spec; yields after every call of the backbone, and finished pictures after those of the last step.
 
-    Frames come in order; the keyframes come together before the first of them. Guidance leads away from the source's
-    own prompt (negative-prompt inversion), so the source itself needs none. With ``state`` it goes on from there, to
-    the same pictures.
+    The keyframes come together, before the frames, which come in order. With a ``checkpoint`` it goes on from there, to
+    the same pictures. UsageError for a control that does not know the backbone's layers, before anything is computed.
     """
-    source, keyframes, frames = score.source, score.keyframes, score.frames
-    guided, n = manner.guidance != 1, len(keyframes) - 1
-    device = source.latents.device
-    states = torch.cat([k.states for k in keyframes])
-    strengths = torch.tensor([(k.texture, k.motion) for k in keyframes], device=device)
-    reads = [(k.texture > 0, k.motion > 0) for k in keyframes]
-    conductor = Conductor(layers_of(getattr(unet, "attn_processors", {})), len(levels), manner.warmup)
-    size = manner.chunk
-    anchor_strengths = torch.cat([torch.zeros(1, 2, device=device), *[strengths[1:]] * (1 + guided)])
-    anchor_rows = Rows(anchor_strengths, _either(reads[1:]), True, guided)
-    anchors = source.noise.expand(1 + n, -1, -1, -1).clone()
-    x = source.noise.expand(len(frames), -1, -1, -1).clone()
-    clean = torch.empty_like(x)
-    if state:
-        anchors, x = state.anchors.to(device, copy=True), state.frames.to(device, copy=True)
-    begin = state.done if state else 0
+    return _Render(backbone, levels, spec, params, workers or Workers()).steps(checkpoint)
 
-    def predict(latents: Tensor, level: Level, prompts: Tensor) -> Tensor:
-        if not guided:
-            return eps(latents, level, prompts)
-        both = torch.cat([states[:1].expand_as(prompts), prompts])
-        return guide(eps(torch.cat([latents, latents]), level, both), manner.guidance)
 
-    def drawn(rows: slice, level: Level, offset: Tensor) -> Tensor:
-        """The frames of one chunk, one step on."""
-        end, t = frames[rows.start].end, torch.tensor([f.t for f in frames[rows]], device=device)
-        share = t.view(-1, 1)
-        blend = torch.lerp(strengths[end - 1].expand(len(t), -1), strengths[end].expand(len(t), -1), share)
-        either = _either(reads[end - 1 : end + 1])
-        conductor.rows = Rows(blend.repeat(1 + guided, 1), either, False, guided, end, t)
-        begin, target = (states[i].expand(len(t), -1, -1) for i in (end - 1, end))
-        e = predict(x[rows], level, torch.lerp(begin, target, share[..., None].to(states)))
-        clean[rows] = to_x0(e, x[rows], level.alpha)
-        latents = ddim_step(x[rows], e, level.alpha, level.alpha_prev)
-        # A frame close to the source follows it all the way, so that nothing jumps after frame 0.
-        return latents + (1 - share)[..., None, None] * offset if end == 1 else latents
+def nfe(pictures: int, steps: int, guidance: float, unguided: int = 0) -> int:
+    """Function evaluations of a render, at most (late frames take fewer): two a picture and step, if guided.
 
-    with (
-        hooks.attention(unet, conductor.attend),
-        hooks.features(unet, conductor.layers.features if n else (), conductor.feature),
-    ):
-        for i, level in enumerate(levels[begin:], start=begin):
-            conductor.begin(i)
-            last = i == len(levels) - 1
-            if source.pinned:
-                anchors[0] = source.latents[len(levels) - i]
-            conductor.rows = anchor_rows
-            e = _anchor_noise(eps, anchors, level, states, manner.guidance)
-            heading = to_x0(e, anchors, level.alpha)
-            anchors = ddim_step(anchors, e, level.alpha, level.alpha_prev)
-            # How far the stored trajectory lies from where this step led: what pins the source to it.
-            offset = source.latents[len(levels) - i - 1] - anchors[0] if source.pinned else torch.zeros_like(anchors[0])
-            anchors[0] += offset
-            yield Step(1 + n * (1 + guided))
-            if last:
-                for k in range(1 + n):
-                    yield Step(0, Drawn(anchors[k : k + 1], keyframe=k))
-            at = 0
-            while at < len(frames):
-                rows = _chunk(frames, at, size)
+    ``unguided``: how many of the pictures take one, as an animation's source does.
+    """
+    return steps * (unguided + (pictures - unguided) * (2 if guidance != 1 else 1))
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What a call predicts of its pictures: x0 and eps [n, c, h, w]."""
+
+    call: Call
+    x0: Tensor
+    eps: Tensor
+
+
+class _Render:
+    """A render under way: the latents of its keyframes and frames, and what is kept for the steps under way."""
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        levels: Sequence[NoiseLevel],
+        spec: RenderSpec,
+        params: SamplingParams,
+        workers: Workers,
+    ) -> None:
+        self.backbone, self.levels, self.spec, self.params, self.workers = backbone, levels, spec, params, workers
+        names = [name for k in spec.keyframes for name, strength in k.strengths.items() if strength]
+        controls = find_controls(names) if spec.source is not None else []
+        self.router = AttentionRouter(backbone, controls, len(levels), params.warmup, spec.blend, spec.source)
+        guided, read = params.guidance != 1, bool(controls)
+        self.rounds = Rounds(spec, len(levels), guided, read, params.batch_size, workers.count)
+        self.size = params.batch_size
+        noises = [k.noise for k in spec.keyframes]
+        self.device = noises[0].device
+        self.keyframes = {0: torch.cat(noises)}
+        """Latents of the keyframes at the beginning of each step under way."""
+        self.offsets: dict[int, Tensor] = {}
+        """How far each keyframe's stored trajectory lies from where a step led: what holds it there."""
+        ways = [(noises[f.segment], noises[f.segment + 1], f.t) for f in spec.frames]
+        self.frames = torch.cat([slerp(*way) for way in ways]) if ways else torch.empty_like(noises[0][:0])
+        self.clean = (torch.zeros_like(self.keyframes[0]), torch.zeros_like(self.frames))
+
+    def steps(self, checkpoint: RenderState | None) -> Iterator[Step]:
+        """The loop."""
+        begin, last = 0, len(self.levels) - 1
+        if checkpoint:
+            begin = checkpoint.done
+            self.keyframes = {begin: checkpoint.keyframes.to(self.device, copy=True)}
+            self.frames = checkpoint.frames.to(self.device, copy=True)
+        for step in range(self.rounds.first(begin), last + 1):
+            for j, frame in enumerate(self.spec.frames):
+                if frame.arc and frame.start_step == step:
+                    self.frames[j] = _on_arc(frame, self.frames, self.keyframes[step])
+            yield from self._round(self.rounds.calls(step, begin, self.size), finishing=step == last)
+            if step == last - 1:
+                for k, latents in enumerate(self.keyframes[last + 1].split(1)):
+                    yield Step(finished=Finished(latents, keyframe=k))
+            if step >= begin:
+                for kept in (self.keyframes, self.offsets, self.router.caches):
+                    kept.pop(step, None)
+                if step < last:
+                    yield Step(state=self._state(step + 1))
+
+    def _round(self, calls: Sequence[Call], finishing: bool) -> Iterator[Step]:
+        """Makes calls that do not depend on each other; from where memory runs out, smaller ones, one by one."""
+        for call in calls:
+            self.router.begin(call.step)
+        waiting, workers = list(calls), self.workers
+        while waiting:
+            smaller = [part for call in waiting for part in call.cut(self.size)]
+            if len(smaller) > len(waiting):  # parts of a call may read each other: one after the other
+                waiting, workers = smaller, Workers()
+            results = workers.map(self._predict, tuple(waiting))
+            for call in list(waiting):
                 try:
-                    x[rows] = drawn(rows, level, offset)
+                    result = next(results)
                 except (RuntimeError, MemoryError) as error:
-                    if not out_of_memory(error) or rows.stop - at == 1:
+                    if not out_of_memory(error) or len(call.members) == 1:
                         raise
-                    size = (rows.stop - at) // 2
-                    yield Step(0, chunk=size)
-                    continue
-                at = rows.stop
-                yield Step((rows.stop - rows.start) * (1 + guided), Drawn(x[rows], first=rows.start) if last else None)
-            if not last:
-                yield Step(0, state=State(i + 1, anchors, x, (heading, clean)))
+                    self.size = len(call.members) // 2
+                    yield Step(batch_size=self.size)
+                    break
+                waiting.pop(0)
+                self._advance(result)
+                members = list(call.members)
+                done = Finished(self.frames[members], first=members[0]) if finishing else None
+                yield Step(sum(self.rounds.rows(call.kind, member) for member in members), done)
+
+    def _predict(self, call: Call) -> _Result:
+        """What the backbone predicts of a call's pictures; in a worker's thread."""
+        parts, start = [], 0
+        for members in self.rounds.groups(call):
+            parts.append(self._rows(call, members, start))
+            start = parts[-1][2].rows.stop
+        x, told = torch.cat([part[0] for part in parts]), Conditioning.cat([part[1] for part in parts])
+        groups = [part[2] for part in parts]
+        hooks = RoutedCall(self.router, BatchLayout(call.step, groups))
+        x0, eps = self.backbone.predict(x, self.levels[call.step], told, hooks)
+        scale = self.params.guidance
+        guided = [
+            [guide(y[group.rows], scale) if group.unprompted else y[group.rows] for group in groups] for y in (x0, eps)
+        ]
+        return _Result(call, *(torch.cat(y) for y in guided))
+
+    def _rows(self, call: Call, members: Sequence[int], start: int) -> tuple[Tensor, Conditioning, RowGroup]:
+        """Latents, conditioning and layout of a group: its unprompted half, if it is guided, and its prompted one."""
+        spec, index, repeat = self.spec, list(members), self.rounds.rows(call.kind, members[0])
+        rows, unprompted = slice(start, start + repeat * len(index)), (repeat - 1) * len(index)
+        if call.kind == "keyframes":
+            x, told = (
+                self.keyframes[call.step][index],
+                Conditioning.cat([spec.keyframes[k].conditioning for k in index]),
+            )
+            read = {} if spec.source in index else strengths_of([spec.keyframes[k].strengths for k in index])
+            segment, t = -1, None
+        else:
+            frames = [spec.frames[j] for j in index]
+            segment, t = frames[0].segment, torch.tensor([frame.t for frame in frames], device=self.device)
+            x, told = self.frames[index], spec.told(call.step, segment, t)
+            read = strengths_between(spec, frames)
+        strengths = {name: s.to(self.device).repeat(repeat) for name, s in read.items()} if self.rounds.read else {}
+        if unprompted:
+            x, told = torch.cat([x, x]), Conditioning.cat([spec.base.expand(len(index)), told])
+        anchors = tuple(index) if call.kind == "keyframes" else ()
+        return x, told, RowGroup(rows, unprompted, anchors, segment, t, strengths)
+
+    def _advance(self, result: _Result) -> None:
+        """Takes pictures one step on; keyframes with a trajectory stay on it, and frames near them follow."""
+        step, index = result.call.step, list(result.call.members)
+        latents = self.levels[step].step(result.x0, result.eps)
+        if result.call.kind == "frames":
+            segments = [self.spec.frames[j].segment for j in index]
+            t = torch.tensor([self.spec.frames[j].t for j in index], device=self.device).view(-1, 1, 1, 1)
+            begin, end = (self.offsets[step][[segment + k for segment in segments]] for k in (0, 1))
+            self.frames[index] = latents + torch.lerp(begin, end, t)
+            self.clean[1][index] = result.x0
+            return
+        after = self.keyframes.setdefault(step + 1, torch.empty_like(self.keyframes[step]))
+        offset = self.offsets.setdefault(step, torch.zeros_like(after))
+        for k, x in zip(index, latents, strict=True):
+            trajectory = self.spec.keyframes[k].trajectory
+            after[k] = trajectory.latents[len(self.levels) - step - 1] if trajectory else x
+            offset[k] = after[k] - x
+        self.clean[0][index] = result.x0
+
+    def _state(self, done: int) -> RenderState:
+        keyframes, frames = self.clean
+        for j, frame in enumerate(self.spec.frames):
+            if frame.arc and frame.start_step >= done:
+                frames[j] = _on_arc(frame, frames, keyframes)
+        return RenderState(done, self.keyframes[done], self.frames, (keyframes, frames))
 
 
-def evaluations(pictures: int, steps: int, guidance: float) -> int:
-    """U-Net evaluations (rows) of a render: the source once a step, every other picture once or, guided, twice."""
-    return steps * (1 + (pictures - 1) * (2 if guidance != 1 else 1))
-
-
-def _either(reads: Sequence[tuple[bool, bool]]) -> tuple[bool, bool]:
-    return any(r[0] for r in reads), any(r[1] for r in reads)
-
-
-def _anchor_noise(eps: NoisePredictor, anchors: Tensor, level: Level, states: Tensor, guidance: float) -> Tensor:
-    """The anchors' noise in one batch [source | keyframes unprompted | keyframes prompted]."""
-    if guidance == 1 or len(anchors) == 1:
-        return eps(anchors, level, states)
-    others = anchors[1:]
-    e = eps(torch.cat([anchors, others]), level, torch.cat([states[:1], states[:1].expand_as(states[1:]), states[1:]]))
-    return torch.cat([e[:1], guide(e[1:], guidance)])
-
-
-def _chunk(frames: Sequence[Between], start: int, size: int) -> slice:
-    """At most ``size`` frames from ``start`` on that lie in one segment."""
-    stop = start + 1
-    while stop < min(len(frames), start + size) and frames[stop].end == frames[start].end:
-        stop += 1
-    return slice(start, stop)
+def _on_arc(frame: Frame, frames: Tensor, keyframes: Tensor) -> Tensor:
+    """A late frame's place between its neighbours."""
+    assert frame.arc is not None
+    left = keyframes[frame.segment] if frame.arc.left is None else frames[frame.arc.left]
+    right = keyframes[frame.segment + 1] if frame.arc.right is None else frames[frame.arc.right]
+    return slerp(left, right, frame.arc.share)

@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 import torch
 
-from laser_cli.engine.models import Model, load_model
 from laser_cli.measure.figures import Figure
+from laser_cli.models.load import load_model
+from laser_cli.models.model import Model
 
 
 def memory(

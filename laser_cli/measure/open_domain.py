@@ -14,7 +14,7 @@ import yaml
 
 from laser_cli.errors import BadInputError
 from laser_cli.plan.files import parse_plan, plan_text
-from laser_cli.plan.llm.mend import CLIP_TOKENS, clip_tokens
+from laser_cli.plan.length import CLIP_TOKENS, clip_tokens
 from laser_cli.plan.schema import Plan
 
 ALL = "all checks that apply"

@@ -10,14 +10,15 @@ from collections.abc import Callable
 
 import torch
 
-from laser_cli.engine.models import Model
-from laser_cli.engine.render import Manner, render
+from laser_cli.engine.render import render
 from laser_cli.engine.sample import denoise, last
 from laser_cli.engine.schedule import noise_like
+from laser_cli.engine.spec import SamplingParams
 from laser_cli.measure.figures import Figure
 from laser_cli.measure.memory import main
 from laser_cli.measure.memory import memory as peaks
 from laser_cli.measure.pictures import psnr
+from laser_cli.models.model import Model
 from laser_cli.plan.schema import Plan, Segment
 from laser_cli.stages.animate import animate, compose, generate
 from laser_cli.stages.invert import Inversion, invert_picture, to_tensor
@@ -46,13 +47,13 @@ def speed(
     drawn, plain = [], []
     for i in range(ROUNDS):
         say(f"round {i + 1} of {ROUNDS}")
-        before, start = model.rows, time.perf_counter()
-        _render(model, plan, inversion, Manner(guidance, chunk=chunk))
+        before, start = model.nfe, time.perf_counter()
+        _render(model, plan, inversion, SamplingParams(guidance, batch_size=chunk))
         drawn.append(time.perf_counter() - start)
-        rows, start = model.rows - before, time.perf_counter()
+        rows, start = model.nfe - before, time.perf_counter()
         _sample(model, frames + 2, steps, guidance, chunk)
         plain.append(time.perf_counter() - start)
-    first = next(iter(animate(model, plan, inversion, Manner(30.0, chunk=chunk))))
+    first = next(iter(animate(model, plan, inversion, SamplingParams(30.0, batch_size=chunk))))
     trip = model.decode(inversion.trajectory.latents[:1])
     original = to_tensor(picture)
     shift = abs(psnr(to_tensor(first.array), original) - psnr(trip.cpu(), original))
@@ -104,25 +105,24 @@ def _seconds(arguments: list[str]) -> float:
 
 
 @torch.inference_mode()
-def _render(model: Model, plan: Plan, inversion: Inversion, manner: Manner) -> None:
-    for _ in render(
-        model.unet, model.eps, model.schedule.levels(inversion.steps), compose(model, plan, inversion), manner
-    ):
+def _render(model: Model, plan: Plan, inversion: Inversion, params: SamplingParams) -> None:
+    levels, spec = model.schedule.levels(inversion.steps), compose(model, plan, inversion)
+    for _ in render(model.backbone, levels, spec, params, workers=model.workers):
         pass
     _settle(model)
 
 
 @torch.inference_mode()
 def _sample(model: Model, pictures: int, steps: int, guidance: float, chunk: int) -> None:
-    uncond, cond = model.encode_prompts(["", TARGET]).split(1)
+    told = model.encode_prompts(["", TARGET])
     side = model.size // model.scale
     for first in range(0, pictures, chunk):
         count = min(chunk, pictures - first)
         x = torch.stack(
             [noise_like((model.vae.config.latent_channels, side, side), first + i) for i in range(count)]
         ).to(model.device)
-        prompts = (cond.expand(count, -1, -1), uncond.expand(count, -1, -1))
-        last(denoise(model.eps, x, model.schedule.levels(steps), *prompts, guidance))
+        cond, uncond = (told.select([i]).expand(count) for i in (1, 0))
+        last(denoise(model.backbone, x, model.schedule.levels(steps), cond, uncond, guidance, model.workers))
     _settle(model)
 
 
@@ -136,7 +136,7 @@ def _draw(model: Model, frames: int) -> None:
     picture = generate(model, SOURCE, 0, 2, 1.0, (model.size, model.size))
     inversion = invert_picture(model, picture, SOURCE, 2)
     plan = Plan(source=SOURCE, segments=(Segment(prompt=TARGET, frames=frames),))
-    for _ in animate(model, plan, inversion, Manner()):
+    for _ in animate(model, plan, inversion, SamplingParams()):
         pass
 
 

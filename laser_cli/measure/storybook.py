@@ -14,12 +14,12 @@ import torch.nn.functional as F
 from diffusers import DDIMScheduler
 from torch import Tensor
 
-from laser_cli.engine.models import Model
 from laser_cli.engine.sample import denoise, last
 from laser_cli.engine.schedule import noise_like
 from laser_cli.errors import NotFoundError
 from laser_cli.measure.figures import Figure
 from laser_cli.measure.pictures import psnr
+from laser_cli.models.model import Model
 from laser_cli.stages.invert import invert_picture, regenerate, to_array
 from laser_cli.storybook.classifier import AttributeClassifier, load_classifier
 from laser_cli.storybook.crisp import crisp_puppet, crisp_scene
@@ -147,8 +147,9 @@ def generate_all(
         part = prompts[first : first + batch]
         shape = (model.vae.config.latent_channels, side, side)
         x = torch.stack([noise_like(shape, first + i) for i in range(len(part))]).to(model.device)
-        uncond, cond = model.encode_prompts([""]).expand(len(part), -1, -1), model.encode_prompts(part)
-        pictures.append(model.decode(last(denoise(model.eps, x, levels, cond, uncond, guidance))).cpu())
+        uncond, cond = model.encode_prompts([""]).expand(len(part)), model.encode_prompts(part)
+        drawn = last(denoise(model.backbone, x, levels, cond, uncond, guidance, model.workers))
+        pictures.append(model.decode(drawn).cpu())
     return torch.cat(pictures)
 
 

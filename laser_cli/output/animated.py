@@ -12,6 +12,7 @@ from typing import BinaryIO, Protocol
 import numpy as np
 
 from laser_cli.errors import LaserError
+from laser_cli.output.colour import srgb_profile
 from laser_cli.output.look import Look
 from laser_cli.output.record import PNG_KEY, to_xmp
 
@@ -82,16 +83,17 @@ def changed(before: np.ndarray, after: np.ndarray, grid: int) -> Box:
 
 
 class _Webp:
-    """RIFF with VP8X, ANIM, an ANMF for each frame, and the record as XMP; fields are little-endian."""
+    """RIFF with VP8X, ICCP (sRGB), ANIM, an ANMF for each frame, and the record as XMP; fields are little-endian."""
 
     def __init__(self, file: BinaryIO, size: tuple[int, int], look: Look, record_json: str) -> None:
         self._file = file
         self._look = look
         self._count = 0
         self._xmp = to_xmp(record_json) if record_json else b""
-        flags = 0x02 | (0x04 if self._xmp else 0)
+        flags = 0x20 | 0x02 | (0x04 if self._xmp else 0)  # colour profile, animation, XMP
         file.write(b"RIFF\0\0\0\0WEBP")
         self._chunk(b"VP8X", struct.pack("<I", flags) + _u24(size[0] - 1) + _u24(size[1] - 1))
+        self._chunk(b"ICCP", srgb_profile())
         self._chunk(b"ANIM", struct.pack("<IH", 0xFFFFFFFF, look.plays))
 
     def picture(self, part: np.ndarray, box: Box) -> None:
@@ -124,7 +126,7 @@ class _Webp:
 
 
 class _Apng:
-    """PNG with acTL, then an fcTL and fdAT (IDAT for the first) for each frame; fields are big-endian."""
+    """PNG with sRGB and acTL, then an fcTL and fdAT (IDAT for the first) for each frame; fields are big-endian."""
 
     def __init__(self, file: BinaryIO, size: tuple[int, int], look: Look, record_json: str) -> None:
         self._file = file
@@ -135,6 +137,7 @@ class _Apng:
         self._number = 0
         file.write(PNG_HEAD)
         self._chunk(b"IHDR", struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, 0))
+        self._chunk(b"sRGB", b"\0")
         self._counts_at = file.tell()
         self._counts()
         if record_json:

@@ -1,7 +1,10 @@
 """One ffmpeg process, held to account: its exit status and the number of frames that it wrote are checked."""
 
+import errno
+import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -9,9 +12,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from laser_cli.errors import LaserError
+from laser_cli.errors import LaserError, machine_error, out_of_memory
 
 LAST_LINES = 4
+TOLD_BY_FFMPEG = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG, errno.EMFILE, errno.ENOMEM)
 
 
 class Ffmpeg:
@@ -69,8 +73,10 @@ class Ffmpeg:
 
     def _failure(self, why: str) -> LaserError:
         self._messages.seek(0)
-        lines = self._messages.read().decode("utf-8", "replace").strip().splitlines()[-LAST_LINES:]
-        return LaserError("ffmpeg failed", why="\n".join([why, *lines]))
+        text = self._messages.read().decode("utf-8", "replace")
+        if told := _machine_failure(text, self._process.returncode):
+            return told
+        return LaserError("ffmpeg failed", why="\n".join([why, *text.strip().splitlines()[-LAST_LINES:]]))
 
 
 @contextmanager
@@ -82,6 +88,19 @@ def ffmpeg(arguments: Sequence[str], folder: Path, *, fed: bool = False) -> Iter
             yield process
         finally:
             process.kill()
+
+
+def _machine_failure(messages: str, status: int | None) -> LaserError | None:
+    """A full disk, a limit or exhausted memory behind the end of an ffmpeg; None if it failed by itself."""
+    number = next((number for number in TOLD_BY_FFMPEG if os.strerror(number) in messages), None)
+    if number is None and out_of_memory(RuntimeError(messages)):
+        number = errno.ENOMEM
+    if status is not None and status < 0:
+        if -status == getattr(signal, "SIGXFSZ", None):
+            number = errno.EFBIG
+        elif -status == getattr(signal, "SIGKILL", None):
+            number = errno.ENOMEM  # the system's way to make room; we kill it only after a failure of our own
+    return machine_error(OSError(number, os.strerror(number))) if number else None
 
 
 def encoders() -> set[str]:
@@ -101,7 +120,11 @@ def executable() -> str:
     try:
         found = str(imageio_ffmpeg.get_ffmpeg_exe())
     except RuntimeError as error:
-        raise LaserError("ffmpeg is missing", why=str(error), hint=hint) from error
+        # it is also called missing where it could not be started, for want of memory or of descriptors
+        bundled = sorted(Path(imageio_ffmpeg.__file__).parent.glob("binaries/ffmpeg-*"))
+        if not bundled:
+            raise LaserError("ffmpeg is missing", why=str(error), hint=hint) from error
+        found = str(bundled[0])
     if shutil.which(found) is None:
         raise LaserError("ffmpeg is missing", why=f"there is no program {found}", hint=hint)
     return found

@@ -1,6 +1,7 @@
 """How frames are shown: speed, loops, to and fro, holds, quality; and the player that puts frames in that order."""
 
 import math
+import re
 import tempfile
 import zlib
 from collections.abc import Callable
@@ -25,7 +26,8 @@ class Look:
     `loop`: shown so many times in all, "forever", or once (None). mp4, webm and streams have no loop flag: a number
     repeats the content there, "forever" and None are one pass. `bounce`: there and back again. `hold_first`,
     `hold_last`: so many seconds longer. `quality` 0 to 100, webp lossless at 100, gif, apng and png without it. `codec`
-    is a webm's. `still`: the number of the one frame that a png shows, from the end if negative.
+    is a webm's. `still`: the number of the one frame that a png shows, from the end if negative. `audio`: the file of a
+    video's sound.
     """
 
     fps: float = 12.0
@@ -37,6 +39,7 @@ class Look:
     palette: Palette = "global"
     codec: Codec = "vp9"
     still: int = -1
+    audio: Path | None = None
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.fps) and self.fps > 0):
@@ -72,6 +75,16 @@ class Look:
     def shown(self, count: int) -> int:
         """The number of frames in one pass over `count` distinct ones."""
         return count + sum(self.held) + (max(count - 2, 0) if self.bounce else 0)
+
+
+def parse_fps(text: str) -> float:
+    """Frames a second as `--fps` takes them: 24, 29.97 or the ratio 30000/1001."""
+    number = re.compile(r"\d{1,9}(\.\d{1,9})?")
+    top, slash, bottom = text.strip().partition("/")
+    parts = [part.strip() for part in (top, bottom if slash else "1")]
+    if not text.isascii() or not all(number.fullmatch(part) for part in parts) or float(parts[1]) == 0:
+        raise UsageError(f"cannot show {text!r} frames a second", hint="a number such as 24, or a ratio: 30000/1001")
+    return float(parts[0]) / float(parts[1])
 
 
 def parse_loop(text: str) -> Loop:

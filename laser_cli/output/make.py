@@ -1,24 +1,16 @@
-"""What Make and batch scripts need: dependency files, fingerprints of runs, and outputs that are left alone."""
+"""What Make and batch scripts need: fingerprints of runs, and outputs that are left alone."""
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from laser_cli.errors import BadInputError, LaserError, UsageError
-from laser_cli.output.atomic import FRAME_NAME, staged
+from laser_cli.output.atomic import FRAME_NAME
+from laser_cli.output.depfile import write_depfile as write_depfile
 from laser_cli.output.frames import frame_name
 from laser_cli.output.record import portable, read_record
-
-
-def write_depfile(path: Path, target: Path, dependencies: Sequence[Path]) -> None:
-    """Write a Makefile rule as GCC's -MD does: `target` depends on `dependencies`; to be read by Make's `include`."""
-    # a bare % would make it a pattern
-    rule = " \\\n ".join([_escaped(target).replace("%", "\\%") + ":", *map(_escaped, dependencies)])
-    with staged(path) as made:
-        made.write_text(rule + "\n", encoding="utf-8", newline="\n")
 
 
 def fingerprint(settings: Mapping[str, Any], inputs: Sequence[Path]) -> str:
@@ -56,14 +48,6 @@ def refuse_clobber(paths: Iterable[Path | None]) -> None:
             raise UsageError(
                 f"{path} exists", why="--no-clobber keeps what is there", hint="another name, or remove it"
             )
-
-
-def _escaped(path: Path) -> str:
-    """A name as Make reads it: backslashes count only before a space or #."""
-    name = str(path)
-    if "\n" in name:
-        raise UsageError(f"a file name with a line break cannot stand in a Makefile: {name!r}")
-    return re.sub(r"(\\*)([ \t#])", r"\1\1\\\2", name).replace("$", "$$")
 
 
 def _sha256(path: Path) -> str:

@@ -3,13 +3,16 @@
 import json
 import re
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from html import escape, unescape
 from pathlib import Path, PurePath
 from typing import Any
 
-from laser_cli.errors import BadInputError
+from laser_cli import limits
+from laser_cli.errors import BadInputError, LaserError, parsing
 from laser_cli.output.ffmpeg import executable
+from laser_cli.terminal import printable
 
 VERSION = 1
 PNG_KEY = "laser"
@@ -20,6 +23,9 @@ XMP = (
 )
 PAGE = '<script type="application/json" id="laser-record">{}</script>'
 LIBRARIES = ("torch", "diffusers", "transformers", "numpy", "pillow", "imageio-ffmpeg", "llama-cpp-python")
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+SECONDS_TO_READ = 60
 
 Record = dict[str, Any]
 
@@ -61,27 +67,55 @@ def make_record(
 
 
 def to_json(record: Mapping[str, Any]) -> str:
-    """One line of JSON, keys in the record's order: the same record gives the same text."""
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    """One line of JSON, keys in the record's order: the same record gives the same text.
+
+    Bytes of file names that are no text stay as JSON's escapes, so that the line is UTF-8 and names the same file.
+    """
+    line = json.dumps(record, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _LONE_SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
 
 
 def read_record(path: Path) -> Record:
-    """The record inside a video, animation, picture or report that laser wrote; told by content, not by name."""
+    """The record inside a video, animation, picture or report that laser wrote; told by content, not by name.
+
+    BadInputError for files without one, damaged ones, and those of another version.
+    """
+    record = _parse(_text_in(path), path)
+    version = record.get("version")
+    if version != VERSION:
+        why = f"its record has version {printable(str(version)[:40])}, this program reads {VERSION}"
+        raise BadInputError(f"cannot use the record in {path}", why=why, hint="update laser-cli")
+    return record
+
+
+def has_record(path: Path) -> bool:
+    """Whether laser wrote a file: it carries a record of any version, or is an inversion or a saved render."""
     try:
         with path.open("rb") as file:
+            head = file.read(4096)
+        if b'"laser-inversion-' in head or b'"laser-render-' in head:
+            return True
+        return bool(_parse(_text_in(path), path))
+    except (OSError, LaserError):
+        return False
+
+
+def _text_in(path: Path) -> str:
+    """The text that stands where laser puts its record, read no further than a record can be long."""
+    with parsing(f"cannot read {path}"):
+        with path.open("rb") as file:
             head = file.read(16)
-    except OSError as error:
-        raise BadInputError(f"cannot read {path}", why=error.strerror or str(error)) from error
-    if head.startswith((b"\x89PNG", b"GIF8")) or (head[:4], head[8:12]) == (b"RIFF", b"WEBP"):
-        text = _picture_text(path)
-    elif head[4:8] == b"ftyp" or head.startswith(b"\x1aE\xdf\xa3"):
-        text = _video_comment(path)
-    elif head.lower().startswith(b"<!doctype html>"):
-        text = from_page(path.read_text("utf-8", "replace"))
-    else:
-        why = "only mp4, webm, gif, webp, apng, png and laser's reports carry a record that it can read"
-        raise BadInputError(f"there is no record in {path}", why=why)
-    return _parse(text, path)
+        if head.startswith(b"GIF8"):
+            return _gif_comment(path)
+        if head.startswith(b"\x89PNG") or (head[:4], head[8:12]) == (b"RIFF", b"WEBP"):
+            return _picture_text(path)
+        if head[4:8] == b"ftyp" or head.startswith(b"\x1aE\xdf\xa3"):
+            return _video_comment(path)
+        if head.lower().startswith(b"<!doctype html>"):
+            with path.open("rb") as file:
+                return from_page(file.read(limits.PAGE_BYTES).decode("utf-8", "replace"))
+    why = "only mp4, mov, mkv, webm, gif, webp, apng, png and laser's reports carry a record that it can read"
+    raise BadInputError(f"there is no record in {path}", why=why)
 
 
 def to_xmp(text: str) -> bytes:
@@ -101,8 +135,10 @@ def to_ascii(text: str) -> str:
 
 def from_page(page: str) -> str:
     """What `to_page` put into a web page, or "" if it is another's."""
-    found = re.search(re.escape(PAGE).replace(r"\{\}", "(.*?)"), page, re.DOTALL)
-    return found[1] if found else ""
+    opening, closing = PAGE.split("{}")
+    _, found, rest = page.partition(opening)
+    text, ended, _ = rest.partition(closing)
+    return text if found and ended else ""
 
 
 def has_png_record(path: Path) -> bool:
@@ -123,59 +159,72 @@ def ffmetadata(comment: str) -> str:
 
 def comment_of(metadata: str) -> str:
     """The global comment of an ffmpeg metadata file, or "" if it has none; webm keeps keys in capitals."""
-    fields: list[str] = [""]
-    letters = iter(metadata)
-    for letter in letters:
-        if letter == "\\":
-            fields[-1] += next(letters, "")
-        elif letter == "\n":
-            fields.append("")
-        else:
-            fields[-1] += letter
-    for field in fields:
+    # a backslash escapes any character, a line break too; a bare line break ends a field
+    for field in re.findall(r"(?:[^\\\n]|\\.)+", metadata, re.DOTALL):
         if field.startswith("["):  # a stream or a chapter: no longer the file's own
             break
         if field[:8].lower() == "comment=":
-            return field[8:]
+            return re.sub(r"\\(.)", r"\1", field[8:], flags=re.DOTALL)
     return ""
 
 
 def _parse(text: str, path: Path) -> Record:
     try:
-        record = json.loads(text)
-    except ValueError:
+        record = json.loads(text, parse_constant=_refuse) if len(text) <= limits.RECORD_BYTES else None
+    except (ValueError, RecursionError):
         record = None
     if not isinstance(record, dict) or record.get("program") != "laser":
         why = "it was not written by laser, or another program removed its metadata"
         raise BadInputError(f"{path} carries no record of a laser run", why=why)
-    version = record.get("version")
-    if version != VERSION:
-        why = f"its record has version {version}, this program reads {VERSION}"
-        raise BadInputError(f"cannot use the record in {path}", why=why, hint="update laser-cli")
     return record
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
 
 
 def _picture_text(path: Path) -> str:
     from PIL import Image
 
-    try:
-        with Image.open(path) as picture:
-            text = picture.info.get({"PNG": PNG_KEY, "WEBP": "xmp"}.get(picture.format or "", "comment"), "")
-    except (OSError, SyntaxError, ValueError) as error:
-        raise BadInputError(f"cannot read {path}", why=str(error)) from error
+    with Image.open(path) as picture:
+        text = picture.info.get({"PNG": PNG_KEY, "WEBP": "xmp"}.get(picture.format or "", "comment"), "")
     text = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
-    xmp = re.search("<laser:record>(.*?)</laser:record>", text, re.DOTALL)
-    return unescape(xmp[1]) if xmp and text.startswith("<") else text
+    if text.startswith("<"):
+        _, found, rest = text.partition("<laser:record>")
+        return unescape(rest.partition("</laser:record>")[0]) if found else ""
+    return text
+
+
+def _gif_comment(path: Path) -> str:
+    """The comment that stands where laser puts it, right behind a gif's colour table."""
+    with path.open("rb") as file:
+        header = file.read(13)
+        file.seek(3 * 2 ** ((header[10] & 7) + 1) if header[10] & 0x80 else 0, 1)
+        blocks: list[bytes] = []
+        if file.read(2) == b"\x21\xfe":
+            while len(blocks) * 255 < limits.RECORD_BYTES and (length := file.read(1)) not in (b"", b"\0"):
+                blocks.append(file.read(length[0]))
+        return b"".join(blocks).decode("utf-8", "replace")
 
 
 def _video_comment(path: Path) -> str:
-    # file: keeps a name such as "a:b.mp4" from being read as a protocol
-    source = ["-nostdin", "-v", "error", "-i", f"file:{path}", "-f", "ffmetadata", "pipe:1"]
-    done = subprocess.run([executable(), *source], stdin=subprocess.DEVNULL, capture_output=True, check=False)
-    if done.returncode != 0:
-        last = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:]
-        raise BadInputError(f"cannot read {path}", why="".join(last))
-    return comment_of(done.stdout.decode("utf-8", "replace"))
+    # file: keeps a name such as "a:b.mp4" from being read as a protocol; the file can name no other place
+    source = ["-nostdin", "-v", "error", "-protocol_whitelist", "file,pipe", "-format_whitelist", "mov,matroska"]
+    source += ["-i", f"file:{path}"]
+    with tempfile.TemporaryFile() as made, tempfile.TemporaryFile() as messages:
+        command = [executable(), *source, "-f", "ffmetadata", "pipe:1"]
+        try:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=made, stderr=messages, check=False, timeout=SECONDS_TO_READ
+            )
+        except subprocess.TimeoutExpired as error:
+            raise BadInputError(f"cannot read {path}", why=f"ffmpeg took over {SECONDS_TO_READ} s") from error
+        if done.returncode != 0:
+            messages.seek(0)
+            last = messages.read(65_536).decode("utf-8", "replace").strip().splitlines()[-1:]
+            raise BadInputError(f"cannot read {path}", why="".join(last))
+        made.seek(0)
+        return comment_of(made.read(2 * limits.RECORD_BYTES).decode("utf-8", "replace"))
 
 
 def portable(value: Any) -> Any:

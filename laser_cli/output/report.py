@@ -13,6 +13,7 @@ import numpy as np
 
 from laser_cli.output.look import Look
 from laser_cli.output.record import to_json, to_page
+from laser_cli.terminal import printable
 
 KEEP = 96  # frames on the page
 LARGEST = 512  # px, the longer side of a frame on the page
@@ -64,14 +65,14 @@ class ReportCollector:
         plan = plan if isinstance(plan, Mapping) else {}
         all_of_them = len(self._kept) == self._count
         text = page.substitute(
-            title=escape(str(plan.get("description") or self._record.get("prompt") or "laser")),
+            title=escape(printable(str(plan.get("description") or self._record.get("prompt") or "laser"))),
             first=self._kept[0][1],
             width=self._size[0],
             height=self._size[1],
             embedded="" if all_of_them else f"{len(self._kept)} of {self._count} frames are on this page.",
             plan=_plan(plan),
             plot=_plot(self.distances),
-            command=escape(self._command or "not recorded"),
+            command=escape(printable(self._command or "not recorded")),
             settings=_rows(_flat({**self._record, "settings": settings})),
             record=to_page(to_json(self._record)),
             frames=json.dumps(frames),
@@ -152,4 +153,4 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return printable(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), keep="\n")

@@ -11,21 +11,27 @@ import numpy as np
 
 from laser_cli.errors import LaserError, UsageError
 from laser_cli.output.animated import open_animated
+from laser_cli.output.audio import SOUND_ENCODERS, check_audio, encoded_sound, sound_input
 from laser_cli.output.ffmpeg import encoders, ffmpeg
 from laser_cli.output.look import Look, Player
 from laser_cli.output.record import ffmetadata, to_ascii
 
 # viewers slow a gif's frames under 2/100 s, and those of webp and apng under 11 ms, down to 10/100 s
-FASTEST = {".mp4": 240.0, ".webm": 240.0, ".gif": 50.0, ".webp": 90.0, ".apng": 90.0}
+FASTEST = {".mp4": 240.0, ".mov": 240.0, ".mkv": 240.0, ".webm": 240.0, ".gif": 50.0, ".webp": 90.0, ".apng": 90.0}
+FILMS = (".mp4", ".mov", ".mkv", ".webm")  # formats that hold sound, and no number of loops
 STILL = ".png"  # of one frame: no video, but a name that an animation may have (output.sink)
 ENCODERS = {"mp4": "libx264", "webm": "libvpx-vp9", "webm, av1": "libaom-av1", "gif": "gif"}
 BITEXACT = ["-fflags", "+bitexact", "-flags:v", "+bitexact", "-threads", "4"]  # x264's output depends on the threads
-X264 = ["-c:v", "libx264", "-preset", "medium", "-movflags", "+faststart"]
+X264 = ["-c:v", "libx264", "-preset", "medium"]
 # no row-mt: with it the bytes depend on how the threads are scheduled
 VP9 = ["-c:v", "libvpx-vp9", "-b:v", "0", "-deadline", "good", "-cpu-used", "2", "-row-mt", "0", "-tile-columns", "2"]
 AV1 = ["-c:v", "libaom-av1", "-b:v", "0", "-usage", "good", "-cpu-used", "6", "-row-mt", "0"]
-# converted and tagged as bt709: left untagged, players guess the matrix by the size of the picture
-TO_BT709 = "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd+full_chroma_int,format=yuv420p"
+# converted and tagged as bt709: left untagged, players guess the matrix by the size of the picture. The frames are
+# tagged, from which ffmpeg 7.1 and later take it, and the output, which older ones need
+TO_BT709 = (
+    "scale=out_color_matrix=bt709:out_range=tv:flags=bicubic+accurate_rnd+full_chroma_int,format=yuv420p,"
+    "setparams=range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
+)
 BT709 = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"]
 DITHER = "dither=bayer:bayer_scale=5:diff_mode=rectangle"
 PER_FRAME = f"split[a][b];[a]palettegen=stats_mode=single[p];[b][p]paletteuse=new=1:{DITHER}"
@@ -80,7 +86,7 @@ def open_video(path: Path, size: tuple[int, int], look: Look, record_json: str =
             opened = _gif(made, size, look, record_json)
         else:
             opened = _film(made, size, look, record_json)
-        passes = look.passes if suffix in (".mp4", ".webm") else 1
+        passes = look.passes if suffix in FILMS else 1
         with opened as writer, playing(writer, look, passes, made.parent) as player:
             yield player
         made.replace(path)
@@ -105,11 +111,19 @@ def check_video(path: Path, look: Look) -> None:
         raise UsageError(what, hint=f"a name that ends in {', '.join(FASTEST)}, or {STILL} for one frame")
     if not 0 < look.fps <= FASTEST[suffix]:
         raise UsageError(f"{suffix} cannot show {look.fps:g} frames a second", hint=f"at most {FASTEST[suffix]:g}")
-    if suffix == ".webm" and look.codec == "av1" and ENCODERS["webm, av1"] not in encoders():
-        why = f"this ffmpeg has no encoder {ENCODERS['webm, av1']} (laser doctor)"
-        raise UsageError(
-            f"cannot write {path.name} as av1", why=why, hint="--codec vp9, or pip install -U imageio-ffmpeg"
-        )
+    if look.audio and suffix not in FILMS:
+        raise UsageError(f"{suffix} holds no sound", hint=f"a name that ends in {', '.join(FILMS)}")
+    if look.audio:
+        check_audio(look.audio)
+        _check_encoder(path, SOUND_ENCODERS[suffix == ".webm"], "with sound", "another format, or leave out --audio")
+    if suffix == ".webm" and look.codec == "av1":
+        _check_encoder(path, ENCODERS["webm, av1"], "as av1", "--codec vp9, or pip install -U imageio-ffmpeg")
+
+
+def _check_encoder(path: Path, encoder: str, how: str, hint: str) -> None:
+    if encoder not in encoders():
+        why = f"this ffmpeg has no encoder {encoder} (laser doctor)"
+        raise UsageError(f"cannot write {path.name} {how}", why=why, hint=hint)
 
 
 def probe_encoders() -> dict[str, bool]:
@@ -127,18 +141,28 @@ def probe_encoders() -> dict[str, bool]:
 
 @contextmanager
 def _film(made: Path, size: tuple[int, int], look: Look, record_json: str) -> Iterator[VideoWriter]:
-    """An mp4 (H.264) or webm (VP9 or AV1) with the record as its comment."""
+    """An mp4, mov or mkv (H.264) or webm (VP9 or AV1) with the record as its comment, and sound if there is any."""
     (made.parent / "metadata").write_text(ffmetadata(record_json), encoding="utf-8", newline="\n")
     notes = ["-f", "ffmetadata", "-i", "metadata", "-map", "0:v", "-map_metadata", "1"]
-    if made.suffix == ".mp4":
+    if made.suffix == ".webm":
+        codec, grid = [*(AV1 if look.codec == "av1" else VP9), "-crf", str(round(61 - 0.5 * look.quality))], 1
+    else:
         # quality 80 is crf 17, to the eye the same as the frames
         codec, grid = [*X264, "-crf", str(round(49 - 0.4 * look.quality))], 2
-    else:
-        codec, grid = [*(AV1 if look.codec == "av1" else VP9), "-crf", str(round(61 - 0.5 * look.quality))], 1
-    with _fed(
-        [*notes, "-vf", TO_BT709, *codec, *BT709, *BITEXACT, made.name], made.parent, size, grid, _rate(look)
-    ) as writer:
+        codec += _faststart(made.suffix)
+    silent = made.with_stem("silent") if look.audio else made
+    output = ["-vf", TO_BT709, *codec, *BT709, *BITEXACT, silent.name]
+    with _fed([*notes, *output], made.parent, size, grid, _rate(look)) as writer:
         yield writer
+    if look.audio:
+        # afterwards, when the length is known: ffmpeg's own -shortest ends anywhere in a second
+        sound = [*sound_input(look.audio), *encoded_sound(made.suffix, writer.count / Fraction(_rate(look)))]
+        both = ["-map", "0:v", "-map", "1:a:0", "-map_metadata", "0", "-c:v", "copy"]
+        _run(["-i", silent.name, *sound, *both, *_faststart(made.suffix), *BITEXACT, made.name], made.parent)
+
+
+def _faststart(suffix: str) -> list[str]:
+    return ["-movflags", "+faststart"] if suffix in (".mp4", ".mov") else []
 
 
 @contextmanager

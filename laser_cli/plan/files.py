@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import json
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
@@ -12,19 +12,23 @@ from typing import Any, Literal
 import yaml
 from pydantic import ValidationError
 
+from laser_cli import limits
 from laser_cli.errors import BadInputError
 from laser_cli.plan.schema import FacePoint, Plan, Planner, Segment
+from laser_cli.text import read_stdin, read_text, write_stdout
+from laser_cli.yaml_text import read_yaml
 
 Format = Literal["yaml", "json"]
 Location = tuple[str | int, ...]
 
-MAX_BYTES = 4_000_000
 SHOWN_ERRORS = 8
 HEADER = """\
 # A laser plan. `source` describes the picture that is there; each segment then leads to its own `prompt`.
 #   control   texture (colour, light, weather) | motion (place, size, pose) | hybrid (another subject) | hold (nothing)
 #   strength  0..1: how firmly the control holds on to the picture
 #   frames    pictures in the segment, first and last included; neighbours share the one between them
+#             without it a segment takes its even share
+#   back      true: the segment leads back to the picture itself, and needs no prompt
 #   easing    linear | ease | ease-in | ease-out
 """
 FACE_HEADER = """\
@@ -41,36 +45,27 @@ _KEYS = {
 def read_plan(path: str | Path) -> Plan:
     """The plan in a file, or on stdin for `-`; BadInputError for anything that is not one."""
     if str(path) == "-":
-        return parse_plan(sys.stdin.read(), "stdin")
-    path = Path(path)
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise BadInputError(f"{path} is not a plan", why="it is larger than 4 MB")
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise BadInputError(f"cannot read the plan {path}", why=error.strerror or str(error)) from error
-    except UnicodeDecodeError as error:
-        raise BadInputError(f"{path} is not a plan", why="it is not UTF-8 text") from error
-    return parse_plan(text, str(path))
+        return parse_plan(read_stdin("the plan ", limits.PLAN_BYTES), "stdin")
+    return parse_plan(read_text(Path(path), "the plan ", limits.PLAN_BYTES), str(path))
 
 
 def parse_plan(text: str, name: str = "the plan") -> Plan:
     """The plan in a text of YAML or JSON; `name` is what errors call it."""
-    value, root = _load(text, name)
+    document = read_yaml(text, name, "a plan")
+    value = document.value
     if not isinstance(value, dict):
         why = "it is empty" if value is None else "it should start with keys such as `source:` and `segments:`"
         raise BadInputError(f"{name} is not a plan", why=why, hint="`laser plan` writes one to start from")
     try:
         return Plan.model_validate(value)
     except ValidationError as error:
-        raise _explain(error, root, name) from error
+        raise _explain(error, document.root, name) from error
 
 
 def write_plan(plan: Plan, path: str | Path) -> None:
     """Write the plan, as JSON where the name ends in .json, else as YAML; `-` is stdout."""
     if str(path) == "-":
-        sys.stdout.write(plan_text(plan))
-        sys.stdout.flush()
+        write_stdout(plan_text(plan))
         return
     from laser_cli.output.atomic import staged
 
@@ -117,102 +112,15 @@ _Dumper.add_representer(str, _text_node)
 _Dumper.add_representer(_Line, _line_node)
 
 
-def _load(text: str, name: str) -> tuple[Any, yaml.Node | None]:
-    """The value of a text and the YAML nodes that know where each part stands."""
-    if text.lstrip()[:1] == "{":
-        try:
-            value = json.loads(text, object_pairs_hook=_pairs)
-        except _DuplicateKey:
-            pass  # the YAML nodes below know the line
-        except json.JSONDecodeError:
-            pass  # YAML in braces, or an error that YAML tells as well
-        except (ValueError, RecursionError) as error:
-            raise BadInputError(f"{name} is not a plan", why=str(error)) from error
-        else:
-            try:
-                return value, _compose(text, name)
-            except BadInputError:
-                return value, None  # JSON that YAML does not read, indented with tabs for example
-    root = _compose(text, name)
-    if root is None:
-        return None, None
-    _refuse_duplicates(root, name)
-    loader = yaml.SafeLoader("")
-    try:
-        return loader.construct_document(root), root
-    except yaml.MarkedYAMLError as error:
-        raise _syntax_error(error, name) from error
-    except (ValueError, TypeError, OverflowError, RecursionError, AttributeError, KeyError) as error:
-        # the YAML library lets dates and numbers that do not exist through as bare exceptions
-        raise BadInputError(f"{name} is not a plan", why=f"a value cannot be read: {error}") from error
-
-
-class _DuplicateKey(Exception):
-    pass
-
-
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({key for key, _ in pairs}) < len(pairs):
-        raise _DuplicateKey
-    return dict(pairs)
-
-
-def _compose(text: str, name: str) -> yaml.Node | None:
-    try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            if isinstance(event, yaml.AliasEvent):
-                line = event.start_mark.line + 1 if event.start_mark else 0
-                raise BadInputError(
-                    f"{name}, line {line}: *{event.anchor} refers to another part", why="plans have no aliases"
-                )
-        return yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        raise _syntax_error(error, name) from error
-    except yaml.YAMLError as error:
-        raise BadInputError(f"{name} is not a plan", why=" ".join(str(error).split())) from error
-    except (RecursionError, ValueError, IndexError) as error:
-        raise BadInputError(f"{name} is not a plan", why="it cannot be read as YAML") from error
-
-
-def _syntax_error(error: yaml.MarkedYAMLError, name: str) -> BadInputError:
-    mark = error.problem_mark or error.context_mark
-    where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-    hint = "put text that holds a colon, quotes or # in quotes" if error.problem and "mapping" in error.problem else ""
-    return BadInputError(f"{name}{where}: not valid YAML", why=error.problem or error.context or "", hint=hint)
-
-
-def _refuse_duplicates(root: yaml.Node, name: str) -> None:
-    for node in _walk(root):
-        if not isinstance(node, yaml.MappingNode):
-            continue
-        lines: dict[str, int] = {}
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise BadInputError(f"{name}, line {key.start_mark.line + 1}: a key has to be a word")
-            line = key.start_mark.line + 1
-            if key.value in lines:
-                why = f"it is set in line {lines[key.value]} already"
-                raise BadInputError(f"{name}, line {line}: the key {key.value!r} is there twice", why=why)
-            lines[key.value] = line
-
-
-def _walk(root: yaml.Node) -> Iterator[yaml.Node]:
-    stack = [root]
-    while stack:
-        node = stack.pop()
-        yield node
-        if isinstance(node, yaml.SequenceNode):
-            stack.extend(reversed(node.value))
-        elif isinstance(node, yaml.MappingNode):
-            stack.extend(part for pair in node.value for part in pair)
-
-
 def _explain(error: ValidationError, root: yaml.Node | None, name: str) -> BadInputError:
     details = error.errors(include_url=False)
+    # a list whose items are wrong counts as empty to pydantic: that is not what is wrong with it
+    items = {detail["loc"][:-1] for detail in details} | {detail["loc"][:-2] for detail in details}
+    details = [d for d in details if d["type"] != "too_short" or not any(p[: len(d["loc"])] == d["loc"] for p in items)]
     lines, hints = [], []
     for detail in details[:SHOWN_ERRORS]:
-        line, key = _where(root, detail["loc"])
-        said, hint = _problem(detail)
+        line, key, written = _where(root, detail["loc"])
+        said, hint = _problem(detail, written)
         place = ", ".join(filter(None, [f"line {line}" if line else "", key]))
         entry = f"{place}: {said}" if place else said
         if entry not in lines:
@@ -226,8 +134,8 @@ def _explain(error: ValidationError, root: yaml.Node | None, name: str) -> BadIn
     return BadInputError(f"{name} is not a valid plan", why="\n".join(lines), hint="\n".join(hints))
 
 
-def _where(root: yaml.Node | None, location: Sequence[str | int]) -> tuple[int | None, str]:
-    """The line of the deepest part of a location that is in the file, and the key as people write it."""
+def _where(root: yaml.Node | None, location: Sequence[str | int]) -> tuple[int | None, str, str]:
+    """The line of the deepest part of a location that is in the file, its key and its value as people write them."""
     node, line, key = root, root.start_mark.line + 1 if root else None, ""
     for part in location:
         if isinstance(part, int):
@@ -246,11 +154,11 @@ def _where(root: yaml.Node | None, location: Sequence[str | int]) -> tuple[int |
             line = node.start_mark.line + 1
         else:
             node = None
-    return line, key
+    return line, key, node.value if isinstance(node, yaml.ScalarNode) else ""
 
 
-def _problem(detail: Mapping[str, Any]) -> tuple[str, str]:
-    """What is wrong, in words, and what to do about it."""
+def _problem(detail: Mapping[str, Any], written: str) -> tuple[str, str]:
+    """What is wrong, in words, and what to do about it; `written` is how the value stands in the file."""
     kind, given, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "extra_forbidden":
         location = detail["loc"]
@@ -258,7 +166,7 @@ def _problem(detail: Mapping[str, Any]) -> tuple[str, str]:
         near = get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
         return "unknown key", f"did you mean {near[0]!r}?" if near else f"the keys here are {', '.join(known)}"
     if kind == "missing":
-        return "missing", "a plan needs `source` and `segments`; a segment `prompt` and `frames`, a face point `at`"
+        return "missing", "a plan needs `source` and `segments`; a segment `prompt`, a face point `at`"
     if kind == "literal_error":
         if detail["loc"] == ("version",):
             return f"{_shown(given)} is not a version that this laser reads (1)", ""
@@ -266,7 +174,9 @@ def _problem(detail: Mapping[str, Any]) -> tuple[str, str]:
         near = get_close_matches(str(given), allowed, n=1, cutoff=0.5)
         return f"{_shown(given)} is not one of {', '.join(allowed)}", f"did you mean {near[0]!r}?" if near else ""
     if kind == "string_type" and given is not None and not isinstance(given, list | dict):
-        return f"{_shown(given)} is not text", "put it in quotes"
+        dated = isinstance(given, datetime.date)  # and datetime, which is one
+        meant = " (a date in YAML)" if dated else f" ({written[:40]} means that in YAML)" if written else ""
+        return f"{_shown(given)} is not text{meant if written != str(given) or dated else ''}", "put it in quotes"
     if kind in ("tuple_type", "dict_type", "model_type"):
         return f"{_shown(given)} is not a {'list' if kind == 'tuple_type' else 'mapping'}", ""
     message = detail["msg"].removeprefix("Input ")
@@ -276,5 +186,7 @@ def _problem(detail: Mapping[str, Any]) -> tuple[str, str]:
 def _shown(value: object) -> str:
     if isinstance(value, dict | list | tuple):
         return "this part"
+    if isinstance(value, datetime.date):
+        return str(value)
     text = "nothing" if value is None else str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -5,17 +5,16 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from laser_cli.plan.lexicon import words
-from laser_cli.plan.llm.mend import CLIP_TOKENS, clip_tokens, cut
-from laser_cli.plan.rules import RULES
-from laser_cli.plan.schema import Planner
+from laser_cli.plan.length import CLIP_TOKENS, clip_tokens, cut
+from laser_cli.plan.schema import RULES, Planner
 
 BETWEEN = "something halfway between"
-_TAIL_WORDS = words("in on at by with under over near behind beside above below among of from wearing during")
+_PREPOSITIONS = "in on at by with under over near behind beside above below among of from wearing during"
+_TAIL_WORDS = frozenset(_PREPOSITIONS.split())
 
 
 class Guide(NamedTuple):
-    """A guide prompt, who made it, and what the user should know about how it came about."""
+    """A guide prompt, who made it, and notes for the user about how it came about."""
 
     prompt: str
     planner: Planner
@@ -23,19 +22,19 @@ class Guide(NamedTuple):
 
 
 def guide_by_rules(begin: str, end: str) -> Guide:
-    """The in-between of two prompts: the storybook world's own words if both are of it, else a simple sentence."""
+    """The in-between of two prompts: in the words of a world that knows both, else a simple sentence."""
     if alike(begin, end):
         return Guide(begin, RULES, (f"both stops show the same, so does their guide: {begin}",))
-    from laser_cli.storybook.read import caption_between
+    from laser_cli.plan.planners import halfway
 
-    told = caption_between(begin, end)
-    if told and not alike(told, begin) and not alike(told, end):
-        return Guide(told, RULES)
+    known = halfway(begin, end)
+    if known and not alike(known, begin) and not alike(known, end):
+        return Guide(known, RULES)
     return composed(begin, end)
 
 
 def composed(begin: str, end: str) -> Guide:
-    """«something halfway between A and B», what both end in said once; what is too long for 77 tokens is cut, and told.
+    """«something halfway between A and B», a shared end said once; cut to 77 tokens, with a note.
 
     A shared end counts from a word such as «in» or «with» on.
     """

@@ -11,26 +11,30 @@ from pydantic import (
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
+    StrictBool,
     StrictInt,
     StrictStr,
     field_validator,
     model_serializer,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from laser_cli.errors import BadInputError
+from laser_cli.plan.blendshapes import Blendshape
 from laser_cli.plan.easing import Easing
-from laser_cli.storybook.vocabulary import Blendshape
 
 Control = Literal["texture", "motion", "hybrid", "hold"]
 
 MAX_SEGMENTS = 64
 MAX_PROMPT = 10_000
 MAX_FACE = 1_000
+FRAMES = 24
+"""The pictures of an animation whose plan does not say how many."""
 TURN = 90
 """Degrees that a head turns at most, either way."""
 STRENGTHS: dict[str, float] = {"texture": 0.8, "motion": 0.7, "hybrid": 0.5, "hold": 0.0}
-"""How strongly a planner lets each control hold on to the source."""
+"""How firmly each control holds on to the source, unless a plan or the user says otherwise."""
 
 Prompt = Annotated[str, Field(strict=True, min_length=1, max_length=MAX_PROMPT)]
 Level = Annotated[int, Field(strict=True, ge=0, le=100)]
@@ -42,13 +46,29 @@ class _Model(BaseModel):
 
 
 class Segment(_Model):
-    """The way from one keyframe to the next: `frames` pictures, both keyframes included."""
+    """The way from one keyframe to the next: `frames` pictures, both keyframes included.
+
+    Without a strength its control's usual one holds. With `back` the segment leads back to the source picture itself.
+    """
 
     prompt: Prompt
     control: Control = "texture"
-    strength: Annotated[float, Field(strict=True, ge=0, le=1)] = 0.8
+    strength: Annotated[float, Field(strict=True, ge=0, le=1)] = STRENGTHS["texture"]
     frames: Annotated[int, Field(strict=True, ge=2)]
     easing: Easing = "ease"
+    back: StrictBool = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_strength(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or "strength" in value:
+            return value
+        control = value.get("control")
+        return {**value, "strength": STRENGTHS[control]} if isinstance(control, str) and control in STRENGTHS else value
+
+    @model_serializer(mode="wrap")
+    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if key != "back" or value}
 
 
 class FacePoint(_Model):
@@ -92,10 +112,16 @@ class Planner(_Model):
         return {key: value for key, value in handler(self).items() if value is not None}
 
 
+RULES = Planner(name="rules")
+"""The rule planner, as its plans name it."""
+
+
 class Plan(_Model):
     """A source prompt and what becomes of it; neighbouring segments share the keyframe between them.
 
-    `face` is the track of a portrait's face, empty for all else; between its points values run evenly.
+    Segments without `frames` are as long as the others on average, or share 24 frames evenly if none says how long it
+    is. A segment that leads `back` needs no prompt: it is the source's. `face` is the track of a portrait's face, empty
+    for all else; between its points values run evenly.
     """
 
     version: Literal[1] = 1
@@ -104,6 +130,23 @@ class Plan(_Model):
     segments: Annotated[tuple[Segment, ...], Field(min_length=1, max_length=MAX_SEGMENTS)]
     face: Annotated[tuple[FacePoint, ...], Field(max_length=MAX_FACE)] = ()
     planner: Planner = Planner()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, value: Any) -> Any:
+        segments = value.get("segments") if isinstance(value, dict) else None
+        if not isinstance(segments, list | tuple) or not all(isinstance(s, dict) for s in segments):
+            return value
+        return {**value, "segments": _with_lengths([_with_source(s, value.get("source")) for s in segments])}
+
+    @model_validator(mode="after")
+    def _back_to_the_source(self) -> Plan:
+        for number, segment in enumerate(self.segments, 1):
+            if segment.back and segment.prompt != self.source:
+                told = {"number": number}
+                message = "segment {number} leads back to the source: its prompt has to be the source's, or left out"
+                raise PydanticCustomError("back_prompt", message, told)
+        return self
 
     @field_validator("face")
     @classmethod
@@ -129,6 +172,22 @@ class Plan(_Model):
     def total_frames(self) -> int:
         """How many pictures are written."""
         return sum(segment.frames for segment in self.segments) - (len(self.segments) - 1)
+
+
+def _with_source(segment: dict[str, Any], source: Any) -> dict[str, Any]:
+    """A segment that leads back, with the source's prompt."""
+    return {"prompt": source, **segment} if segment.get("back") is True else segment
+
+
+def _with_lengths(segments: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Segments with `frames`: those without get the mean of the others, or even shares of the usual total."""
+    known = [s["frames"] for s in segments if isinstance(s.get("frames"), int)]
+    if all("frames" in s for s in segments) or not segments:
+        return segments
+    if known:
+        return [{"frames": max(2, round(sum(known) / len(known))), **s} for s in segments]
+    lengths = share_frames(max(FRAMES, len(segments) + 1), [1] * len(segments))
+    return [{"frames": length, **s} for s, length in zip(segments, lengths, strict=True)]
 
 
 def _plain(number: float) -> float:

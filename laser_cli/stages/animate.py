@@ -9,26 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from laser_cli.engine.models import Model
-from laser_cli.engine.render import Between, Drawn, Keyframe, Manner, Score, render
+from laser_cli.controls.registry import signal
+from laser_cli.engine.render import render
 from laser_cli.engine.sample import denoise
 from laser_cli.engine.schedule import noise_like
+from laser_cli.engine.spec import Finished, Frame, Keyframe, RenderSpec, SamplingParams
+from laser_cli.models.model import Model
 from laser_cli.plan.easing import ease
 from laser_cli.plan.schema import Plan
+from laser_cli.stages.checkpoint import Checkpointer
 from laser_cli.stages.distances import Distance, rms
 from laser_cli.stages.invert import Inversion, Report, to_array, to_tensor
 from laser_cli.stages.pacing import paced
-from laser_cli.stages.preview import Glimpse
-from laser_cli.stages.resume import Keeper
-
-READS: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
-    # control: (texture, motion) at the segment's begin and end, as shares of its strength
-    "texture": ((1.0, 0.0), (1.0, 0.0)),
-    "motion": ((0.0, 1.0), (0.0, 1.0)),
-    "hybrid": ((1.0, 1.0), (0.0, 0.0)),  # lets go of the source, so that it arrives at its target
-    "hold": ((0.0, 0.0), (0.0, 0.0)),
-}
-
+from laser_cli.stages.preview import PreviewWriter
 
 Warn = Callable[[str], object]
 
@@ -41,19 +34,32 @@ class Picture:
     array: np.ndarray
 
 
-def compose(model: Model, plan: Plan, inversion: Inversion) -> Score:
-    """The plan as a score: keyframes with their strengths, frames with their eased times."""
-    states = model.encode_prompts([segment.prompt for segment in plan.segments])
-    first = plan.segments[0]
-    begin = READS[first.control][0]
-    keyframes = [Keyframe(inversion.trajectory.states, first.strength * begin[0], first.strength * begin[1])]
-    frames: list[Between] = []
-    for end, segment in enumerate(plan.segments, start=1):
-        texture, motion = READS[segment.control][1]
-        keyframes.append(Keyframe(states[end - 1 : end], segment.strength * texture, segment.strength * motion))
+def compose(model: Model, plan: Plan, inversion: Inversion, negative: str | None = None) -> RenderSpec:
+    """The plan as a render: keyframes with their strengths, frames at their eased times.
+
+    Guidance leads away from the source's own prompt (negative-prompt inversion), so that the source needs none; with
+    ``negative`` from that prompt. A segment that leads to the source's prompt ends in the source itself.
+    """
+    source = inversion.trajectory
+    held = source if source.pinned else None
+    told = model.encode_prompts([segment.prompt for segment in plan.segments])
+    strengths = [_strengths(segment.control, segment.strength) for segment in plan.segments]
+    keyframes = [Keyframe(source.noise, source.conditioning, held, strengths[0][0])]
+    frames: list[Frame] = []
+    for k, segment in enumerate(plan.segments):
+        back = held is not None and segment.prompt == inversion.prompt
+        conditioning = source.conditioning if back else told.select([k])
+        keyframes.append(Keyframe(source.noise, conditioning, held if back else None, strengths[k][1]))
         steps = segment.frames - 1
-        frames += [Between(end, ease(segment.easing, j / steps)) for j in range(1, steps)]
-    return Score(inversion.trajectory, keyframes, frames)
+        frames += [Frame(k, ease(segment.easing, j / steps)) for j in range(1, steps)]
+    base = source.conditioning if negative is None else model.encode_prompts([negative])
+    return RenderSpec(keyframes, frames, base, source=0)
+
+
+def _strengths(control: str, strength: float) -> tuple[dict[str, float], dict[str, float]]:
+    """Strengths by control at a segment's begin and end."""
+    shares = signal(control).items()
+    return {name: strength * begin for name, (begin, _) in shares}, {name: strength * end for name, (_, end) in shares}
 
 
 @torch.inference_mode()
@@ -61,56 +67,57 @@ def animate(
     model: Model,
     plan: Plan,
     inversion: Inversion,
-    manner: Manner,
+    params: SamplingParams,
     exact_first: np.ndarray | None = None,
-    report: Report = lambda rows: None,
+    report: Report = lambda nfe: None,
     pace: Distance | None = rms,
-    keeper: Keeper | None = None,
+    checkpointer: Checkpointer | None = None,
     warn: Warn = lambda text: None,
-    glimpse: Glimpse | None = None,
+    preview: PreviewWriter | None = None,
+    negative: str | None = None,
 ) -> Iterator[Picture]:
     """Yields the plan's frames in order; with ``exact_first``, the picture itself, frame 0 is exactly that.
 
-    With ``pace`` the way is drafted first, so that frames are equally far apart by that instead of in t. What
-    the VAE loses of the picture is given back to the first segment's frames as (1 - t)^2, so that nothing pops between
-    frame 0 and frame 1. With a ``keeper`` it goes on from what that has saved of this render.
+    With ``pace`` drafts are rendered first, so that frames are equally far apart by that distance instead of in t. What
+    the VAE loses of the picture is given back to the frames near it by (1 - t)^2, so that nothing pops between frame 0
+    and frame 1. With a ``checkpointer`` it goes on from what that has saved of this render.
     """
-    score = compose(model, plan, inversion)
-    saved = keeper.load(model.device, len(score.frames)) if keeper else None
+    spec = compose(model, plan, inversion, negative)
+    saved = checkpointer.load(model.device, len(spec.frames)) if checkpointer else None
     if saved:
-        score = replace(score, frames=saved.frames)
-    elif pace and score.frames:
-        score = paced(model, score, manner, pace, report)
+        spec = replace(spec, frames=saved.frames)
+    elif pace and spec.frames:
+        spec = paced(model, spec, params, inversion.steps, pace, report)
     places = _places(plan)
     lost: Tensor | None = None
     if exact_first is not None:
-        lost = to_tensor(exact_first).to(model.device) - model.decode(score.source.latents[:1])
-    shares = {0: 1.0} | {i: (1 - f.t) ** 2 for i, f in zip(places.frames, score.frames, strict=True) if f.end == 1}
-    held: dict[int, Tensor] = {}
+        lost = to_tensor(exact_first).to(model.device) - model.decode(inversion.trajectory.latents[:1])
+    shares = _shares(spec, places) if lost is not None else {}
+    waiting: dict[int, Tensor] = {}
     due = 0
     levels = model.schedule.levels(inversion.steps)
-    for step in render(model.unet, model.eps, levels, score, manner, saved.state if saved else None):
-        report(step.rows)
-        if step.chunk:
-            warn(fewer(step.chunk))
-        if step.state and keeper:
-            keeper.keep(step.state, score.frames)
-        if step.state and glimpse:
-            glimpse.look(model, step.state, places.keyframes, places.frames)
-        if step.drawn is None:
+    for step in render(model.backbone, levels, spec, params, saved.state if saved else None, model.workers):
+        report(step.nfe)
+        if step.batch_size:
+            warn(smaller_batches(step.batch_size))
+        if step.state and checkpointer:
+            checkpointer.save(step.state, spec.frames)
+        if step.state and preview:
+            preview.update(model, step.state, places.keyframes, places.frames)
+        if step.finished is None:
             continue
-        held.update(zip(_indices(step.drawn, places), step.drawn.latents.split(1), strict=True))
-        while due in held:
-            picture = model.decode(held.pop(due))[0]
-            if lost is not None and due in shares:
+        waiting.update(zip(_indices(step.finished, places), step.finished.latents.split(1), strict=True))
+        while due in waiting:
+            picture = model.decode(waiting.pop(due))[0]
+            if lost is not None and shares.get(due):
                 picture = (picture + shares[due] * lost[0]).clamp(0, 1)
             yield Picture(due, to_array(picture))
             due += 1
 
 
-def fewer(chunk: int) -> str:
-    """What the user is told when memory ran out and the work goes on."""
-    return f"out of memory: going on with {chunk} frames at a time (--chunk {chunk} begins with that)"
+def smaller_batches(size: int) -> str:
+    """The warning shown when a batch ran out of memory and is retried at a smaller size."""
+    return f"out of memory: going on with {size} frames at a time (--chunk {size} begins with that)"
 
 
 @torch.inference_mode()
@@ -121,14 +128,14 @@ def generate(
     steps: int,
     guidance: float,
     size: tuple[int, int],
-    report: Report = lambda rows: None,
+    report: Report = lambda nfe: None,
 ) -> np.ndarray:
     """A picture of (w, h) px from a prompt alone: what an animation without a picture begins with."""
     shape = (model.vae.config.latent_channels, size[1] // model.scale, size[0] // model.scale)
     x = noise_like(shape, seed)[None].to(model.device)
-    uncond, cond = model.encode_prompts(["", prompt]).split(1)
-    z = x
-    for z in denoise(model.eps, x, model.schedule.levels(steps), cond, uncond, guidance):  # noqa: B007
+    told = model.encode_prompts(["", prompt])
+    uncond, cond, levels, z = told.select([0]), told.select([1]), model.schedule.levels(steps), x
+    for z in denoise(model.backbone, x, levels, cond, uncond, guidance, model.workers):  # noqa: B007
         report(2 if guidance != 1 else 1)
     return to_array(model.decode(z)[0])
 
@@ -147,7 +154,16 @@ def _places(plan: Plan) -> _Places:
     return _Places(keyframes, [i for i in range(plan.total_frames) if i not in set(keyframes)])
 
 
-def _indices(drawn: Drawn, places: _Places) -> list[int]:
-    if drawn.keyframe >= 0:
-        return [places.keyframes[drawn.keyframe]]
-    return places.frames[drawn.first : drawn.first + len(drawn.latents)]
+def _shares(spec: RenderSpec, places: _Places) -> dict[int, float]:
+    """How much of what the VAE loses is given back to each picture: all to the source, less and less around it."""
+    held = [k == 0 or keyframe.trajectory is not None for k, keyframe in enumerate(spec.keyframes)]
+    shares = {places.keyframes[k]: 1.0 for k, at in enumerate(held) if at}
+    for place, f in zip(places.frames, spec.frames, strict=True):
+        shares[place] = held[f.segment] * (1 - f.t) ** 2 + held[f.segment + 1] * f.t**2
+    return shares
+
+
+def _indices(finished: Finished, places: _Places) -> list[int]:
+    if finished.keyframe >= 0:
+        return [places.keyframes[finished.keyframe]]
+    return places.frames[finished.first : finished.first + len(finished.latents)]

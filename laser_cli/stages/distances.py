@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from laser_cli.engine.models import Model
 from laser_cli.errors import NotFoundError
+from laser_cli.models.model import Model
 
 if TYPE_CHECKING:
     from laser_cli.storybook.critic import Critic

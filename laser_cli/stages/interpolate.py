@@ -1,4 +1,4 @@
-"""The interpolation: prompts and pictures as stops, and the pictures between them, in order."""
+"""The interpolation: prompts and pictures as endpoints, and the pictures between them, in order."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ import torch
 from torch import Tensor
 
 from laser_cli.controls.aid import Blend, Kind, blend_of, slerp_states
-from laser_cli.engine.adapter import See, shown
-from laser_cli.engine.between import Bridge, Prompting, Stop, Way, interpolate
-from laser_cli.engine.models import Model
-from laser_cli.engine.render import Between, Manner, State
+from laser_cli.engine.render import render
 from laser_cli.engine.schedule import noise_like
-from laser_cli.stages.animate import Picture, Warn, fewer
+from laser_cli.engine.spec import Frame, FrameConditioning, Keyframe, RenderSpec, RenderState, SamplingParams
+from laser_cli.models.adapter import See, shown
+from laser_cli.models.conditioning import Conditioning
+from laser_cli.models.model import Model
+from laser_cli.stages.animate import Picture, Warn, smaller_batches
+from laser_cli.stages.checkpoint import Checkpointer
 from laser_cli.stages.invert import Report, invert_picture, to_array, to_tensor
-from laser_cli.stages.preview import Glimpse
-from laser_cli.stages.resume import Keeper, Saved
+from laser_cli.stages.preview import PreviewWriter
 
 Method = Literal["outer", "inner", "text", "denoise", "dissolve"]
 """AID outer and inner; and what they are compared with: the text alone interpolated, the prompt changed on the way of
-the denoising (late for small t), and a cross-dissolve of the stops' pictures."""
+the denoising (late for small t), and a cross-dissolve of the endpoints' pictures."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A stop as asked for: what it shows, the picture (h, w, 3) uint8 if it is one, and a picture as image prompt."""
+class Endpoint:
+    """A keyframe as asked for: what it shows, the picture (h, w, 3) uint8 if it is one, a picture as image prompt."""
 
     prompt: str
     picture: np.ndarray | None = None
@@ -36,7 +37,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Approach:
+class InterpolationParams:
     """How the in-betweens are made; ``guides``: none, or a prompt for each segment (PAID)."""
 
     method: Method = "outer"
@@ -44,7 +45,7 @@ class Approach:
     embeddings: Literal["lerp", "slerp"] = "lerp"
     guides: tuple[str, ...] = ()
     steps: int = 25
-    manner: Manner = field(default_factory=Manner)
+    sampling: SamplingParams = field(default_factory=SamplingParams)
 
     @property
     def blend(self) -> Blend | None:
@@ -54,69 +55,86 @@ class Approach:
 
 
 @dataclass(frozen=True)
-class Chain:
-    """Stops made ready: as anchors of the engine, with the pictures that some of them are (index to [3, h, w]).
+class Endpoints:
+    """Endpoints made ready: as keyframes of the engine, with the pictures that some of them are (index to [3, h, w]).
 
-    ``images``: how many of the states' rows, the last ones, are of image prompts.
+    ``base``: what guidance leads away from (one row); ``guides``: one row for each segment, or none at all.
     """
 
-    stops: Sequence[Stop]
-    negative: Tensor
-    guides: Sequence[Tensor]
+    keyframes: Sequence[Keyframe]
+    base: Conditioning
+    guides: Conditioning | None
     pictures: dict[int, Tensor]
-    images: int = 0
 
 
 @dataclass(frozen=True)
-class Course:
-    """When frames are: those between the stops in order, bridges over jumps, the stops' numbers in the animation."""
+class FrameSchedule:
+    """When frames are: those between the keyframes in order, and the keyframes' numbers in the animation."""
 
-    frames: Sequence[Between]
+    frames: Sequence[Frame]
     places: Sequence[int]
-    bridges: Sequence[Bridge] = ()
 
     @property
     def total(self) -> int:
-        """Pictures, stops included."""
+        """Pictures, keyframes included."""
         return len(self.frames) + len(self.places)
 
+    @property
+    def late(self) -> int:
+        """Frames that start late, on the arc over a jump."""
+        return sum(frame.arc is not None for frame in self.frames)
+
+    @property
+    def jumps(self) -> int:
+        """Jumps that are bridged by late frames."""
+        arcs = [frame.arc for frame in self.frames]
+        return sum(arc is not None and (i == 0 or not _same(arcs[i - 1], arc)) for i, arc in enumerate(arcs))
+
     @staticmethod
-    def again(saved: Saved, stops: int) -> Course:
-        """The course that was saved of a chain of so many stops."""
-        places = [sum(f.end <= k for f in saved.frames) + k for k in range(stops)]
-        return Course(saved.frames, places, saved.bridges)
+    def of(frames: Sequence[Frame], keyframes: int) -> FrameSchedule:
+        """The schedule of these frames between so many keyframes."""
+        return FrameSchedule(frames, [sum(f.segment < k for f in frames) + k for k in range(keyframes)])
+
+
+def _same(a: object, b: object) -> bool:
+    """Whether two arcs lead from the same frame to the same frame."""
+    return a is not None and (a.left, a.right) == (b.left, b.right)  # type: ignore[attr-defined]
 
 
 @torch.inference_mode()
 def prepare(
     model: Model,
-    asked: Sequence[Asked],
-    approach: Approach,
+    asked: Sequence[Endpoint],
+    params: InterpolationParams,
     seeds: Sequence[int],
     size: tuple[int, int],
-    report: Report = lambda rows: None,
+    report: Report = lambda nfe: None,
     see: See | None = None,
-) -> Chain:
+    negative: str = "",
+) -> Endpoints:
     """Encodes all prompts, inverts the pictures, and gives the prompts their noise, at (w, h) px.
 
-    With ``see`` (engine.adapter) every stop is drawn, and inverted, under its image prompt as well.
+    With ``see`` (models.adapter) every endpoint is rendered, and inverted, under its image prompt as well.
 
     One seed: all prompts share one noise, that of the first picture if there is one (so that they keep its layout),
-    else the seed's. As many seeds as stops: each has its own, a picture's is not used.
+    else the seed's. As many seeds as endpoints: each has its own, a picture's is not used.
     """
-    states = list(model.encode_prompts(["", *(a.prompt for a in asked), *approach.guides]).split(1))
+    told = model.encode_prompts([negative, *(a.prompt for a in asked), *params.guides])
+    conditionings = [told.select([1 + k]) for k in range(len(asked))]
     for k, a in enumerate(asked):
         if see and a.image is not None:
-            states[1 + k] = shown(states[1 + k], see([to_tensor(a.image)[0]]))
+            conditionings[k] = shown(conditionings[k], see([to_tensor(a.image)[0]]))
     shape = (model.vae.config.latent_channels, size[1] // model.scale, size[0] // model.scale)
     pictures = {k: to_tensor(a.picture)[0].to(model.device) for k, a in enumerate(asked) if a.picture is not None}
     inverted = {
-        k: invert_picture(model, a.picture, a.prompt, approach.steps, report=report, states=states[1 + k]).trajectory
+        k: invert_picture(
+            model, a.picture, a.prompt, params.steps, report=report, conditioning=conditionings[k]
+        ).trajectory
         for k, a in enumerate(asked)
         if a.picture is not None
     }
     shared = next((t.noise for t in inverted.values()), None)
-    stops = []
+    keyframes = []
     for k in range(len(asked)):
         if k in inverted:
             noise = inverted[k].noise
@@ -124,103 +142,100 @@ def prepare(
             noise = noise_like(shape, seeds[0])[None].to(model.device) if shared is None else shared
         else:
             noise = noise_like(shape, seeds[k])[None].to(model.device)
-        stops.append(Stop(noise, states[1 + k], inverted.get(k)))
-    images = 0 if model.unseen is None else model.unseen.shape[1]
-    return Chain(stops, states[0], states[1 + len(asked) :], pictures, images)
+        keyframes.append(Keyframe(noise, conditionings[k], inverted.get(k)))
+    guides = told.select(slice(1 + len(asked), None)) if params.guides else None
+    return Endpoints(keyframes, told.select([0]), guides, pictures)
 
 
-def way_of(chain: Chain, approach: Approach, course: Course) -> Way:
-    """A chain's course for the engine."""
-    frames = [] if approach.method == "dissolve" else course.frames
-    bridges = () if approach.method == "dissolve" else course.bridges
-    return Way(chain.stops, frames, chain.negative, prompting(chain, approach), bridges)
+def spec_of(endpoints: Endpoints, params: InterpolationParams, frames: Sequence[Frame]) -> RenderSpec:
+    """The render of these frames; a cross-dissolve renders its endpoints alone."""
+    frames = [] if params.method == "dissolve" else frames
+    conditioning = frame_conditioning(endpoints, params)
+    return RenderSpec(endpoints.keyframes, frames, endpoints.base, blend=params.blend, conditioning=conditioning)
 
 
-def single(chain: Chain, at: float) -> tuple[Chain, Course]:
-    """The two stops around a place ``at`` 0..1 of the whole way, and the one picture there between them."""
-    segments = len(chain.stops) - 1
-    end = min(segments, int(at * segments) + 1)
-    pictures = {k - end + 1: picture for k, picture in chain.pictures.items() if k in (end - 1, end)}
-    two = Chain(chain.stops[end - 1 : end + 1], chain.negative, chain.guides[end - 1 : end], pictures, chain.images)
-    return two, Course([Between(1, at * segments - (end - 1))], (0, 2))
+def single_frame(endpoints: Endpoints, at: float) -> tuple[Endpoints, FrameSchedule]:
+    """The two endpoints around a place ``at`` 0..1 of the whole way, and the one picture there between them."""
+    segments = len(endpoints.keyframes) - 1
+    k = min(segments - 1, int(at * segments))
+    pictures = {i - k: picture for i, picture in endpoints.pictures.items() if i in (k, k + 1)}
+    guides = endpoints.guides.select([k]) if endpoints.guides else None
+    two = Endpoints(endpoints.keyframes[k : k + 2], endpoints.base, guides, pictures)
+    return two, FrameSchedule([Frame(0, at * segments - k)], (0, 2))
 
 
-def prompting(chain: Chain, approach: Approach) -> Prompting:
-    """The text a frame is drawn by: lerp or slerp of its stops', the guide's, or one stop's after the other's.
+def frame_conditioning(endpoints: Endpoints, params: InterpolationParams) -> FrameConditioning:
+    """The text of a frame: lerp or slerp of its endpoints', the guide's, or one endpoint's after the other's.
 
-    A guide has no image prompt: that is its stops'.
+    A guide has no image prompt: that is its endpoints'.
     """
+    blend = slerp_states if params.embeddings == "slerp" else torch.lerp
 
-    def states(step: int, end: int, t: Tensor) -> Tensor:
-        begin, target = chain.stops[end - 1].states, chain.stops[end].states
-        if chain.guides:
-            guide = chain.guides[end - 1].expand(len(t), -1, -1)
-            if not chain.images:
-                return guide
-            between = torch.lerp(begin, target, t.to(begin).view(-1, 1, 1))
-            return shown(guide, between[:, -chain.images :])
-        if approach.method == "denoise":
-            # the last t of all steps see the target; where it changes within a step, its share of that
-            t = (step + 1 - (1 - t) * approach.steps).clamp(0, 1)
-        if approach.embeddings == "slerp":
-            return slerp_states(begin, target, t)
-        return torch.lerp(begin, target, t.to(begin).view(-1, 1, 1))
+    def conditioning(step: int, segment: int, t: Tensor) -> Conditioning:
+        begin, end = (endpoints.keyframes[k].conditioning for k in (segment, segment + 1))
+        if endpoints.guides is not None:
+            guide = endpoints.guides.select([segment]).expand(len(t))
+            image = begin.lerp(end, t).image_embeds
+            return guide if image is None else shown(guide, image)
+        if params.method == "denoise":
+            # the last t of all steps see the end's prompt; where it changes within a step, its share of that
+            t = (step + 1 - (1 - t) * params.steps).clamp(0, 1)
+        return begin.lerp(end, t, blend)
 
-    return states
+    return conditioning
 
 
 @torch.inference_mode()
-def draw(
+def interpolate(
     model: Model,
-    chain: Chain,
-    approach: Approach,
-    course: Course,
+    endpoints: Endpoints,
+    params: InterpolationParams,
+    schedule: FrameSchedule,
     exact: bool = True,
-    report: Report = lambda rows: None,
+    report: Report = lambda nfe: None,
     warn: Warn = lambda text: None,
-    glimpse: Glimpse | None = None,
-    keeper: Keeper | None = None,
-    begun: State | None = None,
+    preview: PreviewWriter | None = None,
+    checkpointer: Checkpointer | None = None,
+    state: RenderState | None = None,
 ) -> Iterator[Picture]:
-    """Yields stops and frames in order, each once.
+    """Yields endpoints and frames in order, each once.
 
-    With ``exact``, a stop that is a picture is exactly that: what the VAE loses of it is given back to the frames near
-    it, by (1 - t)^2. With a ``keeper`` every state is saved; ``begun`` is one that was, to go on from.
+    With ``exact``, an endpoint that is a picture is exactly that: what the VAE loses of it is given back to the frames
+    near it, by (1 - t)^2. With a ``checkpointer`` every state is saved; ``state`` is one that was, to go on from.
     """
-    way, levels = way_of(chain, approach, course), model.schedule.levels(approach.steps)
-    numbers = [i for i in range(course.total) if i not in set(course.places)]
-    at = dict(zip(numbers, course.frames, strict=True))
-    anchors: dict[int, Tensor] = {}
+    spec, levels = spec_of(endpoints, params, schedule.frames), model.schedule.levels(params.steps)
+    numbers = [i for i in range(schedule.total) if i not in set(schedule.places)]
+    at = dict(zip(numbers, schedule.frames, strict=True))
+    ends: dict[int, Tensor] = {}
     lost: dict[int, Tensor] = {}
-    held: dict[int, Tensor] = {}
+    waiting: dict[int, Tensor] = {}
     due = 0
-    for step in interpolate(model.unet, model.eps, levels, way, approach.manner, approach.blend, begun):
-        report(step.rows)
-        if step.chunk:
-            warn(fewer(step.chunk))
-        if step.state and keeper:
-            keeper.keep(step.state, course.frames, course.bridges)
-        if step.state and glimpse:
-            glimpse.look(model, step.state, course.places, numbers if way.frames else [])
-        if step.drawn is None:
+    for step in render(model.backbone, levels, spec, params.sampling, state, model.workers):
+        report(step.nfe)
+        if step.batch_size:
+            warn(smaller_batches(step.batch_size))
+        if step.state and checkpointer:
+            checkpointer.save(step.state, schedule.frames)
+        if step.state and preview:
+            preview.update(model, step.state, schedule.places, numbers if spec.frames else [])
+        if step.finished is None:
             continue
-        if step.drawn.keyframe >= 0:
-            k = step.drawn.keyframe
-            anchors[k] = model.decode(step.drawn.latents)[0]
-            if exact and k in chain.pictures:
-                lost[k] = chain.pictures[k] - anchors[k]
+        if step.finished.keyframe >= 0:
+            k = step.finished.keyframe
+            ends[k] = model.decode(step.finished.latents)[0]
+            if exact and k in endpoints.pictures:
+                lost[k] = endpoints.pictures[k] - ends[k]
         else:
-            held.update(zip(numbers[step.drawn.first :], step.drawn.latents.split(1), strict=False))
-        while len(anchors) == len(way.stops) and due < course.total:
-            if due in course.places:
-                k = course.places.index(due)
-                picture = anchors[k] + lost[k] if k in lost else anchors[k]
-            elif approach.method == "dissolve":
+            waiting.update(zip(numbers[step.finished.first :], step.finished.latents.split(1), strict=False))
+        while len(ends) == len(spec.keyframes) and due < schedule.total:
+            if due in schedule.places:
+                picture = _whole(ends, lost, schedule.places.index(due))
+            elif params.method == "dissolve":
                 f = at[due]
-                picture = torch.lerp(_whole(anchors, lost, f.end - 1), _whole(anchors, lost, f.end), f.t)
-            elif due in held:
-                f, picture = at[due], model.decode(held.pop(due))[0]
-                for k, share in ((f.end - 1, (1 - f.t) ** 2), (f.end, f.t**2)):
+                picture = torch.lerp(_whole(ends, lost, f.segment), _whole(ends, lost, f.segment + 1), f.t)
+            elif due in waiting:
+                f, picture = at[due], model.decode(waiting.pop(due))[0]
+                for k, share in ((f.segment, (1 - f.t) ** 2), (f.segment + 1, f.t**2)):
                     picture = picture + share * lost[k] if k in lost else picture
             else:
                 break
@@ -228,5 +243,6 @@ def draw(
             due += 1
 
 
-def _whole(anchors: dict[int, Tensor], lost: dict[int, Tensor], k: int) -> Tensor:
-    return anchors[k] + lost[k] if k in lost else anchors[k]
+def _whole(ends: dict[int, Tensor], lost: dict[int, Tensor], k: int) -> Tensor:
+    """An endpoint's picture with what the VAE loses of it."""
+    return ends[k] + lost[k] if k in lost else ends[k]

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from laser_cli.engine.invert import METHODS, Method, Trajectory, invert
-from laser_cli.engine.models import Model
 from laser_cli.engine.sample import denoise
 from laser_cli.errors import BadInputError
+from laser_cli.models.conditioning import Conditioning
+from laser_cli.models.model import Model
 
-FORMAT = "laser-inversion-1"
+FORMAT = "laser-inversion-2"
+FIRST_FORMAT = "laser-inversion-1"
+"""That of release 0.1: one tensor of all embeddings, an SDXL model's pooled one as its last row."""
 FIELDS = ("prompt", "method", "model", "revision", "steps", "input_sha256", "schedule")
+EMBEDDINGS = ("prompt_embeds", "mask", "pooled", "image_embeds")
 AGAIN = "make it again with: laser invert IMAGE -o FILE.safetensors"
 Report = Callable[[int], object]
 """Called with the U-Net evaluations just made."""
@@ -58,27 +62,27 @@ def invert_picture(
     steps: int,
     method: Method = "direct",
     input_sha256: str = "",
-    report: Report = lambda rows: None,
-    states: Tensor | None = None,
+    report: Report = lambda nfe: None,
+    conditioning: Conditioning | None = None,
 ) -> Inversion:
-    """Inverts a picture (sides multiples of ``model.scale``) under its prompt, or those ``states``, at guidance 1."""
-    states = model.encode_prompts([prompt]) if states is None else states
+    """Inverts a picture (sides multiples of ``model.scale``) under its prompt, or this conditioning, at guidance 1."""
+    conditioning = conditioning or model.encode_prompts([prompt])
     z = model.encode_picture(to_tensor(picture))
-    latents, before = [z], model.rows
-    for noisier in invert(model.eps, z, model.schedule.levels(steps), states, method):
+    latents, before = [z], model.nfe
+    for noisier in invert(model.backbone, z, model.schedule.levels(steps), conditioning, method):
         latents.append(noisier)
-        report(model.rows - before)
-        before = model.rows
-    trajectory = Trajectory(torch.cat(latents), states, pinned=method != "ddim")
-    return Inversion(trajectory, prompt, method, model.name, model.revision, input_sha256, _schedule_key(model))
+        report(model.nfe - before)
+        before = model.nfe
+    trajectory = Trajectory(torch.cat(latents), conditioning, pinned=method != "ddim")
+    return Inversion(trajectory, prompt, method, model.name, model.revision, input_sha256, model.schedule.key)
 
 
 @torch.inference_mode()
-def regenerate(model: Model, inversion: Inversion, report: Report = lambda rows: None) -> Tensor:
+def regenerate(model: Model, inversion: Inversion, report: Report = lambda nfe: None) -> Tensor:
     """Plain DDIM from the inverted noise, [1, 3, h, w] in 0..1: what the inversion is worth without pinning."""
-    noise, states = inversion.trajectory.noise, inversion.trajectory.states
-    z = noise
-    for z in denoise(model.eps, noise, model.schedule.levels(inversion.steps), states):  # noqa: B007
+    source = inversion.trajectory
+    z, levels = source.noise, model.schedule.levels(inversion.steps)
+    for z in denoise(model.backbone, source.noise, levels, source.conditioning):  # noqa: B007
         report(1)
     return model.decode(z)
 
@@ -90,7 +94,9 @@ def save_inversion(inversion: Inversion, path: Path) -> None:
     t = inversion.trajectory
     name = Path(inversion.model).name if Path(inversion.model).is_absolute() else inversion.model
     about = {field: str(getattr(inversion, field)) for field in FIELDS} | {"format": FORMAT, "model": name}
-    save_file({"latents": t.latents.cpu().contiguous(), "states": t.states.cpu().contiguous()}, path, metadata=about)
+    told = {name: getattr(t.conditioning, name) for name in EMBEDDINGS}
+    tensors = {"latents": t.latents, **{name: tensor for name, tensor in told.items() if tensor is not None}}
+    save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, path, metadata=about)
 
 
 def load_inversion(path: Path, model: Model) -> Inversion:
@@ -98,7 +104,7 @@ def load_inversion(path: Path, model: Model) -> Inversion:
     about, tensors = _read(path, model)
     for what, theirs, ours in (
         ("model", about["revision"], model.revision),
-        ("noise schedule", about["schedule"], _schedule_key(model)),
+        ("noise schedule", about["schedule"], model.schedule.key),
     ):
         if theirs != ours:
             raise BadInputError(
@@ -106,11 +112,11 @@ def load_inversion(path: Path, model: Model) -> Inversion:
                 why=f"it was made with {about['model']} ({theirs}); this run's is {model.name} ({ours})",
                 hint=f"pass --model {about['model']}, or invert again with this model",
             )
-    latents, states = tensors["latents"].float(), tensors["states"].float()
+    latents, conditioning = tensors["latents"].float(), _conditioning(about, tensors, model)
     if latents.shape[1:2] != (model.vae.config.latent_channels,) or str(len(latents) - 1) != about["steps"]:
         raise BadInputError(f"{path} does not fit the model", why=f"its latents are {tuple(latents.shape)}", hint=AGAIN)
     method: Method = about["method"]  # type: ignore[assignment]
-    trajectory = Trajectory(latents, states, pinned=method != "ddim")
+    trajectory = Trajectory(latents, conditioning, pinned=method != "ddim")
     return Inversion(
         trajectory, about["prompt"], method, about["model"], about["revision"], about["input_sha256"], about["schedule"]
     )
@@ -126,12 +132,20 @@ def _read(path: Path, model: Model) -> tuple[dict[str, str], dict[str, Tensor]]:
     except (OSError, SafetensorError) as error:
         why = str(error).splitlines()[0]
         raise BadInputError(f"cannot read the inversion {path}", why=why, hint=AGAIN) from error
-    whole = about.get("format") == FORMAT and about.keys() >= set(FIELDS) and about["method"] in METHODS
-    if not whole or tensors.keys() != {"latents", "states"} or tensors["latents"].dim() != 4:
+    wanted = {FORMAT: {"latents", "prompt_embeds"}, FIRST_FORMAT: {"latents", "states"}}.get(about.get("format", ""))
+    whole = wanted is not None and about.keys() >= set(FIELDS) and about["method"] in METHODS
+    if not whole or not (wanted or set()) <= tensors.keys() or tensors["latents"].dim() != 4:
         raise BadInputError(f"{path} is not an inversion of laser", hint=AGAIN)
     return about, tensors
 
 
-def _schedule_key(model: Model) -> str:
-    fields = ("beta_start", "beta_end", "beta_schedule", "num_train_timesteps", "prediction_type")
-    return json.dumps({k: model.schedule.config.get(k) for k in (*fields, "steps_offset", "timestep_spacing")})
+def _conditioning(about: dict[str, str], tensors: dict[str, Tensor], model: Model) -> Conditioning:
+    """The embeddings that a picture was inverted under, of this format or the first."""
+    if about["format"] == FORMAT:
+        told = {name: tensors[name] for name in EMBEDDINGS if name in tensors}
+        floats: dict[str, Any] = {name: x if x.dtype == torch.bool else x.float() for name, x in told.items()}
+        return Conditioning(**floats)
+    states = tensors["states"].float()
+    if model.second is None:
+        return Conditioning(states)
+    return Conditioning(states[:, :-1], pooled=states[:, -1, : model.second.width])

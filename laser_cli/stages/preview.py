@@ -8,21 +8,21 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from laser_cli.engine.models import Model
-from laser_cli.engine.render import State
+from laser_cli.engine.spec import RenderState
+from laser_cli.models.model import Model
 from laser_cli.stages.invert import to_array
 
 EVERY, MOST = 2.0, 8
 Show = Callable[[list[tuple[int, np.ndarray]]], object]
 
 
-class Glimpse:
+class PreviewWriter:
     """Shows at most MOST pictures, evenly chosen, whenever EVERY seconds have passed since the last time."""
 
     def __init__(self, show: Show, clock: Callable[[], float] = time.monotonic) -> None:
         self.show, self.clock, self.last = show, clock, -EVERY
 
-    def look(self, model: Model, state: State, keyframes: Sequence[int], frames: Sequence[int]) -> None:
+    def update(self, model: Model, state: RenderState, keyframes: Sequence[int], frames: Sequence[int]) -> None:
         """Decodes and shows what a state is heading for; its pictures stand at these places of the animation."""
         now = self.clock()
         if state.clean is None or now - self.last < EVERY:

@@ -7,11 +7,10 @@ import random
 import re
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import get_args
 
-from laser_cli.plan.llm.fill import Filled, Keyframe
+from laser_cli.plan.llm.full import Answer, Keyframe
 from laser_cli.plan.rules import control_for
-from laser_cli.plan.schema import Control
+from laser_cli.plan.schema import STRENGTHS, Control
 from laser_cli.storybook.change_kinds import KINDS
 from laser_cli.storybook.changes import Change, sample_change
 from laser_cli.storybook.face_changes import sample_face_change
@@ -25,9 +24,7 @@ PUPPETS, ELSEWHERE, UNSAID = 0.35, 0.05, 0.35
 """Shares of tasks: puppets; outside the world; whose source prompt does not tell all."""
 UNKNOWN, TYPOS, CAPITALS = 0.08, 0.15, 0.1
 """Shares of descriptions with a word that nobody knows, a typing error, a capital letter."""
-STRENGTHS = {"texture": 80, "motion": 60, "hybrid": 40, "hold": 0}
-"""In percent, as the instructions of real models have them."""
-assert set(STRENGTHS) == set(get_args(Control))
+PERCENT = {control: round(100 * strength) for control, strength in STRENGTHS.items()}
 NOUNS = frozenset(
     {name for names in SUBJECT_WORDS.values() for name in names}
     | {
@@ -62,7 +59,7 @@ class Task:
 
     description: str
     source: str | None
-    answer: Filled
+    answer: Answer
     change: Change[Scene] | Change[Puppet] | None = None
 
 
@@ -142,7 +139,7 @@ def control_of(before: Scene | Puppet, after: Scene | Puppet, kinds: tuple[str, 
     return control_for(named)
 
 
-def answer_text(answer: Filled) -> str:
+def answer_text(answer: Answer) -> str:
     """An answer as the model writes it: JSON without spaces."""
     return json.dumps(answer.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
 
@@ -159,10 +156,10 @@ def world_words(count: int = 3000, seed: int = 0) -> frozenset[str]:
     return frozenset(found)
 
 
-def filled(source: str, keyframes: list[tuple[str, Control]]) -> Filled:
+def filled(source: str, keyframes: list[tuple[str, Control]]) -> Answer:
     """The form with these prompts and controls, and what goes with them."""
     segments = tuple(
-        Keyframe(prompt=prompt, control=control, strength=STRENGTHS[control], share=1, easing="ease")  # type: ignore[arg-type]
+        Keyframe(prompt=prompt, control=control, strength=PERCENT[control], share=1, easing="ease")  # type: ignore[arg-type]
         for prompt, control in keyframes
     )
-    return Filled(reasoning="", source=source, segments=segments)
+    return Answer(reasoning="", source=source, segments=segments)

@@ -1,11 +1,12 @@
-"""The words of the storybook world, by attribute and value; captions and the rule planner both read them here.
+"""The words of the storybook world, by attribute and value; captions are written and read with them.
 
-No library is imported, so that a plan can be made without torch.
+No library is imported, so that captions can be read without torch.
 """
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from laser_cli.plan.blendshapes import BLENDSHAPES as BLENDSHAPES
+from laser_cli.plan.blendshapes import Blendshape as Blendshape
 
 ISH = {
     "red": "reddish",
@@ -90,28 +91,3 @@ SNOW_WORDS = {
     "half": ("half covered in snow",),
     "deep": ("covered in snow", "in winter", "deep in snow"),
 }
-
-Blendshape = Literal[
-    "browDownLeft",
-    "browDownRight",
-    "browInnerUp",
-    "cheekPuff",
-    "eyeBlinkLeft",
-    "eyeBlinkRight",
-    "eyeLookDownLeft",
-    "eyeLookDownRight",
-    "eyeLookInLeft",
-    "eyeLookInRight",
-    "eyeLookOutLeft",
-    "eyeLookOutRight",
-    "eyeLookUpLeft",
-    "eyeLookUpRight",
-    "jawOpen",
-    "mouthFrownLeft",
-    "mouthFrownRight",
-    "mouthPucker",
-    "mouthSmileLeft",
-    "mouthSmileRight",
-]
-BLENDSHAPES: tuple[str, ...] = get_args(Blendshape)
-"""The blendshapes of ARKit that a puppet knows, each 0..1; left and right are the person's own."""

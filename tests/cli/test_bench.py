@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 
-from laser_cli.settings.model import asked_by
+from laser_cli.jobs.model import asked_by
 from laser_cli.storybook.critic import FOLDER
 
 

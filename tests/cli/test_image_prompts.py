@@ -6,9 +6,9 @@ import shutil
 import pytest
 from PIL import Image
 
-from laser_cli.engine.find import WEIGHTS
+from laser_cli.models.find import WEIGHTS
 from laser_cli.output.record import read_record
-from tests.engine.test_adapter import pictures, write_adapter
+from tests.models.test_adapter import pictures, write_adapter
 from tests.stages.test_interpolate import tiny_model
 
 RUN = ["interpolate", "a red ball", "a blue cube", "--frames", 3, "--steps", 2, "--spacing", "uniform", "--size", 32]

@@ -134,7 +134,7 @@ def test_models_and_doctor_know_planners(laser, tiny, monkeypatch, tmp_path):
 
 
 def test_the_embedded_planner_is_there_or_said_to_be_missing(laser, tiny, monkeypatch, tmp_path):
-    from laser_cli.plan.llm import embedded
+    from laser_cli.storybook import planner as embedded
 
     monkeypatch.setattr(embedded, "EMBEDDED", tmp_path / "none.gguf")
     for words in (
@@ -146,8 +146,8 @@ def test_the_embedded_planner_is_there_or_said_to_be_missing(laser, tiny, monkey
     monkeypatch.setattr(embedded, "EMBEDDED", tiny)
     monkeypatch.setattr(embedded, "world_of", lambda path: embedded.World(frozenset({"red"}), frozenset()))
     code, out, err = laser("plan", "the dragon dances", "-p", "a dragon", "--planner", "storybook")
-    assert code == 0 and parse_plan(out).segments[-1].prompt == "the dragon dances"
-    assert "a real model would do better" in err
+    assert code == 0 and parse_plan(out).segments[-1].prompt == "a dragon dancing"
+    assert "outside the storybook world: the rules planned it" in err
 
 
 PORTRAIT = "a portrait of a person with tan skin, short brown hair and blue eyes, on a green background"

@@ -12,17 +12,17 @@ from pathlib import Path
 import pytest
 
 from laser_cli.presets_dir import presets_folder
-from laser_cli.stages import resume
+from laser_cli.stages import checkpoint
 
 COTTAGE = presets_folder() / "storybook" / "cottage.png"
 RUN = ["animate", str(COTTAGE), "night falls", "--steps", "6", "--frames", "5", "--dtype", "float32", "--resume"]
 
 
 def test_what_was_broken_off_goes_on_to_the_same_bytes(laser, tmp_path, monkeypatch):
-    monkeypatch.setattr(resume, "EVERY", 0.0)
+    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
     whole, broken = tmp_path / "whole.mp4", tmp_path / "broken.mp4"
     assert laser(*RUN, "-o", whole)[0] == 0
-    keep, saved = resume.Keeper.keep, []
+    keep, saved = checkpoint.Checkpointer.save, []
 
     def broken_off(self, state, *course):
         keep(self, state, *course)
@@ -31,10 +31,10 @@ def test_what_was_broken_off_goes_on_to_the_same_bytes(laser, tmp_path, monkeypa
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(resume.Keeper, "keep", broken_off)
+        patched.setattr(checkpoint.Checkpointer, "save", broken_off)
         assert laser(*RUN, "-o", broken)[0] == 130
     assert not broken.exists() and saved == [1, 2, 3]
-    monkeypatch.setattr(resume.Keeper, "keep", lambda self, state, *course: saved.append(state.done))
+    monkeypatch.setattr(checkpoint.Checkpointer, "save", lambda self, state, *course: saved.append(state.done))
     assert laser(*RUN, "-o", broken)[0] == 0
     assert saved == [1, 2, 3, 4, 5], "finished steps were done again"
     assert broken.read_bytes() == whole.read_bytes()
@@ -42,12 +42,12 @@ def test_what_was_broken_off_goes_on_to_the_same_bytes(laser, tmp_path, monkeypa
 
 
 def test_an_interpolation_goes_on_too_and_drafts_nothing_again(laser, tmp_path, monkeypatch):
-    monkeypatch.setattr(resume, "EVERY", 0.0)
+    monkeypatch.setattr(checkpoint, "EVERY", 0.0)
     run = ["interpolate", str(COTTAGE), "a cat", "--steps", 3, "--frames", 12, "--size", 64]
     run += ["--dtype", "float32", "--resume", "--guidance", 1]
     whole, broken = tmp_path / "whole.gif", tmp_path / "broken.gif"
     assert laser(*run, "-o", whole)[0] == 0
-    keep, saved = resume.Keeper.keep, []
+    keep, saved = checkpoint.Checkpointer.save, []
 
     def breaks_off(after):
         def kept(self, state, *course):
@@ -59,17 +59,17 @@ def test_an_interpolation_goes_on_too_and_drafts_nothing_again(laser, tmp_path, 
         return kept
 
     for after in (0, 1):  # once when the drafts are done, once after the first step
-        monkeypatch.setattr(resume.Keeper, "keep", breaks_off(after))
+        monkeypatch.setattr(checkpoint.Checkpointer, "save", breaks_off(after))
         assert laser(*run, "-o", broken)[0] == 130
-    monkeypatch.setattr(resume.Keeper, "keep", breaks_off(-1))
+    monkeypatch.setattr(checkpoint.Checkpointer, "save", breaks_off(-1))
     code, stdout, _ = laser(*run, "-o", broken, "--json")
     assert code == 0 and saved == [0, 1, 2], "something was done again"
     # 3 to invert the picture; of 3 steps 2 are left
     assert json.loads(stdout)["evaluations"] == 3 + 2 * 12
     assert broken.read_bytes() == whole.read_bytes()
-    monkeypatch.setattr(resume.Keeper, "keep", breaks_off(1))
+    monkeypatch.setattr(checkpoint.Checkpointer, "save", breaks_off(1))
     assert laser(*run, "-o", broken)[0] == 130
-    monkeypatch.setattr(resume.Keeper, "keep", breaks_off(-1))
+    monkeypatch.setattr(checkpoint.Checkpointer, "save", breaks_off(-1))
     assert laser(*run, "-o", broken, "--seed", 1)[0] == 0
     assert saved[-4:] == [1, 0, 1, 2], "another run's state was used"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["broken.gif", "whole.gif"]
@@ -83,7 +83,9 @@ def test_resume_needs_a_file(laser, tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
 def test_killed_at_many_moments_it_ends_in_the_same_bytes(tmp_path):
-    program = "from laser_cli.stages import resume; resume.EVERY = 0.0; from laser_cli.cli.main import run; run()"
+    program = (
+        "from laser_cli.stages import checkpoint; checkpoint.EVERY = 0.0; from laser_cli.cli.main import run; run()"
+    )
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
 
     def start(name):

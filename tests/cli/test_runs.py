@@ -68,7 +68,7 @@ def test_a_run_without_a_picture_runs_again_too(laser, tmp_path, monkeypatch):
     assert first.read_bytes() == second.read_bytes()
     code, _, stderr = laser("animate", COTTAGE, "--from", first, "-o", second)
     assert code == 5 and "had no picture" in stderr
-    monkeypatch.setattr("laser_cli.engine.find.weights_key", lambda folder: "other weights")
+    monkeypatch.setattr("laser_cli.models.find.weights_key", lambda folder: "other weights")
     code, _, stderr = laser("animate", "--from", first, "-o", second)
     assert code == 0 and "storybook is not what it was" in stderr
 
@@ -129,7 +129,7 @@ def test_a_dry_run_tells_what_the_run_then_does_and_writes_nothing(laser, tmp_pa
     assert planned["time"]["measured"] is False and planned["time"]["seconds"] > 0
     done = json.loads(laser(*command)[1])
     # the run has measured itself
-    assert [path.name for path in cache.iterdir()] == ["timing.json"]
+    assert sorted(path.name for path in cache.iterdir()) == ["timing.json", "timing.json.lock"]
     time = json.loads(laser(*command, "--dry-run")[1])["time"]
     assert time["measured"] is True and time["seconds"] > 0
     assert "time: about " in laser(*[word for word in command if word != "--json"], "--dry-run")[2]

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from laser_cli.cli import doctor
-from laser_cli.engine.find import WEIGHTS
-from laser_cli.settings import presets
+from laser_cli.jobs import presets
+from laser_cli.models.find import WEIGHTS
 
 
 @pytest.fixture(autouse=True)

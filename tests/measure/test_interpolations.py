@@ -7,18 +7,18 @@ from itertools import pairwise
 import pytest
 import torch
 
-from laser_cli.engine.between import evaluations
+from laser_cli.engine.render import nfe
 from laser_cli.errors import NotFoundError, UsageError
 from laser_cli.measure.interpolations import bench as interpolations
 from laser_cli.measure.interpolations.bench import (
     METHODS,
     SPACINGS,
     bench_interpolations,
-    drawn,
     needed_critic,
     read_methods,
+    rendered,
 )
-from laser_cli.measure.interpolations.cost import chain_of, course_of, memory, published
+from laser_cli.measure.interpolations.cost import endpoints_of, memory, published, schedule_of
 from laser_cli.measure.interpolations.pairs import ASPECTS, PORTRAIT, sample_pair, sample_pairs
 from laser_cli.measure.interpolations.scores import GRID, Score, apart, best_match, gini, is_clear, maps_of, score
 from laser_cli.storybook.critic import FOLDER, Critic, load_critic, save_critic
@@ -104,17 +104,17 @@ def test_one_subject_is_clear_and_half_of_two_is_not():
 def test_courses_drawn_beside_each_other_are_those_drawn_alone(storybook):
     pair, approach = sample_pairs(1)[0], METHODS["outer"]
     approach = type(approach)(steps=3)
-    chain = chain_of(storybook, approach, pair.prompts)
-    courses = [course_of(storybook, chain, approach, 4, spacing) for spacing in ("uniform", "beta")]
-    together = drawn(storybook, chain, approach, courses)
-    for course, way in zip(courses, together, strict=True):
-        (alone,) = drawn(storybook, chain, approach, [course])
+    endpoints = endpoints_of(storybook, approach, pair.prompts)
+    schedules = [schedule_of(storybook, endpoints, approach, 4, spacing) for spacing in ("uniform", "beta")]
+    together = rendered(storybook, endpoints, approach, schedules)
+    for schedule, way in zip(schedules, together, strict=True):
+        (alone,) = rendered(storybook, endpoints, approach, [schedule])
         assert way.shape == (4, 3, 128, 128)
         assert float((alone - way).abs().max()) <= 2 / 255
 
 
 def test_the_bench_has_a_row_for_every_method_and_spacing(storybook, critic):
-    said, before = [], storybook.rows
+    said, before = [], storybook.nfe
     rows, figures = bench_interpolations(storybook, critic, 2, 3, 2, ("outer", "text"), say=said.append)
     kinds = [(row.method, row.spacing) for row in rows]
     own = [("dissolve", "uniform"), ("the world's own", "uniform")]
@@ -125,10 +125,10 @@ def test_the_bench_has_a_row_for_every_method_and_spacing(storybook, critic):
     assert all(row.worth.frechet > world.frechet and row.worth.truth > world.truth for row in rows[:-1])
     assert all(0 <= row.worth.smoothness <= 1 and row.worth.largest >= 1 for row in rows)
     uniform = by["outer", "uniform"].cost
-    assert uniform.evaluations == evaluations(2, 22, 2, 3.0) / 24
+    assert uniform.evaluations == nfe(24, 2, 3.0) / 24
     assert uniform.against_published == pytest.approx(96 / published(24, 2)) and uniform.against_published < 0.4
     assert by["outer", "even"].cost.evaluations <= 1.5 * uniform.evaluations
-    assert storybook.rows > before and any("2 of 2 pairs" in text for text in said)
+    assert storybook.nfe > before and any("2 of 2 pairs" in text for text in said)
     names = [f.name for f in figures]
     assert "evaluations / published code: outer, uniform" in names and len(set(names)) == len(names)
     cells = interpolations.as_figures(rows)

@@ -232,3 +232,68 @@ def test_a_failed_run_changes_no_folder(tmp_path, smooth, exists):
     after = {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else None
     assert after == before
     assert frames_in(tmp_path) == (["frames"] if exists else [])
+
+
+@posix
+def test_a_file_that_is_replaced_keeps_its_mode_and_owner(tmp_path):
+    target = tmp_path / "out.txt"
+    target.write_text("old")
+    target.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(target, 12345, 23456)
+    owner = (target.stat().st_uid, target.stat().st_gid)
+    with staged(target) as path:
+        path.write_text("new")
+    assert target.read_text() == "new" and target.stat().st_mode & 0o7777 == 0o640
+    assert (target.stat().st_uid, target.stat().st_gid) == owner
+
+
+@posix
+def test_frames_that_are_replaced_keep_their_modes(tmp_path, smooth):
+    write_run(tmp_path / "d", 2, smooth)
+    (tmp_path / "d" / "frame_0001.png").chmod(0o600)
+    write_run(tmp_path / "d", 2, smooth)
+    assert (tmp_path / "d" / "frame_0001.png").stat().st_mode & 0o777 == 0o600
+
+
+@posix
+def test_a_read_only_file_is_replaced_only_by_force(tmp_path):
+    target = tmp_path / "out.txt"
+    target.write_text("old")
+    target.chmod(0o444)
+    with pytest.raises(UsageError, match="read-only") as told, staged(target) as path:
+        path.write_text("new")
+    assert "--force" in told.value.hint and target.read_text() == "old"
+    with staged(target, force=True) as path:
+        path.write_text("new")
+    assert target.read_text() == "new" and target.stat().st_mode & 0o777 == 0o444
+
+
+@posix
+@pytest.mark.parametrize("letter", ["a", "й", "猫", "🐈", "\udce9"])
+def test_names_of_every_length_that_a_file_system_takes(tmp_path, letter):
+    name = letter * ((255 - 4) // len(os.fsencode(letter))) + ".gif"
+    with staged(tmp_path / name) as path:
+        path.write_text("x")
+    assert os.listdir(tmp_path) == [name]
+    with staged_dir(tmp_path / name[:-4]) as folder:
+        (folder / "frame_0000.png").write_text("x")
+    assert sorted(os.listdir(tmp_path)) == sorted([name, name[:-4]])
+    hidden = atomic.hidden_name(name, ".laser-render")
+    assert len(os.fsencode(hidden)) <= 255
+    with staged(tmp_path / hidden) as path:
+        path.write_text("x")
+    assert hidden != atomic.hidden_name("x" + name[1:], ".laser-render")
+    assert atomic.hidden_name("a.gif", ".laser-render") == ".a.gif.laser-render"
+
+
+@posix
+@pytest.mark.parametrize("name", ["x" * 256, "/proc/laser.gif", "loop.gif", "file/x.gif"])
+def test_places_that_cannot_be_written_are_told_before_the_work(tmp_path, name):
+    (tmp_path / "loop.gif").symlink_to("loop.gif")
+    (tmp_path / "file").touch()
+    if name.startswith("/proc") and not os.path.isdir("/proc"):
+        pytest.skip("no /proc")
+    with pytest.raises(BadInputError, match="cannot write"):
+        atomic.check_target(tmp_path / name)
+    assert sorted(os.listdir(tmp_path)) == ["file", "loop.gif"]

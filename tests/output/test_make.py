@@ -1,47 +1,9 @@
-import shutil
-import subprocess
-from pathlib import Path
-
 import pytest
 
 from laser_cli.errors import BadInputError, UsageError
 from laser_cli.output.frames import frame_name, write_png
-from laser_cli.output.make import fingerprint, is_current, refuse_clobber, write_depfile
+from laser_cli.output.make import fingerprint, is_current, refuse_clobber
 from laser_cli.output.record import make_record
-
-ODD = ["a b.png", "c#d.png", "$e$(f).png", "g\\ h.png", "i%j.png", "ü.png", "plain.png"]
-
-
-@pytest.mark.skipif(shutil.which("make") is None, reason="no make")
-def test_make_reads_odd_names(tmp_path):
-    for name in ODD:
-        (tmp_path / name).write_text("")
-    target = "o $u%t#.gif"
-    write_depfile(tmp_path / "out.d", Path(target), [Path(name) for name in ODD])
-    (tmp_path / "Makefile").write_text("include out.d\n%.gif:\n\ttouch '$@'\n")
-
-    def make(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = ["make", "--no-print-directory", *arguments, target]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=900)
-
-    assert make().returncode == 0 and (tmp_path / target).exists()
-    assert make("-q").returncode == 0
-    for name in ODD:
-        assert make("-q", "-W", name).returncode == 1  # as if it had changed
-        (tmp_path / name).rename(tmp_path / "away")
-        done = make()
-        assert done.returncode == 2 and name in done.stderr  # it is this very name that is missed
-        (tmp_path / "away").rename(tmp_path / name)
-
-
-def test_the_rule_is_gccs(tmp_path):
-    write_depfile(tmp_path / "out.d", Path("o.gif"), [Path("a b"), Path("c#$d")])
-    assert (tmp_path / "out.d").read_text() == "o.gif: \\\n a\\ b \\\n c\\#$$d\n"
-    write_depfile(tmp_path / "out.d", Path("o.gif"), [])
-    assert (tmp_path / "out.d").read_text() == "o.gif:\n"
-    with pytest.raises(UsageError):
-        write_depfile(tmp_path / "new.d", Path("o.gif"), [Path("a\nb")])
-    assert [path.name for path in tmp_path.iterdir()] == ["out.d"]
 
 
 def test_a_fingerprint_follows_settings_and_contents_and_nothing_else(tmp_path):

@@ -8,7 +8,17 @@ from hypothesis import strategies as st
 from laser_cli.errors import BadInputError
 from laser_cli.output.frames import write_png
 from laser_cli.output.look import Look
-from laser_cli.output.record import comment_of, ffmetadata, has_png_record, make_record, read_record, to_json
+from laser_cli.output.record import (
+    PAGE,
+    comment_of,
+    ffmetadata,
+    from_page,
+    has_png_record,
+    has_record,
+    make_record,
+    read_record,
+    to_json,
+)
 from laser_cli.output.video import FASTEST, open_video
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=60)
@@ -98,3 +108,38 @@ def test_json_is_one_line_and_strict():
     with pytest.raises(ValueError):
         to_json({"a": float("nan")})
     assert json.loads(to_json({"ü": 1})) == {"ü": 1}
+
+
+@pytest.mark.parametrize("suffix", [*FASTEST, ".png"])
+def test_names_that_are_no_text_are_recorded(tmp_path, smooth, suffix):
+    record = make_record("animate", {"image": Path("caf\udce9.png")}, prompt="caf\udce9")
+    write(tmp_path / f"caf\udce9{suffix}", record, smooth)
+    back = read_record(tmp_path / f"caf\udce9{suffix}")
+    assert back["settings"]["image"] == "caf\udce9.png" and has_record(tmp_path / f"caf\udce9{suffix}")
+
+
+def test_a_record_of_another_version_is_still_lasers(tmp_path, smooth):
+    write(tmp_path / "a.png", {**make_record("animate", {}), "version": 99}, smooth)
+    assert has_record(tmp_path / "a.png")
+    with pytest.raises(BadInputError, match="cannot use"):
+        read_record(tmp_path / "a.png")
+    write_png(tmp_path / "b.png", smooth())
+    assert not has_record(tmp_path / "b.png") and not has_record(tmp_path / "missing.png")
+
+
+def test_reading_takes_time_and_memory_by_the_size_of_a_record(tmp_path):
+    big = ("\\" + "\n") * 2_000_000
+    assert comment_of(f";FFMETADATA1\ntitle={big}\ncomment={big}\n") == "\n" * 2_000_000
+    assert from_page(PAGE.split("{}")[0] * 200_000) == ""
+    (tmp_path / "a.gif").write_bytes(b"GIF89a" + b"\1\0\1\0\0\0\0" + b"\x21\xfe" + (b"\xff" + b"x" * 255) * 40_000)
+    with pytest.raises(BadInputError, match="no record"):
+        read_record(tmp_path / "a.gif")
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"program":' * 50_000, "9" * 5_000, '{"program":"laser","a":NaN}', "{}"]
+)
+def test_what_is_no_record_is_told(tmp_path, text):
+    (tmp_path / "a.html").write_text("<!doctype html>" + PAGE.format(text))
+    with pytest.raises(BadInputError, match="no record"):
+        read_record(tmp_path / "a.html")

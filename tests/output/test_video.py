@@ -1,3 +1,7 @@
+import re
+import struct
+import subprocess
+import wave
 from pathlib import Path
 
 import imageio.v3
@@ -5,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-from laser_cli.errors import LaserError, UsageError
-from laser_cli.output.ffmpeg import ffmpeg
-from laser_cli.output.look import Look, parse_loop
+from laser_cli.errors import BadInputError, LaserError, UsageError
+from laser_cli.output.ffmpeg import executable, ffmpeg
+from laser_cli.output.look import Look, parse_fps, parse_loop
 from laser_cli.output.record import read_record
-from laser_cli.output.video import FASTEST, open_video, probe_encoders
+from laser_cli.output.video import FASTEST, FILMS, check_video, open_video, probe_encoders
 
 PER_FRAME = {"palette": "per-frame"}
 AV1 = {"codec": "av1"}
@@ -49,7 +53,7 @@ def test_every_frame_comes_back_close_and_in_its_place(tmp_path, smooth, suffix,
     write(tmp_path / f"a{suffix}", frames, **options)
     facts, back = read(tmp_path / f"a{suffix}")
     width, height = size
-    assert facts["size"] == ((width + width % 2, height + height % 2) if suffix == ".mp4" else size)
+    assert facts["size"] == ((width + width % 2, height + height % 2) if suffix in FILMS[:3] else size)
     assert facts["fps"] == pytest.approx(12.5)
     assert len(back) == 11
     for frame, shown in zip(frames, back, strict=True):
@@ -139,7 +143,7 @@ def test_frames_are_shown_in_the_order_asked_for(tmp_path, smooth, suffix, loop,
     options, order = ORDERS[case]
     frames = [np.full((48, 64, 3), 40 * index + 40, np.uint8) for index in range(4)]
     write(tmp_path / f"a{suffix}", frames, fps=10, loop=loop, **options)
-    plugin = "FFMPEG" if suffix in (".mp4", ".webm") else "pillow"
+    plugin = "FFMPEG" if suffix in FILMS else "pillow"
     back = [frame[..., :3].mean() for frame in imageio.v3.imiter(tmp_path / f"a{suffix}", plugin=plugin)]
     expected = order * (2 if plugin == "FFMPEG" and loop == 2 else 1)
     assert [round((level - 40) / 40) for level in back] == expected
@@ -262,3 +266,83 @@ def test_an_exception_ends_ffmpeg(tmp_path):
     ):
         raise RuntimeError
     assert process._process.returncode is not None
+
+
+def probed(path: Path) -> str:
+    """What ffmpeg says of the streams of a file."""
+    command = [executable(), "-nostdin", "-hide_banner", "-i", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return "\n".join(line for line in done.stderr.splitlines() if "Stream #" in line or "Duration" in line)
+
+
+@pytest.mark.parametrize("suffix", FILMS)
+def test_primaries_transfer_and_matrix_are_in_the_file(tmp_path, smooth, suffix):
+    write(tmp_path / f"a{suffix}", [smooth(0), smooth(1)])
+    told = probed(tmp_path / f"a{suffix}")
+    # one name where all three are the same, else matrix/primaries/transfer
+    assert re.search(r"yuv420p\(tv, bt709[,)]", told), told
+    if suffix in (".mp4", ".mov"):
+        data = (tmp_path / f"a{suffix}").read_bytes()
+        box = data.index(b"colr")
+        assert data[box + 4 : box + 8] in (b"nclx", b"nclc")
+        assert struct.unpack(">HHH", data[box + 8 : box + 14]) == (1, 1, 1)
+
+
+def tone(path: Path, seconds: float) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        time = np.arange(int(8000 * seconds)) / 8000
+        file.writeframes((np.sin(time * 2764) * 9000).astype("<i2").tobytes())
+    return path
+
+
+@pytest.mark.parametrize("suffix", FILMS)
+@pytest.mark.parametrize("seconds", [0.3, 5.0])
+def test_sound_lasts_as_long_as_the_pictures(tmp_path, smooth, suffix, seconds):
+    audio = tone(tmp_path / "a:b.wav", seconds)
+    write(tmp_path / f"a{suffix}", [smooth(i) for i in range(20)], fps=10, audio=audio)
+    told = probed(tmp_path / f"a{suffix}")
+    assert "Audio: " + ("opus" if suffix == ".webm" else "aac") in told
+    assert len(read(tmp_path / f"a{suffix}")[1]) == 20
+    length = float(re.search(r"Duration: 00:00:([\d.]+)", told)[1])
+    assert 1.95 <= length <= 2.15
+    assert read_record(tmp_path / f"a{suffix}")["prompt"] == "ü"
+
+
+def test_the_same_sound_gives_the_same_bytes(tmp_path, smooth):
+    audio = tone(tmp_path / "a.wav", 1)
+    for suffix in FILMS:
+        made = []
+        for name in "ab":
+            write(tmp_path / f"{name}{suffix}", [smooth(i) for i in range(6)], audio=audio)
+            made.append((tmp_path / f"{name}{suffix}").read_bytes())
+        assert made[0] == made[1], suffix
+
+
+def test_sound_that_cannot_be_used_is_told_before_the_work(tmp_path, smooth):
+    audio = tone(tmp_path / "a.wav", 1)
+    (tmp_path / "text.wav").write_text("no sound")
+    (tmp_path / "list.ffconcat").write_text("ffconcat version 1.0\nfile a.wav\n")
+    (tmp_path / "list.m3u8").write_text("#EXTM3U\n#EXTINF:1,\na.wav\n")
+    write(tmp_path / "silent.mp4", [smooth()])
+    for name in ("text.wav", "list.ffconcat", "list.m3u8", "silent.mp4", "missing.wav"):
+        with pytest.raises(BadInputError, match="sound"):
+            check_video(tmp_path / "out.mp4", Look(audio=tmp_path / name))
+    for suffix in (".gif", ".webp", ".apng"):
+        with pytest.raises(UsageError, match="no sound"):
+            check_video(tmp_path / f"out{suffix}", Look(audio=audio))
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".webm"])
+def test_rates_of_television_are_exact(tmp_path, smooth, suffix):
+    write(tmp_path / f"a{suffix}", [smooth(i) for i in range(4)], fps=parse_fps("30000/1001"))
+    assert "29.97 fps" in probed(tmp_path / f"a{suffix}")
+
+
+def test_rates_are_read_from_the_command_line():
+    assert parse_fps("24") == 24 and parse_fps("29.97") == 29.97 and parse_fps(" 30000 / 1001 ") == 30000 / 1001
+    for wrong in ("", "x", "1/0", "1//2", "1/2/3", "nan", "inf", "-1", "1e9", "٢", "9" * 5000):
+        with pytest.raises(UsageError):
+            parse_fps(wrong)

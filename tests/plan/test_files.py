@@ -1,6 +1,8 @@
 """Plan files: exact round trips, and errors that name the line and the key."""
 
 import json
+import random
+import time
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from laser_cli.errors import BadInputError, LaserError
 from laser_cli.plan.files import parse_plan, plan_text, read_plan, write_plan
-from laser_cli.plan.schema import FacePoint, Plan, Planner, Segment
+from laser_cli.plan.schema import STRENGTHS, FacePoint, Plan, Planner, Segment, with_frames
 from laser_cli.storybook.vocabulary import BLENDSHAPES
 
 GOOD = """\
@@ -122,7 +124,7 @@ def test_a_dash_is_stdout_and_stdin(capsys, monkeypatch):
         ("prompt: a cat at night", "prompt: cat: night", ["line 5, column", "not valid YAML", "quotes"]),
         ("  frames: 24", "  frames: 24\n  frames: 12", ["line 9", "'frames' is there twice", "line 8"]),
         ("easing: ease", "easing: easy", ["line 9", "linear, ease, ease-in, ease-out"]),
-        ("  frames: 24\n", "", ["line 5", "segments[0].frames", "missing"]),
+        ("- prompt: a cat at night\n  control", "- control", ["line 5", "segments[0].prompt", "missing"]),
         ("description: night falls", "description: 2001-99-99", ["cannot be read"]),
         ("source: a cat", "source: *cat", ["line 3", "aliases"]),
         ("source: a cat", "source: !!python/name:os.system", ["line 3"]),
@@ -135,6 +137,130 @@ def test_errors_name_the_line_and_the_key(tmp_path, old, new, told):
         read_plan(path)
     for words in ("plan.yaml", *told):
         assert words in caught.value.render()
+
+
+@pytest.mark.parametrize(
+    ("slip", "told"),
+    [
+        ("no", "false is not text (no means that in YAML)"),
+        ("1:30", "90 is not text (1:30 means that in YAML)"),
+        ("2020-01-02", "2020-01-02 is not text (a date in YAML)"),
+        ("2020-01-02 10:00:00", "2020-01-02 10:00:00 is not text (a date in YAML)"),
+        ("0x1f", "31 is not text (0x1f means that in YAML)"),
+        ("12", "12 is not text\n"),
+        ("~", "nothing should be a valid string"),
+    ],
+)
+@pytest.mark.parametrize("key", ["prompt: a cat at night", "source: a cat"])
+def test_a_slip_gets_one_true_message(slip, told, key):
+    with pytest.raises(BadInputError) as caught:
+        parse_plan(GOOD.replace(key, f"{key.split(':')[0]}: {slip}"))
+    assert told in caught.value.render() + "\n"
+    assert "at least 1" not in caught.value.render() and "valid plan" not in caught.value.what
+
+
+def test_a_list_that_is_empty_is_told_to_be():
+    with pytest.raises(BadInputError, match="at least 1"):
+        parse_plan("source: a cat\nsegments: []\n")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_plans_in_any_encoding_that_says_which_it_is(tmp_path, encoding):
+    (tmp_path / "plan.yaml").write_bytes(GOOD.replace("a cat", "ein Kätzchen 猫").encode(encoding))
+    assert read_plan(tmp_path / "plan.yaml").source == "ein Kätzchen 猫"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 20_000,
+        "{" * 20_000,
+        "- " * 20_000,
+        "? " * 20_000,
+        '{"source":' * 20_000,
+        '{"a": ' + "[" * 5000 + "]" * 5000 + "}",
+        "a: &a [1]\nb: [*a, *a]",
+        "a: !!set {}",
+        "source: " + "9" * 5000,
+        '{"source": ' + "9" * 5000 + "}",
+        "source: 0x" + "f" * 100_000,
+        "source: 1" + ":30" * 100_000,
+        "source: 1." + "9" * 100_000,
+        "source: !!binary " + "A" * 1001,
+        "source: !!timestamp x",
+        "source: !!int x",
+        "source: !!float x",
+        "source: !!bool x",
+        "source: !!null x",
+        "source: !!omap [x]",
+        "source: !!python/object/apply:os.system [touch owned]",
+        "%TAG ! x\n---\na: !b c",
+        "a: b\n" * 250_000,
+        "x" * 2_000_000,
+        "\ud800: 1",
+        '{"source": "\\ud800", "segments": [{"prompt": "x", "frames": 2}]}',
+        "a" * 100_000 + ": 1",
+    ],
+    ids=lambda text: text[:20],
+)
+def test_hostile_plans_are_told_soon(text):
+    start = time.monotonic()
+    with pytest.raises(BadInputError) as caught:
+        parse_plan(text, "plan.yaml")
+    assert "plan.yaml" in caught.value.render() and len(caught.value.render()) < 2000
+    assert time.monotonic() - start < 60
+
+
+def mutations(choose: random.Random, whole: bytes) -> bytes:
+    """A file with a few of its bytes replaced, removed, repeated or added."""
+    data = bytearray(whole)
+    for _ in range(choose.randint(1, 5)):
+        at, size = choose.randrange(len(data) + 1), choose.randint(1, 30)
+        how = choose.randrange(5)
+        if how == 0:
+            data[at : at + 1] = bytes([choose.randrange(256)])
+        elif how == 1:
+            del data[at : at + size]
+        elif how == 2:
+            data[at:at] = data[max(0, at - size) : at] * choose.randint(1, 50)
+        elif how == 3:
+            data[at:at] = choose.choice(
+                [
+                    b"{",
+                    b"[",
+                    b"&a ",
+                    b"*a",
+                    b"!!int ",
+                    b"1e999",
+                    b"9" * 200,
+                    b"\xff",
+                    b"\0",
+                    b": ",
+                    b"\n- ",
+                    b"~",
+                    b'"',
+                    b"<<: ",
+                ]
+            )
+        else:
+            data = data[:at]
+    return bytes(data)
+
+
+@pytest.mark.parametrize("count", [2000, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("format", ["yaml", "json"])
+def test_mutated_plans_are_plans_or_bad_input(tmp_path, format, count):
+    whole = plan_text(parse_plan(GOOD + FACE), format).encode()
+    choose = random.Random(count)
+    path = tmp_path / f"plan.{format}"
+    for _ in range(count):
+        path.write_bytes(mutations(choose, whole))
+        try:
+            plan = read_plan(path)
+        except BadInputError as error:
+            assert error.render()
+        else:
+            assert parse_plan(plan_text(plan)) == plan
 
 
 def test_json_errors_name_the_line_too(tmp_path):
@@ -161,7 +287,7 @@ def test_files_that_are_not_there_or_not_text(tmp_path):
         read_plan(tmp_path / "none.yaml")
     assert caught.value.exit_code == 5
     (tmp_path / "plan.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(BadInputError, match="not a plan"):
+    with pytest.raises(BadInputError, match="cannot read the plan"):
         read_plan(tmp_path / "plan.yaml")
     with pytest.raises(BadInputError):
         read_plan(tmp_path)
@@ -219,3 +345,33 @@ def test_errors_of_a_face_track(old, new, told):
         parse_plan(GOOD + FACE.replace(old, new, 1), "plan.yaml")
     for words in ("plan.yaml", *told):
         assert words in caught.value.render()
+
+
+def test_segments_without_frames_take_their_even_share():
+    ten = "source: a cat\nsegments:\n" + "".join(f"- prompt: a cat {i}\n" for i in range(10))
+    plan = parse_plan(ten)
+    assert plan.total_frames == 24 and with_frames(plan, 20).total_frames == 20
+    assert [s.frames for s in with_frames(plan, 21).segments] == [3] * 10
+    mixed = "source: a cat\nsegments:\n- {prompt: a, frames: 5}\n- prompt: b\n- {prompt: c, frames: 9}\n"
+    assert [s.frames for s in parse_plan(mixed).segments] == [5, 7, 9]
+    many = "source: a cat\nsegments:\n" + "- prompt: a dog\n" * 60
+    assert parse_plan(many).total_frames == 61
+    with pytest.raises(BadInputError, match="line 4"):
+        parse_plan("source: a cat\nsegments:\n- prompt: a\n- {prompt: b, frames: x}\n")
+
+
+def test_a_segment_leads_back_to_the_source():
+    text = "source: a cat\nsegments:\n- prompt: a dog\n- back: true\n"
+    plan = parse_plan(text)
+    assert plan.prompts == ("a cat", "a dog", "a cat") and [s.back for s in plan.segments] == [False, True]
+    assert parse_plan(plan_text(plan)) == plan and plan_text(plan).count("back: true") == 1
+    with pytest.raises(BadInputError, match="segment 2 leads back"):
+        parse_plan(text.replace("- back: true", "- {back: true, prompt: a bird}"))
+    with pytest.raises(BadInputError) as caught:
+        parse_plan(text.replace("back: true", "back: 1"))
+    assert "segments[1].back" in caught.value.why
+
+
+def test_a_strength_that_is_not_given_is_that_of_its_control():
+    plan = parse_plan("source: a cat\nsegments:\n- {prompt: a dog, control: hybrid}\n- {prompt: a bird}\n")
+    assert [s.strength for s in plan.segments] == [STRENGTHS["hybrid"], STRENGTHS["texture"]]

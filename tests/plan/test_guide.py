@@ -6,13 +6,11 @@ import random
 import pytest
 
 from laser_cli.plan.guide import alike, composed, guide_by_rules
-from laser_cli.plan.llm import guide as by_model
-from laser_cli.plan.llm import messages
-from laser_cli.plan.llm.asked import Asked
-from laser_cli.plan.llm.converse import Watcher, converse
-from laser_cli.plan.llm.fill import Unreadable
-from laser_cli.plan.llm.guide import as_guide, guides_by_model
-from laser_cli.plan.llm.mend import CLIP_TOKENS, clip_tokens
+from laser_cli.plan.length import CLIP_TOKENS, clip_tokens
+from laser_cli.plan.llm.conversation import converse
+from laser_cli.plan.llm.draft import Unreadable
+from laser_cli.plan.llm.guide import GuideForm, guides_by_model
+from laser_cli.plan.request import PlanCallbacks, PlanRequest
 from laser_cli.storybook.puppets import Puppet, sample_puppet
 from laser_cli.storybook.read import told_of
 from laser_cli.storybook.scenes import Scene, sample
@@ -73,23 +71,25 @@ def test_other_prompts_are_composed_and_fit_the_text_encoder():
 
 
 def test_an_answer_is_mended_or_refused():
-    asked = Asked("a dog", "a cat")
+    request = PlanRequest("a dog", "a cat")
     answer = lambda text: json.dumps({"reasoning": "r", "guide": text})  # noqa: E731
-    assert as_guide(answer(' "a fox." '), asked).keyframes[0].prompt == "a fox"
-    assert "first picture itself" in as_guide(answer("A cat."), asked).problems[0]
-    assert "second picture itself" in as_guide(answer("a dog"), asked).problems[0]
-    assert "empty" in as_guide(answer("..."), asked).problems[0]
-    long = as_guide(answer("a fox, " * 28), asked)
-    assert clip_tokens(long.keyframes[0].prompt) <= CLIP_TOKENS and "77 tokens" in long.mended[0]
+    assert GuideForm().read(answer(' "a fox." '), request).keyframes[0].prompt == "a fox"
+    assert "first picture itself" in GuideForm().read(answer("A cat."), request).problems[0]
+    assert "second picture itself" in GuideForm().read(answer("a dog"), request).problems[0]
+    assert "empty" in GuideForm().read(answer("..."), request).problems[0]
+    long = GuideForm().read(answer("a fox, " * 28), request)
+    assert clip_tokens(long.keyframes[0].prompt) <= CLIP_TOKENS and "77 tokens" in long.repairs[0]
     for wrong in ("a fox", '{"guide": "a fox"}', '{"reasoning": "r", "guide": 3}'):
         with pytest.raises(Unreadable):
-            as_guide(wrong, asked)
+            GuideForm().read(wrong, request)
 
 
 def test_worked_examples_pass_their_own_checks():
-    for example in messages.examples(by_model.PROMPTS):
-        made = as_guide(json.dumps(example["answer"]), Asked(example["description"], example["source"]))
-        assert (made.mended, made.problems) == ((), ())
+    request = PlanRequest("a dog", "a cat")
+    assert len(GuideForm().examples(request)) >= 3
+    for question, answer in GuideForm().examples(request):
+        made = GuideForm().read(answer, question)
+        assert (made.repairs, made.problems) == ((), ())
 
 
 def test_it_is_asked_again_with_what_was_wrong():
@@ -97,36 +97,36 @@ def test_it_is_asked_again_with_what_was_wrong():
         def __init__(self):
             self.asked = []
 
-        def answer(self, asked, seed, deadline):
-            self.asked.append(asked)
+        def answer(self, messages, seed, deadline):
+            self.asked.append(messages)
             yield json.dumps({"reasoning": "r", "guide": ("a cat", "a fox")[len(self.asked) - 1]})
 
     fake, notes = Fake(), []
-    outcome = converse(fake, Asked("a dog", "a cat", prompts=by_model.PROMPTS), Watcher(notes.append), judge=as_guide)
-    assert outcome.attempts == 2 and outcome.made.keyframes[0].prompt == "a fox"
+    outcome = converse(fake, PlanRequest("a dog", "a cat"), PlanCallbacks(notes.append), GuideForm())
+    assert outcome.attempts == 2 and outcome.draft.keyframes[0].prompt == "a fox"
     assert fake.asked[0][-1]["content"] == "First picture: a cat\nSecond picture: a dog"
     assert "first picture itself" in fake.asked[1][-1]["content"] and not any("keyframe" in note for note in notes)
 
 
 def test_a_real_model_makes_every_guide_and_is_loaded_once(tmp_path, monkeypatch):
-    from laser_cli.plan.llm import speaker
+    from laser_cli.plan.llm.backends import llama_cpp as backend
 
-    loads, load = [], speaker._load
-    monkeypatch.setattr(speaker, "_load", lambda *told: loads.append(1) or load(*told))
+    loads, load = [], backend._load
+    monkeypatch.setattr(backend, "_load", lambda *told: loads.append(1) or load(*told))
     tiny = write_tiny(tmp_path / "tiny.gguf")
     stops = [("a cat", "a dog"), ("a dog", "A dog."), ("a dog", "a cup")]
-    guides = guides_by_model(str(tiny), stops, Asked("", seed=4), Watcher())
+    guides = guides_by_model(str(tiny), stops, PlanRequest("", seed=4), PlanCallbacks())
     assert len(guides) == 3 and loads == [1]
     first, same, last = guides
     planner = first.planner
     assert first.prompt and (planner.name, planner.prompts, planner.seed) == ("tiny.gguf", "guide1", 4)
     assert same.planner.name == "rules" and same.prompt == "a dog" and last.planner.sha256
-    assert guides_by_model(str(tiny), stops, Asked("", seed=4), Watcher()) == guides
+    assert guides_by_model(str(tiny), stops, PlanRequest("", seed=4), PlanCallbacks()) == guides
 
 
 def test_where_a_model_gives_none_the_rules_do(tmp_path):
     endless = write_tiny(tmp_path / "endless.gguf", ends=False)
     stops = [("a statue", "a dragon")]
-    (made,) = guides_by_model(str(endless), stops, Asked("", retries=0, timeout=0.0), Watcher())
+    (made,) = guides_by_model(str(endless), stops, PlanRequest("", retries=0, timeout=0.0), PlanCallbacks())
     assert made.prompt == "something halfway between a statue and a dragon"
     assert "endless.gguf gave no guide, asked once" in made.planner.instead_of and "the rules made it" in made.notes[0]

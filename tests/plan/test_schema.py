@@ -7,8 +7,8 @@ from pydantic import ValidationError
 
 from laser_cli.errors import BadInputError
 from laser_cli.plan.easing import ease
+from laser_cli.plan.intermediate import with_intermediate_keyframes
 from laser_cli.plan.schema import FacePoint, Plan, Segment, share_frames, with_easing, with_frames
-from laser_cli.plan.waypoints import with_waypoints
 
 EASINGS = ("linear", "ease", "ease-in", "ease-out")
 
@@ -102,9 +102,9 @@ FACE = (
 def test_a_face_track_stays_through_other_frames_easings_and_waypoints():
     night = Segment(prompt="a portrait of a woman at night", frames=9)
     made = Plan(source="a portrait of a woman at noon", segments=[night], face=FACE)
-    for changed in (with_frames(made, 50), with_easing(made, "linear"), with_waypoints(made)):
+    for changed in (with_frames(made, 50), with_easing(made, "linear"), with_intermediate_keyframes(made)):
         assert changed.face == FACE and Plan.model_validate(changed.model_dump(mode="json")) == changed
-    assert len(with_waypoints(made).segments) > 1
+    assert len(with_intermediate_keyframes(made).segments) > 1
 
 
 def test_what_is_at_rest_goes_without_saying():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from laser_cli.engine.render import Manner
+from laser_cli.engine.spec import SamplingParams
 from laser_cli.measure.pictures import psnr
 from laser_cli.plan.schema import Plan, Segment
 from laser_cli.stages.animate import animate, compose, generate
@@ -30,7 +30,7 @@ def test_frame_0_is_the_round_trip(storybook, red_ball, inversion, guidance, con
             storybook,
             plan({"prompt": "a blue ball in a meadow at night", "frames": 3, "control": control}),
             inversion,
-            Manner(guidance),
+            SamplingParams(guidance),
         )
     )
     trip = storybook.decode(inversion.trajectory.latents[:1])
@@ -42,7 +42,13 @@ def test_frame_0_is_the_round_trip(storybook, red_ball, inversion, guidance, con
 def test_the_input_itself_is_frame_0_if_asked(storybook, red_ball, inversion):
     drawn = next(
         iter(
-            animate(storybook, plan({"prompt": "a blue ball", "frames": 2}), inversion, Manner(), exact_first=red_ball)
+            animate(
+                storybook,
+                plan({"prompt": "a blue ball", "frames": 2}),
+                inversion,
+                SamplingParams(),
+                exact_first=red_ball,
+            )
         )
     )
     assert drawn.index == 0 and np.array_equal(drawn.array, red_ball)
@@ -54,16 +60,16 @@ def test_segments_share_their_keyframe_and_frames_come_in_order(storybook, inver
         {"prompt": "a blue cube", "frames": 2, "control": "hybrid"},
         {"prompt": "a cube", "frames": 3, "control": "hold"},
     )
-    drawn = [x.index for x in animate(storybook, p, inversion, Manner(chunk=2))]
+    drawn = [x.index for x in animate(storybook, p, inversion, SamplingParams(batch_size=2))]
     assert drawn == list(range(p.total_frames)) == list(range(7))
 
 
 def test_hybrid_lets_go_of_the_source_and_texture_keeps_it(storybook, inversion):
     hybrid = compose(storybook, plan({"prompt": "a cat", "frames": 3, "control": "hybrid", "strength": 0.5}), inversion)
-    assert (hybrid.keyframes[0].texture, hybrid.keyframes[0].motion) == (0.5, 0.5)
-    assert (hybrid.keyframes[1].texture, hybrid.keyframes[1].motion) == (0, 0)
+    assert hybrid.keyframes[0].strengths == {"texture": 0.5, "motion": 0.5}
+    assert hybrid.keyframes[1].strengths == {"texture": 0, "motion": 0}
     texture = compose(storybook, plan({"prompt": "a cat", "frames": 3, "strength": 0.6}), inversion)
-    assert [k.texture for k in texture.keyframes] == [0.6, 0.6]
+    assert [k.strengths for k in texture.keyframes] == [{"texture": 0.6}] * 2
 
 
 def test_strength_changes_the_picture_and_nothing_is_random(storybook, inversion):
@@ -73,7 +79,7 @@ def test_strength_changes_the_picture_and_nothing_is_random(storybook, inversion
                 storybook,
                 plan({"prompt": "a blue cube in the desert", "frames": 2, "strength": strength}),
                 inversion,
-                Manner(),
+                SamplingParams(),
             )
         )[-1].array
 
@@ -82,9 +88,13 @@ def test_strength_changes_the_picture_and_nothing_is_random(storybook, inversion
 
 
 def test_report_adds_up_to_the_evaluations_made(storybook, inversion):
-    said, before = [], storybook.rows
-    list(animate(storybook, plan({"prompt": "a blue ball", "frames": 4}), inversion, Manner(), report=said.append))
-    assert sum(said) == storybook.rows - before
+    said, before = [], storybook.nfe
+    list(
+        animate(
+            storybook, plan({"prompt": "a blue ball", "frames": 4}), inversion, SamplingParams(), report=said.append
+        )
+    )
+    assert sum(said) == storybook.nfe - before
 
 
 def test_pictures_from_a_prompt_depend_on_the_seed_alone(storybook):
@@ -98,6 +108,6 @@ def test_sizes_other_than_the_models_own(storybook):
     assert picture.shape == (136, 96, 3)
     inversion = invert_picture(storybook, picture, SOURCE, 2)
     assert inversion.trajectory.latents.shape[2:] == (17, 12)
-    drawn = list(animate(storybook, plan({"prompt": "a blue ball", "frames": 3}), inversion, Manner()))
+    drawn = list(animate(storybook, plan({"prompt": "a blue ball", "frames": 3}), inversion, SamplingParams()))
     assert all(p.array.shape == (136, 96, 3) for p in drawn)
     assert torch.is_tensor(inversion.trajectory.latents)

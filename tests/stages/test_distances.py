@@ -58,12 +58,12 @@ def test_equal_pictures_are_not_apart_and_others_are_as_far_either_way(distance)
 
 
 def test_features_take_pictures_of_any_size_and_leave_the_model_as_it_was(storybook):
-    rows, blocks = storybook.rows, storybook.vae.encoder.down_blocks
+    nfe, blocks = storybook.nfe, storybook.vae.encoder.down_blocks
     distance = by_features(storybook)
     for size in ((40, 72), (16, 300)):
         a, b = torch.rand(3, *size), torch.rand(3, *size)
         assert distance(a, a) == 0 and distance(a, b) > 0
-    assert storybook.rows == rows and not any(block._forward_hooks for block in blocks)
+    assert storybook.nfe == nfe and not any(block._forward_hooks for block in blocks)
 
 
 def test_lpips_that_is_not_installed_is_told(monkeypatch):

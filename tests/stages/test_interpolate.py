@@ -8,19 +8,29 @@ import torch
 from diffusers import AutoencoderKL
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from laser_cli.engine.find import WEIGHTS
-from laser_cli.engine.models import Model
-from laser_cli.engine.render import Between, Manner
 from laser_cli.engine.schedule import Schedule
+from laser_cli.engine.spec import Frame, SamplingParams
+from laser_cli.models.find import WEIGHTS
+from laser_cli.models.model import Model
+from laser_cli.models.unet import UNetBackbone
 from laser_cli.stages.distances import rms
-from laser_cli.stages.interpolate import Approach, Asked, Course, draw, prepare, prompting, single, way_of
+from laser_cli.stages.interpolate import (
+    Endpoint,
+    FrameSchedule,
+    InterpolationParams,
+    frame_conditioning,
+    interpolate,
+    prepare,
+    single_frame,
+    spec_of,
+)
 from laser_cli.stages.invert import to_array
-from laser_cli.stages.spacing import drafting, even, measure, uniform
+from laser_cli.stages.spacing import drafting_nfe, even, measure, uniform
 from tests.small import small_unet
 
 BALL, CUBE, NIGHT = "a red ball in a meadow", "a blue cube in a meadow", "a cat in the desert at night"
 SIZE = (16, 16)
-QUICK = Approach(steps=3, manner=Manner(9.0, 0.5))
+QUICK = InterpolationParams(steps=3, sampling=SamplingParams(9.0, 0.5))
 
 
 def tiny_model():
@@ -44,7 +54,8 @@ def tiny_model():
         norm_num_groups=4,
     )
     schedule = Schedule.from_config({"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"})
-    parts = (unet, vae.eval(), CLIPTextModel(text).eval(), tokenizer, schedule)
+    backbone = UNetBackbone(unet, "epsilon", torch.float32, 2)
+    parts = (backbone, vae.eval(), CLIPTextModel(text).eval(), tokenizer, schedule)
     return Model("tiny", "1", *parts, torch.device("cpu"), torch.float32)
 
 
@@ -59,55 +70,59 @@ def picture():
     return np.stack([8 * x + 60, 12 * y, 255 - 4 * x - 4 * y], axis=-1).clip(0, 255).astype(np.uint8)
 
 
-def arrays(tiny, asked, approach=QUICK, seeds=(0,), course=None, exact=True):
-    chain = prepare(tiny, asked, approach, seeds, SIZE)
-    drawn = list(draw(tiny, chain, approach, course or uniform(5, len(asked) - 1), exact))
+def arrays(tiny, asked, params=QUICK, seeds=(0,), schedule=None, exact=True):
+    endpoints = prepare(tiny, asked, params, seeds, SIZE)
+    drawn = list(interpolate(tiny, endpoints, params, schedule or uniform(5, len(asked) - 1), exact))
     assert [p.index for p in drawn] == list(range(len(drawn)))
     return [p.array for p in drawn]
 
 
 def test_a_chain_is_one_animation_and_its_pictures_are_exact(tiny, picture):
-    frames = arrays(tiny, [Asked(BALL), Asked("a house", picture), Asked(CUBE)])
+    frames = arrays(tiny, [Endpoint(BALL), Endpoint("a house", picture), Endpoint(CUBE)])
     assert len(frames) == 5 and np.array_equal(frames[2], picture)
-    round_trip = arrays(tiny, [Asked(BALL), Asked("a house", picture)], course=uniform(2, 1), exact=False)[1]
+    round_trip = arrays(tiny, [Endpoint(BALL), Endpoint("a house", picture)], schedule=uniform(2, 1), exact=False)[1]
     encoded = tiny.encode_picture(torch.from_numpy(picture.copy()).permute(2, 0, 1)[None] / 255)
     assert int(np.abs(round_trip.astype(int) - to_array(tiny.decode(encoded)[0])).max()) <= 1
 
 
 def test_prompts_share_a_noise_unless_each_has_its_seed(tiny, picture):
-    asked = [Asked(BALL), Asked(CUBE)]
+    asked = [Endpoint(BALL), Endpoint(CUBE)]
     same = prepare(tiny, asked, QUICK, (3,), SIZE)
-    assert torch.equal(same.stops[0].noise, same.stops[1].noise)
+    assert torch.equal(same.keyframes[0].noise, same.keyframes[1].noise)
     own = prepare(tiny, asked, QUICK, (3, 4), SIZE)
-    assert torch.equal(own.stops[0].noise, same.stops[0].noise)
-    assert not torch.equal(own.stops[0].noise, own.stops[1].noise)
-    mixed = prepare(tiny, [Asked("a house", picture), Asked(CUBE)], QUICK, (3,), SIZE)
-    assert torch.equal(mixed.stops[0].noise, mixed.stops[1].noise)
+    assert torch.equal(own.keyframes[0].noise, same.keyframes[0].noise)
+    assert not torch.equal(own.keyframes[0].noise, own.keyframes[1].noise)
+    mixed = prepare(tiny, [Endpoint("a house", picture), Endpoint(CUBE)], QUICK, (3,), SIZE)
+    assert torch.equal(mixed.keyframes[0].noise, mixed.keyframes[1].noise)
 
 
 def test_the_text_of_the_frames(tiny):
     t = torch.tensor([0.0, 0.25, 1.0])
-    chain = prepare(tiny, [Asked(BALL), Asked(CUBE)], QUICK, (0,), SIZE)
-    begin, end = (stop.states for stop in chain.stops)
-    lerped = prompting(chain, QUICK)(0, 1, t)
+    endpoints = prepare(tiny, [Endpoint(BALL), Endpoint(CUBE)], QUICK, (0,), SIZE)
+    begin, end = (keyframe.conditioning.prompt_embeds for keyframe in endpoints.keyframes)
+
+    def text(params, step=0):
+        return frame_conditioning(endpoints, params)(step, 0, t).prompt_embeds
+
+    lerped = text(QUICK)
     assert torch.allclose(lerped[1], 0.75 * begin[0] + 0.25 * end[0], atol=1e-6)
-    slerped = prompting(chain, replace(QUICK, embeddings="slerp"))(0, 1, t)
+    slerped = text(replace(QUICK, embeddings="slerp"))
     assert torch.allclose(slerped[0], begin[0], atol=1e-4) and torch.allclose(slerped[2], end[0], atol=1e-4)
-    late = prompting(chain, replace(QUICK, method="denoise", steps=4))
+    late = replace(QUICK, method="denoise", steps=4)
     for step, share in enumerate((0, 0, 0, 1)):  # the last quarter of the steps
         expected = torch.cat([begin, torch.lerp(begin, end, share), end])
-        assert torch.allclose(late(step, 1, t), expected, atol=1e-6)
+        assert torch.allclose(text(late, step), expected, atol=1e-6)
     guided = replace(QUICK, guides=(NIGHT,))
-    chain = prepare(tiny, [Asked(BALL), Asked(CUBE)], guided, (0,), SIZE)
-    assert torch.equal(prompting(chain, guided)(0, 1, t), tiny.encode_prompts([NIGHT]).expand(3, -1, -1))
+    endpoints = prepare(tiny, [Endpoint(BALL), Endpoint(CUBE)], guided, (0,), SIZE)
+    assert torch.equal(text(guided), tiny.encode_prompts([NIGHT]).prompt_embeds.expand(3, -1, -1))
 
 
 def test_every_method_has_the_same_ends_and_its_own_middle(tiny):
-    course = Course([Between(1, 0.5)], [0, 2])
-    full = replace(QUICK, manner=Manner(9.0, 1.0))  # so that all of them differ by more than rounding
+    schedule = FrameSchedule([Frame(0, 0.5)], [0, 2])
+    full = replace(QUICK, sampling=SamplingParams(9.0, 1.0))  # so that all of them differ by more than rounding
     drawn = {
-        key: arrays(tiny, [Asked(BALL), Asked(NIGHT)], approach, course=course)
-        for key, approach in {
+        key: arrays(tiny, [Endpoint(BALL), Endpoint(NIGHT)], params, schedule=schedule)
+        for key, params in {
             "outer": full,
             "unfused": replace(full, fused=False),
             "inner": replace(full, method="inner"),
@@ -128,29 +143,32 @@ def test_every_method_has_the_same_ends_and_its_own_middle(tiny):
 
 
 def test_a_single_picture_is_that_of_the_whole_chain(tiny, picture):
-    asked = [Asked(BALL), Asked("a house", picture), Asked(CUBE)]
-    chain = prepare(tiny, asked, QUICK, (0,), SIZE)
-    two, course = single(chain, 0.75)
-    alone = [p.array for p in draw(tiny, two, QUICK, course)][1]
-    whole = [p.array for p in draw(tiny, chain, QUICK, Course([Between(2, 0.5)], [0, 1, 3]))][2]
+    asked = [Endpoint(BALL), Endpoint("a house", picture), Endpoint(CUBE)]
+    endpoints = prepare(tiny, asked, QUICK, (0,), SIZE)
+    two, schedule = single_frame(endpoints, 0.75)
+    alone = [p.array for p in interpolate(tiny, two, QUICK, schedule)][1]
+    whole = [p.array for p in interpolate(tiny, endpoints, QUICK, FrameSchedule([Frame(1, 0.5)], [0, 1, 3]))][2]
     assert int(np.abs(alone.astype(int) - whole).max()) <= 1
     for at, end, t in ((0.0, 1, 0.0), (0.5, 2, 0.0), (1.0, 2, 1.0)):
-        cut, course = single(chain, at)
-        assert cut.stops[0] is chain.stops[end - 1] and course.frames[0].t == pytest.approx(t)
+        cut, schedule = single_frame(endpoints, at)
+        assert cut.keyframes[0] is endpoints.keyframes[end - 1] and schedule.frames[0].t == pytest.approx(t)
 
 
 def test_drafts_cost_what_they_say_and_lay_the_frames(tiny, picture):
-    approach = replace(QUICK, steps=2)
-    chain = prepare(tiny, [Asked(BALL), Asked("a house", picture)], approach, (0,), SIZE)
-    said, before = [], tiny.rows
-    profiles = measure(tiny, chain, approach, 12, report=said.append)
-    assert profiles and sum(said) == tiny.rows - before <= drafting(1, 12, 2, 3.0)
+    params = replace(QUICK, steps=2)
+    endpoints = prepare(tiny, [Endpoint(BALL), Endpoint("a house", picture)], params, (0,), SIZE)
+    said, before = [], tiny.nfe
+    profiles = measure(tiny, endpoints, params, 12, report=said.append)
+    assert profiles and sum(said) == tiny.nfe - before <= drafting_nfe(1, 12, 2, 3.0)
     assert profiles[0][0].begin == 0 and profiles[0][-1].end == 1
     assert all(a.end == b.begin for a, b in zip(profiles[0], profiles[0][1:], strict=False))
     # at few enough steps a draft is the picture itself
-    drawn = [p.array for p in draw(tiny, chain, approach, Course([Between(1, profiles[0][0].end)], [0, 2]), False)]
+    drawn = [
+        p.array
+        for p in interpolate(tiny, endpoints, params, FrameSchedule([Frame(0, profiles[0][0].end)], [0, 2]), False)
+    ]
     first = [torch.from_numpy(a).permute(2, 0, 1) / 255 for a in drawn]
     assert profiles[0][0].distance == pytest.approx(rms(first[0], first[1]), abs=0.01)
-    course = even(12, profiles, 2)
-    assert course.total == 12 and len(way_of(chain, approach, course).frames) == 10
-    assert measure(tiny, chain, replace(approach, method="dissolve"), 12) is None
+    schedule = even(12, profiles, 2)
+    assert schedule.total == 12 and len(spec_of(endpoints, params, schedule.frames).frames) == 10
+    assert measure(tiny, endpoints, replace(params, method="dissolve"), 12) is None

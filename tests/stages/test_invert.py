@@ -32,10 +32,25 @@ def test_a_file_brings_everything_back(storybook, inversion, tmp_path):
     save_inversion(inversion, tmp_path / "x.safetensors")
     back = load_inversion(tmp_path / "x.safetensors", storybook)
     assert torch.equal(back.trajectory.latents, inversion.trajectory.latents)
-    assert torch.equal(back.trajectory.states, inversion.trajectory.states)
+    embeds = [i.trajectory.conditioning.prompt_embeds for i in (back, inversion)]
+    assert torch.equal(*embeds)
     for field in ("prompt", "method", "model", "revision", "input_sha256", "schedule"):
         assert getattr(back, field) == getattr(inversion, field)
     assert back.trajectory.pinned
+
+
+def test_a_file_of_the_last_release_is_still_read(storybook, inversion, tmp_path):
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    save_inversion(inversion, tmp_path / "new.safetensors")
+    with safe_open(tmp_path / "new.safetensors", "pt") as file:
+        about = file.metadata() | {"format": "laser-inversion-1"}
+        old = {"latents": file.get_tensor("latents"), "states": file.get_tensor("prompt_embeds")}
+    save_file(old, tmp_path / "old.safetensors", about)
+    back = load_inversion(tmp_path / "old.safetensors", storybook).trajectory
+    assert torch.equal(back.latents, inversion.trajectory.latents)
+    assert torch.equal(back.conditioning.prompt_embeds, inversion.trajectory.conditioning.prompt_embeds)
 
 
 @pytest.mark.parametrize(

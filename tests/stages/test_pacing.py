@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from laser_cli.engine.render import Manner
+from laser_cli.engine.spec import SamplingParams
 from laser_cli.plan.schema import Plan, Segment
 from laser_cli.stages.animate import animate, compose
 from laser_cli.stages.invert import invert_picture
-from laser_cli.stages.pacing import EXTRA, FLATTEST, STEEPEST, evaluations, paced, tempered
-from laser_cli.stages.survey import Gap, time_at
+from laser_cli.stages.pacing import EXTRA, FLATTEST, STEEPEST, nfe, paced, tempered
+from laser_cli.stages.profile import Gap, time_at
 
 
 def profile(*distances):
@@ -63,25 +63,25 @@ def ball(storybook, red_ball, frames, steps=7):
 
 def test_drafts_move_the_frames_and_cost_what_is_said(storybook, red_ball):
     plan, inversion = ball(storybook, red_ball, 26)
-    score, said = compose(storybook, plan, inversion), []
-    moved = paced(storybook, score, Manner(), report=said.append)
-    assert [f.end for f in moved.frames] == [f.end for f in score.frames]
-    assert all(0 < f.t < 1 for f in moved.frames) and moved.frames != score.frames
-    most = evaluations(2, plan.total_frames, 7, 3.0)
+    spec, said = compose(storybook, plan, inversion), []
+    moved = paced(storybook, spec, SamplingParams(), 7, report=said.append)
+    assert [f.segment for f in moved.frames] == [f.segment for f in spec.frames]
+    assert all(0 < f.t < 1 for f in moved.frames) and moved.frames != spec.frames
+    most = nfe(2, plan.total_frames, 7, 3.0)
     assert 0 < sum(said) <= most <= EXTRA * 2 * plan.total_frames * 7
 
 
 def test_the_distance_says_where_the_frames_lie(storybook, red_ball):
     plan, inversion = ball(storybook, red_ball, 26)
-    score = compose(storybook, plan, inversion)
-    moved = paced(storybook, score, Manner(), lambda a, b: 1.0)
+    spec = compose(storybook, plan, inversion)
+    moved = paced(storybook, spec, SamplingParams(), 7, lambda a, b: 1.0)
     # drafts as far apart as any others: only where one is says how fast it changes there
-    assert [f.t for f in moved.frames] != [f.t for f in paced(storybook, score, Manner()).frames]
+    assert [f.t for f in moved.frames] != [f.t for f in paced(storybook, spec, SamplingParams(), 7).frames]
 
 
 def test_few_frames_are_laid_in_t_for_drafts_would_cost_too_much(storybook, red_ball):
     plan, inversion = ball(storybook, red_ball, 3)
-    score, said = compose(storybook, plan, inversion), []
-    assert paced(storybook, score, Manner(), report=said.append) is score
-    assert not said and evaluations(2, plan.total_frames, 7, 3.0) == 0
-    assert len(list(animate(storybook, plan, inversion, Manner(), pace=None))) == plan.total_frames
+    spec, said = compose(storybook, plan, inversion), []
+    assert paced(storybook, spec, SamplingParams(), 7, report=said.append) is spec
+    assert not said and nfe(2, plan.total_frames, 7, 3.0) == 0
+    assert len(list(animate(storybook, plan, inversion, SamplingParams(), pace=None))) == plan.total_frames

@@ -9,21 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from laser_cli.engine.beta import beta_cdf, beta_ppf
-from laser_cli.engine.between import evaluations
+from laser_cli.engine.render import nfe
 from laser_cli.errors import BadInputError
-from laser_cli.stages.spacing import EXTRA, by_beta, drafting, even, uniform
-from laser_cli.stages.survey import Gap, plan_rounds, survey
+from laser_cli.stages.profile import Gap, measure_profiles, plan_rounds
+from laser_cli.stages.spacing import EXTRA, by_beta, drafting_nfe, even, uniform
 
 
 def way(change):
     """A world of one number: the picture at t is change(t); the distance is the difference."""
     asked = []
 
-    def look(places):
+    def draft(places):
         asked.append(len(places))
-        return [torch.tensor(float(k)) for k in range(3)], [torch.tensor(f.end - 1 + change(f.t)) for f in places]
+        return [torch.tensor(float(k)) for k in range(3)], [torch.tensor(f.segment + change(f.t)) for f in places]
 
-    return look, asked
+    return draft, asked
 
 
 def distance(a, b):
@@ -31,9 +31,14 @@ def distance(a, b):
 
 
 def test_uniform_spacing_shares_its_keyframes():
-    course = uniform(7, 2)
-    assert list(course.places) == [0, 3, 6] and course.total == 7
-    assert [(f.end, pytest.approx(f.t)) for f in course.frames] == [(1, 1 / 3), (1, 2 / 3), (2, 1 / 3), (2, 2 / 3)]
+    schedule = uniform(7, 2)
+    assert list(schedule.places) == [0, 3, 6] and schedule.total == 7
+    assert [(f.segment, pytest.approx(f.t)) for f in schedule.frames] == [
+        (0, 1 / 3),
+        (0, 2 / 3),
+        (1, 1 / 3),
+        (1, 2 / 3),
+    ]
     with pytest.raises(BadInputError, match="too few"):
         uniform(2, 2)
 
@@ -59,39 +64,41 @@ def test_beta_spacing_gathers_frames_in_the_middle():
 
 @pytest.mark.parametrize("power", [1, 2, 4])
 def test_even_spacing_evens_a_smooth_way(power):
-    look, _ = way(lambda t: t**power)
-    profiles = survey(look, 1, [8, 4, 4], 24, distance)
-    course = even(24, profiles, 25)
-    assert not course.bridges
-    values = [0.0, *(f.t**power for f in course.frames), 1.0]
+    draft, _ = way(lambda t: t**power)
+    profiles = measure_profiles(draft, 1, [8, 4, 4], 24, distance)
+    schedule = even(24, profiles, 25)
+    assert not schedule.late
+    values = [0.0, *(f.t**power for f in schedule.frames), 1.0]
     gaps = [b - a for a, b in pairwise(values)]
     assert max(gaps) / sorted(gaps)[len(gaps) // 2] < 1.25
 
 
 def test_frames_follow_a_steep_stretch_between_the_drafts():
-    look, _ = way(lambda t: 0.2 * t + 0.8 / (1 + math.exp(-30 * (t - 0.47))))
-    course = even(18, survey(look, 1, [5, 6], 18, distance), 25)
-    values = [0.0, *(0.2 * f.t + 0.8 / (1 + math.exp(-30 * (f.t - 0.47))) for f in course.frames), 1.0]
+    draft, _ = way(lambda t: 0.2 * t + 0.8 / (1 + math.exp(-30 * (t - 0.47))))
+    schedule = even(18, measure_profiles(draft, 1, [5, 6], 18, distance), 25)
+    values = [0.0, *(0.2 * f.t + 0.8 / (1 + math.exp(-30 * (f.t - 0.47))) for f in schedule.frames), 1.0]
     gaps = [b - a for a, b in pairwise(values)]
-    assert not course.bridges and max(gaps) / sorted(gaps)[len(gaps) // 2] < 2
+    assert not schedule.late and max(gaps) / sorted(gaps)[len(gaps) // 2] < 2
 
 
 def test_a_jump_is_found_bridged_and_not_halved_for_ever():
-    look, asked = way(lambda t: 0.3 * t + 0.7 * (t > 0.37))
-    profiles = survey(look, 1, [8] + [4] * 20, 24, distance)
+    draft, asked = way(lambda t: 0.3 * t + 0.7 * (t > 0.37))
+    profiles = measure_profiles(draft, 1, [8] + [4] * 20, 24, distance)
     assert sum(gap.jump for gap in profiles[0]) == 1
     assert sum(asked) < 16  # twenty more rounds were allowed
-    course = even(24, profiles, 25)
-    (bridge,) = course.bridges
-    assert bridge.last - bridge.first + 1 >= 12 and bridge.step == 17
-    left, right = course.frames[bridge.first - 1], course.frames[bridge.last + 1]
+    schedule = even(24, profiles, 25)
+    late = [frame for frame in schedule.frames if frame.arc]
+    assert len(late) == schedule.late >= 12 and schedule.jumps == 1 and {frame.start_step for frame in late} == {17}
+    left, right = schedule.frames[late[0].arc.left], schedule.frames[late[0].arc.right]
     assert left.t < 0.37 < right.t < left.t + 0.06
-    assert all(left.t < course.frames[j].t < right.t for j in range(bridge.first, bridge.last + 1))
+    assert all(left.t < frame.t < right.t for frame in late)
+    shares = [frame.arc.share for frame in late]
+    assert shares == pytest.approx([(i + 1) / (len(late) + 1) for i in range(len(late))])
 
 
 def test_a_distance_that_saturates_is_no_jump():
-    look, _ = way(lambda t: t)
-    profiles = survey(look, 1, [4, 4, 4, 4], 60, lambda a, b: float(a != b))
+    draft, _ = way(lambda t: t)
+    profiles = measure_profiles(draft, 1, [4, 4, 4, 4], 60, lambda a, b: float(a != b))
     assert not any(gap.jump for gap in profiles[0])
 
 
@@ -108,26 +115,26 @@ def test_a_longer_segment_gets_more_frames():
 def test_times_rise_within_every_segment_and_bridges_have_ends(lengths, more):
     profiles = [[Gap(i / len(one), (i + 1) / len(one), d, w) for i, (d, w) in enumerate(one)] for one in lengths]
     total = len(profiles) + 1 + more
-    course = even(total, profiles, 10)
-    assert course.total == total and course.places[0] == 0 and course.places[-1] == total - 1
-    for end in range(1, len(profiles) + 1):
-        times = [f.t for f in course.frames if f.end == end]
+    schedule = even(total, profiles, 10)
+    assert schedule.total == total and schedule.places[0] == 0 and schedule.places[-1] == total - 1
+    for segment in range(len(profiles)):
+        times = [f.t for f in schedule.frames if f.segment == segment]
         assert times == sorted(times) and all(0 <= t <= 1 for t in times)
-    ends = [f.end for f in course.frames]
-    spanned = {j for b in course.bridges for j in range(b.first, b.last + 1)}
-    assert len(spanned) == sum(b.last - b.first + 1 for b in course.bridges)
-    for b in course.bridges:
-        assert ends[b.first] == ends[b.last]
-        for j in {b.first - 1, b.last + 1} & spanned:
-            assert ends[j] != ends[b.first]
+    for j, frame in enumerate(schedule.frames):
+        for neighbour in (frame.arc.left, frame.arc.right) if frame.arc else ():
+            if neighbour is None:
+                continue
+            other = schedule.frames[neighbour]
+            assert other.segment == frame.segment and not other.arc
+            assert all(schedule.frames[i].arc for i in range(min(j, neighbour) + 1, max(j, neighbour)))
 
 
 @settings(deadline=None, max_examples=50)
 @given(st.integers(1, 6), st.integers(3, 400), st.integers(1, 100), st.sampled_from([1.0, 3.0]))
 def test_drafts_stay_within_half_of_the_drawing(segments, more, steps, guidance):
     total = segments + more
-    whole = evaluations(segments + 1, total - segments - 1, steps, guidance)
-    assert drafting(segments, total, steps, guidance) <= 0.5 * whole
+    whole = nfe(total, steps, guidance)
+    assert drafting_nfe(segments, total, steps, guidance) <= 0.5 * whole
     if plan_rounds(segments, total, steps, EXTRA):
         assert plan_rounds(segments, total, steps, EXTRA)[0] >= segments
     assert EXTRA < 0.5

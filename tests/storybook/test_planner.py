@@ -10,13 +10,14 @@ from tokenizers import Tokenizer
 from laser_cli.errors import BadInputError, NotFoundError
 from laser_cli.measure import planners
 from laser_cli.measure.plans import by_rules
-from laser_cli.plan.llm import embedded, messages
-from laser_cli.plan.llm.asked import Asked
-from laser_cli.plan.llm.converse import Outcome, Watcher
-from laser_cli.plan.llm.fill import Filled, Keyframe
+from laser_cli.plan.llm.conversation import Outcome
 from laser_cli.plan.llm.find import digest
+from laser_cli.plan.llm.full import Answer, Keyframe
 from laser_cli.plan.llm.gguf import read_header
+from laser_cli.plan.request import PlanCallbacks, PlanRequest
+from laser_cli.plan.rules import plan_by_rules
 from laser_cli.plan.schema import Plan, Segment
+from laser_cli.storybook import planner as embedded
 from laser_cli.storybook.planner_tasks import Task, Telling, answer_text, filled, sample_task, task_of
 from laser_cli.storybook.train import planner
 from laser_cli.storybook.train.install import install
@@ -53,9 +54,9 @@ def answers(monkeypatch, trained):
     def answer(*prompts, source=BALL):
         keyframes = tuple(Keyframe(prompt=p, control="texture", strength=80, share=1, easing="ease") for p in prompts)
 
-        def ask(path, asked, watcher, judge):
-            asked_for.append(asked)
-            made = judge(Filled(reasoning="", source=source, segments=keyframes).model_dump_json(), asked)
+        def ask(path, request, callbacks, form):
+            asked_for.append(request)
+            made = form.read(Answer(reasoning="", source=source, segments=keyframes).model_dump_json(), request)
             return Outcome(None if made.problems else made, 1, "; ".join(made.problems))
 
         monkeypatch.setattr(embedded, "ask_model", ask)
@@ -82,8 +83,8 @@ def test_only_the_answer_is_learned(trained):
     rng = random.Random("tasks 0")
     drawn = sorted((sample_task(rng) for _ in range(4)), key=lambda t: len(planner.encode(tokenizer, t)[0]))
     for row, task in enumerate(drawn):
-        asked = target[row][target[row] != planner.IGNORED].tolist()
-        assert tokenizer.decode(asked, skip_special_tokens=False) == answer_text(task.answer) + END
+        request = target[row][target[row] != planner.IGNORED].tolist()
+        assert tokenizer.decode(request, skip_special_tokens=False) == answer_text(task.answer) + END
         told = tokenizer.encode(prompt_of(task)).ids
         assert tokens[row, : len(told)].tolist() == told
 
@@ -138,30 +139,32 @@ def test_what_it_knows_by_heart_comes_through_the_grammar(trained, tmp_path):
         optimizer.zero_grad()
     path = write_planner(model, tokenizer, tmp_path / "planner.gguf")
     pieces = []
-    watcher = Watcher(speed=lambda count, seconds: pieces.append(count))
-    plan, notes = embedded.plan_by_embedded(Asked(task.description, BALL, temperature=0), watcher, path)
+    callbacks = PlanCallbacks(speed=lambda count, seconds: pieces.append(count))
+    plan, notes = embedded.StorybookPlanner(path).plan(PlanRequest(task.description, BALL, temperature=0), callbacks)
     assert (plan.prompts, notes) == ((BALL, *prompts), ())
     assert [s.control for s in plan.segments] == ["texture"] * 2 and plan.planner.sha256 == digest(path)
     assert pieces[0] <= len(ids) - told
 
 
-def test_its_prompts_are_a_version_of_their_own():
-    question = messages.conversation(Asked("night falls", BALL, prompts="storybook1"))
-    assert question == [{"role": "user", "content": f"{BALL}\nnight falls"}]
-    assert messages.again(question, "x", ["wrong"], "storybook1") == question
+def test_its_form_is_the_request_alone(trained):
+    request = PlanRequest("night falls", BALL)
+    form = embedded.StorybookForm(request, embedded.world_of(trained[1]))
+    asked = form.messages(request)
+    assert asked == [{"role": "user", "content": f"{BALL}\nnight falls"}]
+    assert form.again(asked, "x", ["wrong"]) == asked
 
 
 def test_in_its_world(answers):
-    asked = answers("a red ball in a meadow at night", "a red ball in a meadow at night in the rain")
-    wanted = Asked("nigth falls, then it starts to rain", BALL, keyframes=4)
-    plan, notes = embedded.plan_by_embedded(wanted, Watcher())
+    request = answers("a red ball in a meadow at night", "a red ball in a meadow at night in the rain")
+    goals_of = PlanRequest("nigth falls, then it starts to rain", BALL, keyframes=4)
+    plan, notes = embedded.StorybookPlanner().plan(goals_of, PlanCallbacks())
     assert (plan.planner.name, plan.planner.prompts, plan.planner.attempts) == ("storybook", "storybook1", 1)
-    assert plan.segments[-1].prompt.endswith("in the rain") and asked[0].keyframes is None
+    assert plan.segments[-1].prompt.endswith("in the rain") and request[0].keyframes is None
     assert notes == ("the embedded planner makes a keyframe of every stage: 2, not 4",)
-    embedded.plan_by_embedded(Asked(f"{BALL} turns blue"), Watcher())
-    assert asked[1].source is None
+    embedded.StorybookPlanner().plan(PlanRequest(f"{BALL} turns blue"), PlanCallbacks())
+    assert request[1].source is None
     with pytest.raises(BadInputError, match="does not say what the picture shows"):
-        embedded.plan_by_embedded(Asked("night falls"), Watcher())
+        embedded.StorybookPlanner().plan(PlanRequest("night falls"), PlanCallbacks())
 
 
 @pytest.mark.parametrize(
@@ -176,23 +179,24 @@ def test_in_its_world(answers):
         ("a sitting wolf becomes a jumping dog", None),
     ],
 )
-def test_outside_its_world_the_description_is_taken_as_written(answers, description, source):
+def test_outside_its_world_the_rules_plan(answers, description, source):
     asked = answers("a red ball in a meadow at night")
-    plan, notes = embedded.plan_by_embedded(Asked(description, source), Watcher())
-    assert not asked and [s.prompt for s in plan.segments] == [description]
-    assert "a real model would do better" in notes[0] and plan.planner.name == "storybook"
-    assert plan.source == source or "a sitting wolf" in notes[1]
+    request = PlanRequest(description, source)
+    plan, notes = embedded.StorybookPlanner().plan(request, PlanCallbacks())
+    assert not asked and plan.segments == plan_by_rules(description, source).plan.segments
+    assert "outside the storybook world" in notes[0]
+    assert plan.planner.name == "rules" and plan.planner.instead_of.startswith("storybook")
 
 
-def test_what_it_holds_for_outside_is_as_written_too_and_garbage_is_left_to_the_rules(answers):
+def test_what_it_marks_as_outside_and_garbage_are_left_to_the_rules(answers):
     answers("the baall turns round and round")
-    plan, notes = embedded.plan_by_embedded(Asked("the ball turns round and round", BALL), Watcher())
-    assert plan.segments[0].prompt == "the ball turns round and round" and "outside" in notes[0]
+    plan, notes = embedded.StorybookPlanner().plan(PlanRequest("the ball turns round and round", BALL), PlanCallbacks())
+    assert plan.planner.name == "rules" and "outside" in notes[0]
     answers("a red baxll in a meadow at night")
-    plan, notes = embedded.plan_by_embedded(Asked("night falls", BALL), Watcher())
+    plan, notes = embedded.StorybookPlanner().plan(PlanRequest("night falls", BALL), PlanCallbacks())
     assert plan.planner.name == "rules" and "'baxll'" in plan.planner.instead_of
     answers("a blue ball", source="a green cube")
-    plan, _ = embedded.plan_by_embedded(Asked(f"{BALL} turns blue"), Watcher())
+    plan, _ = embedded.StorybookPlanner().plan(PlanRequest(f"{BALL} turns blue"), PlanCallbacks())
     assert plan.planner.name == "rules" and "'a green cube'" in plan.planner.instead_of
 
 
@@ -211,7 +215,7 @@ def test_files_that_are_no_embedded_planner(tmp_path, monkeypatch):
         embedded.world_of(write_tiny(tmp_path / "tiny.gguf"))
     monkeypatch.setattr(embedded, "EMBEDDED", tmp_path / "none.gguf")
     with pytest.raises(NotFoundError, match="there is no planner 'storybook'"):
-        embedded.plan_by_embedded(Asked("night falls", BALL), Watcher())
+        embedded.StorybookPlanner().plan(PlanRequest("night falls", BALL), PlanCallbacks())
 
 
 def test_the_bench_judges_both_planners():

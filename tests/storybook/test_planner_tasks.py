@@ -5,9 +5,9 @@ import random
 
 import pytest
 
-from laser_cli.plan.llm.asked import Asked
-from laser_cli.plan.llm.fill import LONGEST, read
-from laser_cli.plan.llm.mend import mend
+from laser_cli.plan.llm.full import LONGEST, Answer, FullForm, read_json
+from laser_cli.plan.llm.repair import repair
+from laser_cli.plan.request import PlanRequest
 from laser_cli.storybook.changes import sample_change
 from laser_cli.storybook.face_changes import sample_face_change
 from laser_cli.storybook.planner_tasks import NOUNS, Telling, answer_text, sample_task, task_of, world_words
@@ -22,10 +22,11 @@ def tasks(count, seed=0):
 
 def test_answers_are_read_and_need_no_mending():
     for task in tasks(300):
-        answer = read(answer_text(task.answer))
+        answer = read_json(answer_text(task.answer), Answer)
         assert answer == task.answer and json.loads(answer_text(answer))["reasoning"] == ""
         assert len(task.description) < 600 and all(len(k.prompt) <= LONGEST for k in answer.segments)
-        made = mend(answer, Asked(task.description, task.source, by_words=False))
+        draft = FullForm().draft(answer_text(answer))
+        made = repair(draft, PlanRequest(task.description, task.source), by_words=False)
         assert not made.problems, task
     assert tasks(20) == tasks(20)
 

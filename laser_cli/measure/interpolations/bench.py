@@ -11,27 +11,27 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from laser_cli.engine.between import evaluations
-from laser_cli.engine.models import Model
-from laser_cli.engine.render import Between
+from laser_cli.engine.render import nfe
+from laser_cli.engine.spec import Frame, shifted
 from laser_cli.errors import NotFoundError, UsageError
 from laser_cli.measure.figures import Figure
-from laser_cli.measure.interpolations.cost import Cost, chain_of, costs, course_of
+from laser_cli.measure.interpolations.cost import Cost, costs, endpoints_of, schedule_of
 from laser_cli.measure.interpolations.pairs import ASPECTS, Pair, sample_pairs
 from laser_cli.measure.interpolations.scores import GRID, Score, Summary, maps_of, score, summary
+from laser_cli.models.model import Model
 from laser_cli.stages.distances import by_critic
-from laser_cli.stages.interpolate import Approach, Chain, Course, draw
+from laser_cli.stages.interpolate import Endpoints, FrameSchedule, InterpolationParams, interpolate
 from laser_cli.stages.invert import to_tensor
-from laser_cli.stages.spacing import drafting
+from laser_cli.stages.spacing import drafting_nfe
 from laser_cli.storybook.critic import FOLDER, Critic, load_critic
 
-METHODS: dict[str, Approach] = {
-    "outer": Approach("outer"),
-    "outer-unfused": Approach("outer", fused=False),
-    "inner": Approach("inner"),
-    "inner-unfused": Approach("inner", fused=False),
-    "text": Approach("text"),
-    "denoise": Approach("denoise"),
+METHODS: dict[str, InterpolationParams] = {
+    "outer": InterpolationParams("outer"),
+    "outer-unfused": InterpolationParams("outer", fused=False),
+    "inner": InterpolationParams("inner"),
+    "inner-unfused": InterpolationParams("inner", fused=False),
+    "text": InterpolationParams("text"),
+    "denoise": InterpolationParams("denoise"),
 }
 """Methods with a U-Net of their own; a cross-dissolve and the world's own in-betweens always stand beside them."""
 SPACINGS = ("even", "beta", "uniform")
@@ -91,28 +91,28 @@ def needed_critic(folder: Path = FOLDER) -> Critic:
         raise NotFoundError(error.what, why=why, hint=error.hint) from error
 
 
-def work(frames: int, ways: Iterable[Approach]) -> int:
+def work(frames: int, ways: Iterable[InterpolationParams]) -> int:
     """U-Net evaluations of a pair, at most."""
     return sum(
-        evaluations(2, (frames - 2) * len(SPACINGS), way.steps, way.manner.guidance)
-        + drafting(1, frames, way.steps, way.manner.guidance)
+        nfe(2 + (frames - 2) * len(SPACINGS), way.steps, way.sampling.guidance)
+        + drafting_nfe(1, frames, way.steps, way.sampling.guidance)
         for way in ways
     )
 
 
 @torch.inference_mode()
 def scores_of(
-    model: Model, critic: Critic, pair: Pair, seed: int, frames: int, ways: dict[str, Approach]
+    model: Model, critic: Critic, pair: Pair, seed: int, frames: int, ways: dict[str, InterpolationParams]
 ) -> Iterator[tuple[tuple[str, str], Score]]:
     """The scores of one pair by (method, spacing), the cross-dissolve's and the world's own among them."""
     truth = maps_of(critic, pair.truth(GRID, model.size))
     times = [j / (frames - 1) for j in range(frames)]
     distance = by_critic(critic)
-    for name, approach in ways.items():
-        chain = chain_of(model, approach, pair.prompts, seed)
-        courses = {spacing: course_of(model, chain, approach, frames, spacing, distance) for spacing in SPACINGS}
-        pictures = drawn(model, chain, approach, list(courses.values()))
-        for spacing, way in zip(courses, pictures, strict=True):
+    for name, params in ways.items():
+        endpoints = endpoints_of(model, params, pair.prompts, seed)
+        schedules = {spacing: schedule_of(model, endpoints, params, frames, spacing, distance) for spacing in SPACINGS}
+        pictures = rendered(model, endpoints, params, list(schedules.values()))
+        for spacing, way in zip(schedules, pictures, strict=True):
             yield (name, spacing), score(critic, way, truth)
     begin, end = pictures[0][0], pictures[0][-1]
     faded = torch.stack([torch.lerp(begin, end, t) for t in times])
@@ -120,19 +120,20 @@ def scores_of(
     yield WORLD, score(critic, pair.truth(times, model.size), truth)
 
 
-def drawn(model: Model, chain: Chain, approach: Approach, courses: Sequence[Course]) -> list[Tensor]:
-    """Several courses between the same two stops, drawn beside each other: [n, 3, h, w] each, stops included."""
-    together: list[Between] = []
-    bridges = []
-    for course in courses:
-        bridges += [replace(b, first=b.first + len(together), last=b.last + len(together)) for b in course.bridges]
-        together += course.frames
-    whole = Course(together, (0, len(together) + 1), bridges)
-    pictures = torch.cat([to_tensor(picture.array) for picture in draw(model, chain, approach, whole)])
+def rendered(
+    model: Model, endpoints: Endpoints, params: InterpolationParams, schedules: Sequence[FrameSchedule]
+) -> list[Tensor]:
+    """Several schedules between the same two endpoints, rendered together: [n, 3, h, w] each, endpoints included."""
+    together: list[Frame] = []
+    for schedule in schedules:
+        together += shifted(schedule.frames, len(together))
+    whole = FrameSchedule(together, (0, len(together) + 1))
+    pictures = torch.cat([to_tensor(picture.array) for picture in interpolate(model, endpoints, params, whole)])
     ways, at = [], 1
-    for course in courses:
-        ways.append(torch.cat([pictures[:1], pictures[at : at + len(course.frames)], pictures[-1:]]))
-        at += len(course.frames)
+    for schedule in schedules:
+        count = len(schedule.frames)
+        ways.append(torch.cat([pictures[:1], pictures[at : at + count], pictures[-1:]]))
+        at += count
     return ways
 
 

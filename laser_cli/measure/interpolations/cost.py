@@ -6,13 +6,20 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from laser_cli.engine.models import Model
 from laser_cli.measure.figures import Figure
 from laser_cli.measure.memory import main
 from laser_cli.measure.memory import memory as peaks
 from laser_cli.measure.speed import SOURCE, TARGET
+from laser_cli.models.model import Model
 from laser_cli.stages.distances import Distance, rms
-from laser_cli.stages.interpolate import Approach, Asked, Chain, Course, draw, prepare
+from laser_cli.stages.interpolate import (
+    Endpoint,
+    Endpoints,
+    FrameSchedule,
+    InterpolationParams,
+    interpolate,
+    prepare,
+)
 from laser_cli.stages.spacing import by_beta, even, measure, uniform
 
 FRAMES = 24
@@ -34,33 +41,40 @@ def published(frames: int, steps: int) -> int:
     return 6 * (frames - 2) * steps
 
 
-def chain_of(model: Model, approach: Approach, prompts: Sequence[str] = (SOURCE, TARGET), seed: int = 0) -> Chain:
-    """Prompts as stops, at the model's own size."""
-    return prepare(model, [Asked(prompt) for prompt in prompts], approach, (seed,), (model.size, model.size))
+def endpoints_of(
+    model: Model, params: InterpolationParams, prompts: Sequence[str] = (SOURCE, TARGET), seed: int = 0
+) -> Endpoints:
+    """Prompts as endpoints, at the model's own size."""
+    return prepare(model, [Endpoint(prompt) for prompt in prompts], params, (seed,), (model.size, model.size))
 
 
-def course_of(
-    model: Model, chain: Chain, approach: Approach, frames: int, spacing: str, distance: Distance = rms
-) -> Course:
-    """When the frames between two stops are; beta as AID recommends it, a = b = steps."""
+def schedule_of(
+    model: Model,
+    endpoints: Endpoints,
+    params: InterpolationParams,
+    frames: int,
+    spacing: str,
+    distance: Distance = rms,
+) -> FrameSchedule:
+    """When the frames between two endpoints are; beta as AID recommends it, a = b = steps."""
     if spacing == "beta":
-        return by_beta(frames, 1, float(approach.steps), float(approach.steps))
-    profiles = measure(model, chain, approach, frames, distance) if spacing == "even" else None
-    return even(frames, profiles, approach.steps) if profiles else uniform(frames, 1)
+        return by_beta(frames, 1, float(params.steps), float(params.steps))
+    profiles = measure(model, endpoints, params, frames, distance) if spacing == "even" else None
+    return even(frames, profiles, params.steps) if profiles else uniform(frames, 1)
 
 
-def costs(model: Model, ways: Mapping[str, Approach], frames: int = FRAMES) -> dict[tuple[str, str], Cost]:
+def costs(model: Model, ways: Mapping[str, InterpolationParams], frames: int = FRAMES) -> dict[tuple[str, str], Cost]:
     """By (method, spacing): an animation of each, drawn whole. Beta spacing does the work of uniform spacing."""
     told: dict[tuple[str, str], Cost] = {}
-    for name, approach in ways.items():
-        chain = chain_of(model, approach)
+    for name, params in ways.items():
+        endpoints = endpoints_of(model, params)
         for spacing in ("even", "uniform"):
-            rows, begin = model.rows, time.perf_counter()
-            for _ in draw(model, chain, approach, course_of(model, chain, approach, frames, spacing)):
+            nfe, begin = model.nfe, time.perf_counter()
+            for _ in interpolate(model, endpoints, params, schedule_of(model, endpoints, params, frames, spacing)):
                 pass
-            rows, seconds = model.rows - rows, time.perf_counter() - begin
-            whole = published(frames, approach.steps)
-            told[name, spacing] = Cost(rows / frames, seconds / frames, rows / whole)
+            nfe, seconds = model.nfe - nfe, time.perf_counter() - begin
+            whole = published(frames, params.steps)
+            told[name, spacing] = Cost(nfe / frames, seconds / frames, nfe / whole)
         told[name, "beta"] = told[name, "uniform"]
     return told
 
@@ -72,9 +86,9 @@ def memory(model: str, say: Say = lambda text: None, short: int = 50, long: int 
 
 def _draw(model: Model, frames: int) -> None:
     """An evenly spaced interpolation of so many frames at two steps."""
-    approach = Approach(steps=2)
-    chain = chain_of(model, approach)
-    for _ in draw(model, chain, approach, course_of(model, chain, approach, frames, "even")):
+    params = InterpolationParams(steps=2)
+    endpoints = endpoints_of(model, params)
+    for _ in interpolate(model, endpoints, params, schedule_of(model, endpoints, params, frames, "even")):
         pass
 
 

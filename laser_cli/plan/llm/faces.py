@@ -1,15 +1,15 @@
-"""The face track of a form: what is safe to mend in it is mended."""
+"""The face track of an answer, repaired where that is safe."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from laser_cli.plan.llm.fill import Moment
+from laser_cli.plan.llm.moment import Moment
 from laser_cli.plan.schema import TURN, FacePoint
 
 
 def face_track(moments: Sequence[Moment]) -> tuple[tuple[FacePoint, ...], tuple[str, ...]]:
-    """The points in the order of time, one a moment, values within their ranges; and what had to be mended.
+    """The points in the order of time, one a moment, values within their ranges; and what had to be repaired.
 
     A face that never does anything has no track.
     """

@@ -12,9 +12,13 @@ from laser_cli.plan.llm.gguf import parts
 
 PREFERRED = ("q4_k_m", "q4_k_s", "q5_k_m", "q4_0", "q5_k_s", "q6_k", "q8_0")
 """Which quantization is taken where a repository has several and none is named, the best first."""
-EMBEDDED = Path(__file__).resolve().parents[2] / "storybook" / "weights" / "planner" / "planner.gguf"
-"""The planner of the storybook world, where an installation comes with it."""
-HINT = f"--planner rules, {'storybook, ' if EMBEDDED.is_file() else ''}FILE.gguf, hf:REPO or hf:REPO:FILE"
+
+
+def hint() -> str:
+    """What can be given as a planner, for error messages."""
+    from laser_cli.plan.planners import hint as of_planners
+
+    return of_planners()
 
 
 def is_model(name: str) -> bool:
@@ -32,11 +36,11 @@ def find(name: str, note: Callable[[str], None]) -> Path:
         missing = [part for part in parts(path) if not part.is_file()]
         if missing:
             why = "it is a part of a split model" if len(parts(path)) > 1 else "no such file"
-            raise NotFoundError(f"there is no planner {missing[0]}", why=why, hint=HINT)
+            raise NotFoundError(f"there is no planner {missing[0]}", why=why, hint=hint())
         return parts(path)[0]
     repository, _, file = name.removeprefix("hf:").partition(":")
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
-        raise NotFoundError(f"there is no planner {name!r}", why="a repository is named owner/name", hint=HINT)
+        raise NotFoundError(f"there is no planner {name!r}", why="a repository is named owner/name", hint=hint())
     return _from_hub(repository, file, note)
 
 
@@ -87,9 +91,9 @@ def _ggufs(folder: Path) -> list[Path]:
 
 def _from_hub(repository: str, file: str, note: Callable[[str], None]) -> Path:
     here = {name.removeprefix(f"hf:{repository}:"): path for name, path in cached().items() if _of(name, repository)}
-    wanted = file or best(here)
-    if wanted in here and all(part.is_file() for part in parts(here[wanted])):
-        return here[wanted]
+    goals_of = file or best(here)
+    if goals_of in here and all(part.is_file() for part in parts(here[goals_of])):
+        return here[goals_of]
     from huggingface_hub import HfApi, hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -97,11 +101,11 @@ def _from_hub(repository: str, file: str, note: Callable[[str], None]) -> Path:
     kin = [kind for kind in HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError"]
     failures: tuple[type[BaseException], ...] = (*kin, OSError, ValueError)
     try:
-        wanted = wanted or best(HfApi().list_repo_files(repository))
-        if not wanted:
+        goals_of = goals_of or best(HfApi().list_repo_files(repository))
+        if not goals_of:
             why = "the repository has no .gguf file"
             raise NotFoundError(f"there is no planner in {repository}", why=why, hint="look for one that ends in -GGUF")
-        names = [part.as_posix() for part in parts(Path(wanted))]
+        names = [part.as_posix() for part in parts(Path(goals_of))]
         note(f"downloading {', '.join(names)} from {repository}")
         paths = [hf_hub_download(repository, name) for name in names]
         return Path(paths[0])

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from laser_cli import limits
 from laser_cli.errors import NotFoundError
 
 # struct codes of the value types by their number; 8 is a string, 9 a list
@@ -92,6 +93,8 @@ def read_header(path: Path) -> Header:
         raise NotFoundError(f"cannot read the model {path}", why=error.strerror or str(error)) from error
     except (struct.error, IndexError) as error:
         raise NotFoundError(f"{path} is truncated", why="it ends within its header", hint=DOWNLOAD) from error
+    except _Damaged as error:
+        raise NotFoundError(f"{path} is damaged", why=str(error), hint=DOWNLOAD) from error
 
 
 def _refused(path: Path, why: str) -> NotFoundError:
@@ -115,12 +118,16 @@ def _parse(path: Path, data: mmap.mmap, size: int) -> Header:
         raise _refused(
             path, "it is written for big-endian machines" if version > 2**16 else f"version {version} of GGUF"
         )
+    if max(tensors, count) > limits.GGUF_ENTRIES:
+        raise _Damaged(f"its header would have {max(tensors, count):,} entries, over {limits.GGUF_ENTRIES:,}")
     values = {}
     for _ in range(count):
         key = reader.string()
         values[key] = reader.value(reader.take("I"))
     ends = list(_ends(reader, tensors))
     alignment = values.get("general.alignment", 32)
+    if not isinstance(alignment, int) or not 1 <= alignment <= 2**20:
+        raise _Damaged(f"its alignment is {str(alignment)[:40]}")
     begin = math.ceil(reader.at / alignment) * alignment
     needed = max(ends, default=0) + begin
     if size < needed:
@@ -133,9 +140,16 @@ def _ends(reader: _Reader, tensors: int) -> Iterator[int]:
     """Where each tensor ends, counted from the first; where it begins if its type is not known."""
     for _ in range(tensors):
         reader.string()
-        shape = [reader.take("Q") for _ in range(reader.take("I"))]
+        dimensions = reader.take("I")
+        if dimensions > limits.GGUF_DIMENSIONS:
+            raise _Damaged(f"a tensor has {dimensions:,} dimensions")
+        shape = [reader.take("Q") for _ in range(dimensions)]
         numbers, size = BLOCKS.get(reader.take("I"), (1, 0))
         yield reader.take("Q") + math.prod(shape) // numbers * size
+
+
+class _Damaged(Exception):
+    """The header says what no model's does."""
 
 
 class _Reader:
@@ -153,9 +167,7 @@ class _Reader:
         return value
 
     def string(self) -> str:
-        length = self.take("Q")
-        if self.at + length > len(self._data):
-            raise IndexError
+        length = self._length()
         text = self._data[self.at : self.at + length].decode("utf-8", "replace")
         self.at += length
         return text
@@ -165,26 +177,32 @@ class _Reader:
         if kind == _STRING:
             return self.string()
         if kind != _LIST:
-            return self.take(_SCALARS[kind]) if kind in _SCALARS else self._broken()
+            if kind not in _SCALARS:
+                raise _Damaged(f"a value has the unknown type {kind}")
+            return self.take(_SCALARS[kind])
         inner, count = self.take("I"), self.take("Q")
+        if count > limits.GGUF_ITEMS:
+            raise _Damaged(f"it holds a list of {count:,} items")
         if inner in _SCALARS:
             self.at += count * struct.calcsize(f"<{_SCALARS[inner]}")
-        else:
+            if self.at > len(self._data):
+                raise IndexError
+        elif inner == _STRING:
             for _ in range(count):
-                self._skip(inner)
+                length = self._length()
+                self.at += length
+        else:
+            raise _Damaged("it holds a list of lists")
         return count
 
-    def _skip(self, kind: int) -> None:
-        if kind != _STRING:
-            self.value(kind)
-            return
-        length = self.take("Q")
+    def _length(self) -> int:
+        """The bytes of the text that follows."""
+        length = int(self.take("Q"))
         if self.at + length > len(self._data):
             raise IndexError
-        self.at += length
-
-    def _broken(self) -> Any:
-        raise IndexError
+        if length > limits.GGUF_TEXT:
+            raise _Damaged(f"it holds a text of {length:,} bytes")
+        return length
 
 
 def usable_memory() -> int | None:

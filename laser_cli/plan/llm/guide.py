@@ -1,34 +1,31 @@
-"""Guides by a model, asked under a grammar of their own for what lies between two pictures; else the rules make them.
+"""Guides by a model: what lies halfway between two pictures; where it gives no usable answer the rules make them.
 
-A guide is a plan of one keyframe to the conversation, so that it is asked for, mended and asked again by the same code.
+A guide is a plan of one keyframe to the conversation, so that the same code asks, repairs and asks again.
 """
 
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from laser_cli.plan.guide import Guide, alike, guide_by_rules
-from laser_cli.plan.llm import messages as told
-from laser_cli.plan.llm.asked import Asked
-from laser_cli.plan.llm.converse import Outcome, Watcher, converse
-from laser_cli.plan.llm.fill import LONGEST, Keyframe, read_form
+from laser_cli.plan.length import cut
+from laser_cli.plan.llm.conversation import Outcome, converse
+from laser_cli.plan.llm.draft import Draft, DraftKeyframe
 from laser_cli.plan.llm.find import digest, find
+from laser_cli.plan.llm.forms import AnswerForm, worked_examples
+from laser_cli.plan.llm.full import LONGEST, read_json
 from laser_cli.plan.llm.gguf import read_model
-from laser_cli.plan.llm.mend import Mended, cut
 from laser_cli.plan.llm.planner import record
-from laser_cli.plan.rules import check_description
-
-PROMPTS = "guide1"
-LONGEST_ANSWER = 320
-"""Tokens that an answer may have; one that is longer goes round in circles."""
+from laser_cli.plan.request import PlanCallbacks, PlanRequest, check_description
 
 
-class Filled(BaseModel):
+class Answer(BaseModel):
     """A whole answer; both keys are needed and come in this order, the reasoning first."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,59 +34,80 @@ class Filled(BaseModel):
     guide: Annotated[str, Field(max_length=LONGEST, json_schema_extra={"minLength": 3})]
 
 
-def as_guide(answer: str, asked: Asked) -> Mended:
-    """The guide in an answer as the only keyframe; Unreadable where there is none."""
-    prompt = " ".join(read_form(answer, Filled).guide.split()).strip(" \"'`*.,;")
-    prompt, lost = cut(prompt)
-    keyframe = Keyframe(prompt="the guide", control="hybrid", strength=40, share=1, easing="ease")
-    mended = (f"the guide was longer than 77 tokens: cut before {lost!r}",) if lost else ()
-    problems = []
-    if not any(letter.isalpha() for letter in prompt):
-        problems.append('"guide" is empty')
-    for stop, which in ((asked.source or "", "first"), (asked.description, "second")):
-        if alike(prompt, stop):
-            problems.append(f"the guide is the {which} picture itself: describe what lies between the two")
-    found = keyframe.model_copy(update={"prompt": prompt})
-    return Mended(asked.source or "", (found,), mended=mended, problems=tuple(problems))
+class GuideForm(AnswerForm):
+    """The form for a guide: `source` and `description` of a request are the two prompts it lies between."""
 
+    version = "guide1"
 
-def guides_by_model(name: str, pairs: Sequence[tuple[str, str]], limits: Asked, watcher: Watcher) -> list[Guide]:
-    """A guide for each pair of prompts, by a model (`FILE.gguf` or `hf:REPO[:FILE]`) that is loaded once.
-
-    Where it gives none the rules do, and the guide says so; a pair that shows the same is nobody's question. ``limits``
-    has seed, temperature, retries and, for each guide, the time. NotFoundError if there is no such model or it cannot
-    be used, MemoryExhausted if it is too large.
-    """
-    path = find(name, watcher.note)
-    questions = [
-        replace(limits, source=a, description=b, prompts=PROMPTS, by_words=False, faces=False) for a, b in pairs
-    ]
-    for asked in questions:
-        check_description(asked.description, asked.source)
-    open_ones = [asked for asked in questions if not alike(asked.source or "", asked.description)]
-    if not open_ones:
-        return [guide_by_rules(asked.source or "", asked.description) for asked in questions]
-    header, size = read_model(path)
-    from laser_cli.plan.llm.speaker import Form, open_speaker
-
-    longest = max((told.conversation(asked) for asked in open_ones), key=lambda said: len(said[-1]["content"]))
-    form = Form(Filled.model_json_schema(), LONGEST_ANSWER)
-    with open_speaker(header, size, open_ones[0], longest, watcher.note, form) as speaker:
-        outcomes = [
-            converse(speaker, asked, watcher, judge=as_guide) if asked in open_ones else None for asked in questions
+    def examples(self, request: PlanRequest) -> list[tuple[PlanRequest, str]]:
+        """The worked examples."""
+        return [
+            (PlanRequest(row["description"], row["source"]), json.dumps(row["answer"], ensure_ascii=False))
+            for row in worked_examples(self.version)
         ]
-    del speaker
-    gc.collect()  # its memory is needed for drawing
+
+    def schema(self, request: PlanRequest) -> dict[str, Any]:
+        """The JSON schema of an answer."""
+        return Answer.model_json_schema()
+
+    def longest(self, request: PlanRequest) -> int:
+        """The most tokens that an answer may have."""
+        return 320
+
+    def read(self, answer: str, request: PlanRequest) -> Draft:
+        """The guide in an answer as the only keyframe. Raises Unreadable if there is none."""
+        prompt = " ".join(read_json(answer, Answer).guide.split()).strip(" \"'`*.,;")
+        prompt, lost = cut(prompt)
+        repairs = (f"the guide was longer than 77 tokens: cut before {lost!r}",) if lost else ()
+        problems = []
+        if not any(letter.isalpha() for letter in prompt):
+            problems.append('"guide" is empty')
+        for end, which in ((request.source or "", "first"), (request.description, "second")):
+            if alike(prompt, end):
+                problems.append(f"the guide is the {which} picture itself: describe what lies between the two")
+        keyframe = DraftKeyframe(prompt, control="hybrid")
+        return Draft(request.source or "", (keyframe,), repairs=repairs, problems=tuple(problems))
+
+
+def guides_by_model(
+    name: str, pairs: Sequence[tuple[str, str]], limits: PlanRequest, callbacks: PlanCallbacks
+) -> list[Guide]:
+    """A guide for each pair of prompts by a model, which is loaded once, or by the rules where it gives none.
+
+    The model is not asked about two prompts that say the same. ``limits`` has seed, temperature, retries and the time
+    for each guide. Raises NotFoundError if there is no such model or it cannot be used, MemoryExhausted if it is too
+    large.
+    """
+    path = find(name, callbacks.note)
+    questions = [replace(limits, source=begin, description=end) for begin, end in pairs]
+    for request in questions:
+        check_description(request.description, request.source)
+    open_ones = [request for request in questions if not alike(request.source or "", request.description)]
+    if not open_ones:
+        return [guide_by_rules(request.source or "", request.description) for request in questions]
+    header, size = read_model(path)
+    from laser_cli.plan.llm.backends.llama_cpp import open_model
+
+    form = GuideForm()
+    longest = max(open_ones, key=lambda request: len(form.question(request)))
+    with open_model(header, size, longest, form, callbacks.note) as model:
+        outcomes = [
+            converse(model, request, callbacks, form) if request in open_ones else None for request in questions
+        ]
+    del model
+    gc.collect()  # rendering needs its memory
     sha256 = digest(path)
-    return [_guide(path.name, asked, outcome, sha256) for asked, outcome in zip(questions, outcomes, strict=True)]
+    return [_guide(path.name, request, outcome, sha256) for request, outcome in zip(questions, outcomes, strict=True)]
 
 
-def _guide(name: str, asked: Asked, outcome: Outcome | None, sha256: str) -> Guide:
+def _guide(name: str, request: PlanRequest, outcome: Outcome | None, sha256: str) -> Guide:
     """The model's guide, or the rules' where it gave none or was not asked."""
-    if outcome is not None and outcome.made is not None:
-        notes = tuple(f"mended: {text}" for text in outcome.made.mended)
-        return Guide(outcome.made.keyframes[0].prompt, record(name, asked, outcome, sha256), notes)
-    made = guide_by_rules(asked.source or "", asked.description)
+    if outcome is not None and outcome.draft is not None:
+        notes = tuple(f"mended: {text}" for text in outcome.draft.repairs)
+        return Guide(
+            outcome.draft.keyframes[0].prompt, record(name, GuideForm.version, request, outcome, sha256), notes
+        )
+    made = guide_by_rules(request.source or "", request.description)
     if outcome is None:
         return made
     times = "once" if outcome.attempts == 1 else f"{outcome.attempts} times"

@@ -1,89 +1,128 @@
-"""A model as planner: its file found, checked and asked; where it gives no plan the rules take over."""
+"""Language models as planners: a model is found, checked and asked; where it gives no usable answer the rules plan."""
 
 from __future__ import annotations
 
 import gc
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import cast
 
 from laser_cli.errors import BadInputError
-from laser_cli.plan.llm import messages as told
-from laser_cli.plan.llm.asked import Asked
-from laser_cli.plan.llm.converse import Judge, Outcome, Watcher, as_plan, converse
-from laser_cli.plan.llm.find import digest, find
+from laser_cli.plan.easing import Easing
+from laser_cli.plan.guide import Guide
+from laser_cli.plan.llm.conversation import Outcome, converse
+from laser_cli.plan.llm.draft import Draft
+from laser_cli.plan.llm.find import digest, find, is_model
+from laser_cli.plan.llm.forms import AnswerForm
+from laser_cli.plan.llm.full import FullForm
 from laser_cli.plan.llm.gguf import read_model
-from laser_cli.plan.llm.mend import Mended
-from laser_cli.plan.rules import Planned, check_description, plan_by_rules
+from laser_cli.plan.request import PlanCallbacks, Planned, PlanRequest, check_description
+from laser_cli.plan.rules import plan_by_rules
 from laser_cli.plan.schema import Plan, Planner, Segment, share_frames
 
+__all__ = ["LanguageModelPlanner", "ask_model", "is_model", "plan_by_model", "record"]
 
-def plan_by_model(name: str, asked: Asked, watcher: Watcher) -> Planned:
-    """The plan of a model (`FILE.gguf` or `hf:REPO[:FILE]`), or of the rules if it gave none; notes say which.
 
-    NotFoundError if there is no such model or it cannot be used, MemoryExhausted if it is too large.
+class LanguageModelPlanner:
+    """Plans with the language model of that name (`FILE.gguf` or `hf:REPO[:FILE]`)."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def available(self) -> bool:
+        """It is looked for when it is first asked."""
+        return True
+
+    def claims(self, request: PlanRequest) -> bool:
+        """It takes only what it is named for."""
+        return False
+
+    def halfway(self, begin: str, end: str) -> str | None:
+        """None: it knows no world by heart."""
+        return None
+
+    def plan(self, request: PlanRequest, callbacks: PlanCallbacks) -> Planned:
+        """Plan a request. Raises NotFoundError if the model cannot be used, MemoryExhausted if it is too large."""
+        return plan_by_model(self._name, request, callbacks)
+
+    def guides(self, pairs: Sequence[tuple[str, str]], limits: PlanRequest, callbacks: PlanCallbacks) -> list[Guide]:
+        """A guide for each pair of prompts; raises as `plan` does."""
+        from laser_cli.plan.llm.guide import guides_by_model
+
+        return guides_by_model(self._name, pairs, limits, callbacks)
+
+
+def plan_by_model(name: str, request: PlanRequest, callbacks: PlanCallbacks) -> Planned:
+    """Plan with a model, or with the rules if it gives no usable answer; notes say which.
+
+    Raises NotFoundError if there is no such model or it cannot be used, MemoryExhausted if it is too large.
     """
-    check_description(asked.description, asked.source)
-    share_frames(asked.frames, [1] * (asked.keyframes or 1))
-    path = find(name, watcher.note)
-    outcome = ask_model(path, asked, watcher)
-    if outcome.made is None:
-        return instead(path.name, asked, outcome)
-    return planned(outcome.made, asked, record(path.name, asked, outcome, digest(path)))
+    check_description(request.description, request.source)
+    share_frames(request.frames, [1] * (request.keyframes or 1))
+    path = find(name, callbacks.note)
+    form = FullForm()
+    outcome = ask_model(path, request, callbacks, form)
+    if outcome.draft is None:
+        return by_rules_instead(path.name, request, outcome)
+    return plan_of_draft(outcome.draft, request, record(path.name, form.version, request, outcome, digest(path)))
 
 
-def ask_model(path: Path, asked: Asked, watcher: Watcher, judge: Judge = as_plan) -> Outcome:
-    """What a model's file has to say that the judge lets pass, its memory freed again.
+def ask_model(path: Path, request: PlanRequest, callbacks: PlanCallbacks, form: AnswerForm) -> Outcome:
+    """Load a model, ask it until an answer can be used, and free its memory.
 
-    NotFoundError if it cannot be used, MemoryExhausted if it is too large.
+    Raises NotFoundError if it cannot be used, MemoryExhausted if it is too large.
     """
     header, size = read_model(path)
-    from laser_cli.plan.llm.speaker import open_speaker
+    from laser_cli.plan.llm.backends.llama_cpp import open_model
 
-    with open_speaker(header, size, asked, told.conversation(asked), watcher.note) as speaker:
-        outcome = converse(speaker, asked, watcher, judge=judge)
-    del speaker
-    gc.collect()  # its memory is needed for drawing
+    with open_model(header, size, request, form, callbacks.note) as model:
+        outcome = converse(model, request, callbacks, form)
+    del model
+    gc.collect()  # rendering needs its memory
     return outcome
 
 
-def record(name: str, asked: Asked, outcome: Outcome, sha256: str | None) -> Planner:
-    """Who planned, as the plan keeps it."""
+def record(name: str, prompts: str, request: PlanRequest, outcome: Outcome, sha256: str | None) -> Planner:
+    """Who planned, as the plan file keeps it."""
     return Planner(
         name=name,
         version=f"llama-cpp-python {version('llama-cpp-python')}",
-        seed=asked.seed,
+        seed=request.seed,
         sha256=sha256,
-        prompts=asked.prompts,
-        temperature=asked.temperature,
+        prompts=prompts,
+        temperature=request.temperature,
         attempts=outcome.attempts,
     )
 
 
-def planned(made: Mended, asked: Asked, planner: Planner) -> Planned:
-    """The plan of a usable answer, with notes about what was mended in it."""
-    lengths = share_frames(asked.frames, [keyframe.share for keyframe in made.keyframes])
+def plan_of_draft(draft: Draft, request: PlanRequest, planner: Planner) -> Planned:
+    """The plan of a usable answer, with notes about what was repaired in it."""
+    lengths = share_frames(request.frames, [keyframe.share for keyframe in draft.keyframes])
     segments = tuple(
         Segment(
             prompt=k.prompt,
             control=k.control,
-            strength=0.0 if k.control == "hold" else k.strength / 100,
+            strength=0.0 if k.control == "hold" else k.strength,
             frames=frames,
-            easing=asked.easing or k.easing,  # type: ignore[arg-type]
+            easing=cast(Easing, request.easing or k.easing),
         )
-        for k, frames in zip(made.keyframes, lengths, strict=True)
+        for k, frames in zip(draft.keyframes, lengths, strict=True)
     )
-    notes = [] if asked.source else [f"taken for what the picture shows: {made.source}"]
-    notes += [f"mended: {text}" for text in made.mended]
-    plan = Plan(description=asked.description, source=made.source, segments=segments, face=made.face, planner=planner)
+    notes = [] if request.source else [f"taken for what the picture shows: {draft.source}"]
+    notes += [f"mended: {text}" for text in draft.repairs]
+    plan = Plan(
+        description=request.description, source=draft.source, segments=segments, face=draft.face, planner=planner
+    )
     return Planned(plan, tuple(notes))
 
 
-def instead(name: str, asked: Asked, outcome: Outcome) -> Planned:
+def by_rules_instead(name: str, request: PlanRequest, outcome: Outcome) -> Planned:
     """The rules' plan, which says that they took over and why."""
     times = "once" if outcome.attempts == 1 else f"{outcome.attempts} times"
     why = f"{name} gave no plan, asked {times}: {outcome.why}"
     try:
-        plan, notes = plan_by_rules(asked.description, asked.source, asked.frames, asked.easing or "ease")
+        plan, notes = plan_by_rules(request.description, request.source, request.frames, request.easing or "ease")
     except BadInputError as error:
         raise BadInputError(error.what, why=f"{why}\nand the rules: {error.why}", hint=error.hint) from error
     planner = plan.planner.model_copy(update={"instead_of": why})

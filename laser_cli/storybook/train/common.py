@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from laser_cli.engine.models import fast_bfloat16
+from laser_cli.models.load import fast_bfloat16
 from laser_cli.storybook.look import Look
 from laser_cli.storybook.world import Item, draw_with_masks
 

@@ -11,7 +11,7 @@ import numpy as np
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from laser_cli.plan.llm.embedded import NAMED, WORDS
+from laser_cli.storybook.planner import NAMED, WORDS
 from laser_cli.storybook.planner_tasks import LOOKS, NOUNS, world_words
 from laser_cli.storybook.train.planner_tokens import END, JOINTS, MARKS, TEMPLATE
 

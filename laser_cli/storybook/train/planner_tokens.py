@@ -8,18 +8,16 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from laser_cli.plan.llm import messages
-from laser_cli.plan.llm.asked import Asked
-from laser_cli.plan.llm.embedded import PROMPTS
-from laser_cli.storybook.planner_tasks import STRENGTHS, Task, answer_text, sample_task
+from laser_cli.storybook.planner import question
+from laser_cli.storybook.planner_tasks import PERCENT, Task, answer_text, sample_task
 
 END, ASK, PLAN = "<|end|>", "<|ask|>", "<|plan|>"
 MARKS = (END, ASK, PLAN)
 JOINTS = (
     '{"reasoning":"","source":"',
     '","segments":[{"prompt":"',
-    *(f'","control":"{control}"' for control in STRENGTHS),
-    *(f',"strength":{strength},"share":1' for strength in STRENGTHS.values()),
+    *(f'","control":"{control}"' for control in PERCENT),
+    *(f',"strength":{strength},"share":1' for strength in PERCENT.values()),
     ',"easing":"ease"},{"prompt":"',
     ',"easing":"ease"}]}',
 )
@@ -31,11 +29,6 @@ TEMPLATE = (
     f"{PLAN}{{{{ m['content'] }}}}{END}{{% else %}}{ASK}{{{{ m['content'] }}}}"
     f"{{% endif %}}{{% endfor %}}{{% if add_generation_prompt %}}{PLAN}{{% endif %}}"
 )
-
-
-def question(description: str, source: str | None) -> str:
-    """A request as the planner hears it."""
-    return messages.conversation(Asked(description, source, prompts=PROMPTS))[-1]["content"]
 
 
 def prompt_of(task: Task) -> str:

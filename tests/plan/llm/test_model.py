@@ -7,14 +7,14 @@ import pytest
 
 from laser_cli.errors import MemoryExhausted, NotFoundError, UsageError
 from laser_cli.plan.files import parse_plan, plan_text
-from laser_cli.plan.llm import gguf, speaker
-from laser_cli.plan.llm.asked import Asked
-from laser_cli.plan.llm.converse import Watcher
+from laser_cli.plan.llm import gguf
+from laser_cli.plan.llm.backends import llama_cpp as backend
 from laser_cli.plan.llm.find import digest
 from laser_cli.plan.llm.planner import plan_by_model
+from laser_cli.plan.request import PlanCallbacks, PlanRequest
 from tests.tiny_gguf import CHATML, write_tiny
 
-ASKED = Asked("night falls", "a red house in a meadow")
+ASKED = PlanRequest("night falls", "a red house in a meadow")
 NO_SYSTEM = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system role') }}{% endif %}" + CHATML
 THINKING = CHATML.replace("assistant\n{% endif %}", "assistant\n<think>\n{% endif %}")
 
@@ -26,35 +26,35 @@ def tiny(tmp_path_factory):
 
 def heard():
     notes = []
-    return notes, Watcher(notes.append)
+    return notes, PlanCallbacks(notes.append)
 
 
 def test_a_real_model_plans(tiny):
-    notes, watcher = heard()
-    plan, told = plan_by_model(str(tiny), ASKED, watcher)
+    notes, callbacks = heard()
+    plan, told = plan_by_model(str(tiny), ASKED, callbacks)
     assert (plan.source, plan.total_frames) == (ASKED.source, 24)
     assert "a red house" in plan.segments[0].prompt and "night" in plan.segments[-1].prompt
     planner = plan.planner
     assert (planner.name, planner.sha256, planner.seed) == ("tiny.gguf", digest(tiny), 0)
-    assert (planner.prompts, planner.attempts) == ("v1", 1) and planner.version.startswith("llama-cpp-python ")
+    assert (planner.prompts, planner.attempts) == ("full1", 1) and planner.version.startswith("llama-cpp-python ")
     assert notes == ["the planner reads the request …", "keyframe 1 …"]
     assert any("did not say 'night'" in note for note in told)
     assert parse_plan(plan_text(plan)) == plan
-    assert plan_by_model(str(tiny), ASKED, watcher).plan == plan
+    assert plan_by_model(str(tiny), ASKED, callbacks).plan == plan
 
 
 def test_the_number_of_keyframes_and_what_the_source_holds_are_kept(tiny):
-    asked = Asked("night falls", 'a "häuschen" \\ {x} $y 😀', keyframes=3, temperature=1.2, seed=5)
-    notes, watcher = heard()
-    plan, _ = plan_by_model(str(tiny), asked, watcher)
-    assert plan.source == asked.source and len(plan.segments) == 3
+    request = PlanRequest("night falls", 'a "häuschen" \\ {x} $y 😀', keyframes=3, temperature=1.2, seed=5)
+    notes, callbacks = heard()
+    plan, _ = plan_by_model(str(tiny), request, callbacks)
+    assert plan.source == request.source and len(plan.segments) == 3
     assert notes[1:4] == [f"keyframe {i} of 3 …" for i in (1, 2, 3)]
 
 
 @pytest.mark.parametrize(("template", "note"), [(None, "has no chat template"), (NO_SYSTEM, None)])
 def test_templates_that_are_missing_or_know_no_system_role(tmp_path, template, note):
-    notes, watcher = heard()
-    plan, _ = plan_by_model(str(write_tiny(tmp_path / "m.gguf", template=template)), ASKED, watcher)
+    notes, callbacks = heard()
+    plan, _ = plan_by_model(str(write_tiny(tmp_path / "m.gguf", template=template)), ASKED, callbacks)
     assert plan.planner.name == "m.gguf"
     assert any(note in said for said in notes) if note else notes[0].startswith("the planner reads")
 
@@ -70,16 +70,18 @@ def test_templates_that_are_missing_or_know_no_system_role(tmp_path, template, n
 )
 def test_templates_that_cannot_be_used(tmp_path, template, told):
     with pytest.raises(NotFoundError) as caught:
-        plan_by_model(str(write_tiny(tmp_path / "m.gguf", template=template)), ASKED, Watcher())
+        plan_by_model(str(write_tiny(tmp_path / "m.gguf", template=template)), ASKED, PlanCallbacks())
     assert told in caught.value.render() and "instruct model" in caught.value.hint
 
 
 def test_a_model_that_never_ends_or_takes_too_long(tmp_path, tiny):
     endless = write_tiny(tmp_path / "endless.gguf", ends=False)
-    plan, told = plan_by_model(str(endless), Asked("night falls", "a house", keyframes=1, retries=0), Watcher())
+    plan, told = plan_by_model(
+        str(endless), PlanRequest("night falls", "a house", keyframes=1, retries=0), PlanCallbacks()
+    )
     assert plan.planner.name == "rules" and "endless.gguf gave no plan, asked once" in plan.planner.instead_of
     assert "did not come to an end" in told[0] and "the rules planned instead" in told[0]
-    plan, told = plan_by_model(str(tiny), Asked("night falls", "a house", timeout=0.0), Watcher())
+    plan, told = plan_by_model(str(tiny), PlanRequest("night falls", "a house", timeout=0.0), PlanCallbacks())
     assert plan.segments[-1].prompt == "a house at night" and "no answer within 0 s" in told[0]
     assert parse_plan(plan_text(plan)) == plan
 
@@ -103,7 +105,7 @@ def test_files_that_are_no_whole_model(tmp_path, tiny):
         if data is not None:
             (tmp_path / name).write_bytes(data)
         with pytest.raises(NotFoundError) as caught:
-            plan_by_model(str(tmp_path / name), ASKED, Watcher())
+            plan_by_model(str(tmp_path / name), ASKED, PlanCallbacks())
         assert told in caught.value.render(), name
 
 
@@ -116,13 +118,13 @@ def test_block_sizes_are_those_of_the_format():
 def test_what_is_too_large_or_has_no_room(tmp_path, tiny, monkeypatch):
     small = write_tiny(tmp_path / "short.gguf", context=512)
     with pytest.raises(NotFoundError, match="context of short"):
-        plan_by_model(str(small), ASKED, Watcher())
-    monkeypatch.setattr(speaker, "usable_memory", lambda: 10**6)
+        plan_by_model(str(small), ASKED, PlanCallbacks())
+    monkeypatch.setattr(backend, "usable_memory", lambda: 10**6)
     with pytest.raises(MemoryExhausted, match="too large"):
-        plan_by_model(str(tiny), ASKED, Watcher())
+        plan_by_model(str(tiny), ASKED, PlanCallbacks())
     monkeypatch.setattr("llama_cpp.llama_supports_gpu_offload", lambda: False)
     with pytest.raises(UsageError, match="gpu-layers"):
-        plan_by_model(str(tiny), Asked("night falls", "a house", layers=3), Watcher())
+        plan_by_model(str(tiny), PlanRequest("night falls", "a house", layers=3), PlanCallbacks())
 
 
 def test_memory_is_given_back(tiny, monkeypatch):
@@ -131,9 +133,9 @@ def test_memory_is_given_back(tiny, monkeypatch):
     closed = []
     close = llama_cpp.Llama.close
     monkeypatch.setattr(llama_cpp.Llama, "close", lambda self: (closed.append(self), close(self)))
-    monkeypatch.setattr(speaker.LlamaSpeaker, "answer", lambda *_: 1 / 0)
+    monkeypatch.setattr(backend.LlamaModel, "answer", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        plan_by_model(str(tiny), ASKED, Watcher())
+        plan_by_model(str(tiny), ASKED, PlanCallbacks())
     assert closed
 
 
@@ -159,12 +161,12 @@ def test_ctrl_c_ends_it(tmp_path):
 
 
 def test_a_portrait_is_planned_under_the_grammar_of_faces(tiny):
-    asked = Asked("she smiles", "a portrait of a woman")
-    assert asked.face
+    request = PlanRequest("she smiles", "a portrait of a woman")
+    assert request.face
     made = {}
     for seed in range(3):  # hot enough to write points at random
-        hot = Asked(asked.description, asked.source, temperature=2.0, seed=seed)
-        plan, _ = plan_by_model(str(tiny), hot, Watcher())
+        hot = PlanRequest(request.description, request.source, temperature=2.0, seed=seed)
+        plan, _ = plan_by_model(str(tiny), hot, PlanCallbacks())
         assert parse_plan(plan_text(plan)) == plan and plan.planner.name in ("tiny.gguf", "rules")
         made[plan.planner.name] = plan
-    assert plan_by_model(str(tiny), asked, Watcher()).plan.planner.name == "tiny.gguf"
+    assert plan_by_model(str(tiny), request, PlanCallbacks()).plan.planner.name == "tiny.gguf"

@@ -1,0 +1,67 @@
+"""What a control is: where and when it reads the source picture, and what it does to a frame at a strength."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
+
+Names = Callable[[Sequence[str]], Sequence[str]]
+"""Chooses from the names that a backbone has; none where it does not know them."""
+
+
+class QKV(NamedTuple):
+    """Queries [b, h, n, d], keys and values [b, h, m, d] of one attention."""
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+
+
+Inject = Callable[[QKV, QKV, Tensor], QKV]
+"""(own, source's [1, ...], strength [b]) -> what the attention is computed from."""
+Mix = Callable[[Tensor, QKV, QKV, Tensor], Tensor]
+"""(attention's output [b, h, n, d], own, source's [1, ...], strength [b]) -> the output to go on with."""
+Move = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(feature map [b, c, h, w], source's [1, c, h, w], strength [b]) -> the map to go on with."""
+
+
+def nothing(names: Sequence[str]) -> Sequence[str]:
+    """No layers."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Control:
+    """A way of reading the source by a strength of 0..1: 0 leaves a row as it is, 1 is the control as published.
+
+    ``attentions`` and ``features`` choose layers by name; the steps are shares (from, to) of all steps. ``inject``
+    changes queries, keys and values before an attention, ``mix`` its output, ``move`` a feature map.
+    """
+
+    name: str
+    attentions: Names = nothing
+    attention_steps: tuple[float, float] = (0.0, 1.0)
+    features: Names = nothing
+    feature_steps: tuple[float, float] = (0.0, 1.0)
+    inject: Inject | None = None
+    mix: Mix | None = None
+    move: Move | None = None
+
+
+def within(step: int, steps: int, share: tuple[float, float]) -> bool:
+    """Whether a step, from 0, lies in this share of all."""
+    return int(steps * share[0]) <= step < int(steps * share[1])
+
+
+def decoder_self_attentions(names: Sequence[str]) -> list[str]:
+    """The self-attentions of a U-Net's decoder, in the order in which they run."""
+    found = [name for name in names if name.startswith("up_blocks.") and name.endswith(".attn1")]
+    return sorted(found, key=lambda name: [int(part) for part in name.split(".") if part.isdigit()])
+
+
+def block_of(name: str) -> str:
+    """The block of a U-Net that a layer is in, e.g. ``up_blocks.1``."""
+    return ".".join(name.split(".")[:2])

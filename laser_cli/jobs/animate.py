@@ -1,0 +1,82 @@
+"""The job of `laser animate`: a picture, a plan and how it is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from laser_cli.jobs.inputs import Input, named
+from laser_cli.jobs.job import FrameJob
+from laser_cli.jobs.settings import AnimateSettings
+from laser_cli.plan.schema import STRENGTHS, Plan, with_easing, with_frames
+
+
+class AnimateJob(FrameJob):
+    """An animation; without an image the first picture is drawn from the plan's source prompt."""
+
+    verb: ClassVar[str] = "animate"
+    timed: ClassVar[bool] = True
+
+    settings: AnimateSettings
+    plan: Plan
+    image: Input | None = None
+    inversion: Input | None = None
+
+    @property
+    def count(self) -> int:
+        """How many frames are written."""
+        return self.plan.total_frames
+
+    @property
+    def seed(self) -> int:
+        """The seed of all noise."""
+        return self.settings.seed
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """Everything that the text encoder reads."""
+        return self.plan.prompts
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """The files that it reads."""
+        return tuple(found for found in (self.image, self.inversion) if found)
+
+    @property
+    def labels(self) -> dict[int, str]:
+        """The prompts at the numbers of their keyframes."""
+        labels, at = {0: self.plan.source}, 0
+        for segment in self.plan.segments:
+            at += segment.frames - 1
+            labels[at] = segment.prompt
+        return labels
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """The settings, plan and names of inputs as the record keeps them."""
+        named = {"image": self.image, "inversion": self.inversion}
+        names = {key: found.name if found else None for key, found in named.items()}
+        return {**names, "plan": self.plan.model_dump(mode="json"), **self.recorded_settings}
+
+    @classmethod
+    def unrecorded(cls, settings: dict[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+        """The plan, the picture and the inversion, whose contents a record does not tell."""
+        image, inversion = settings.pop("image", None), settings.pop("inversion", None)
+        return {
+            "plan": settings.pop("plan"),
+            "image": named(image, record.get("input_sha256")) if image is not None else None,
+            "inversion": named(inversion, "") if inversion is not None else None,
+        }
+
+
+def directed(plan: Plan, settings: AnimateSettings) -> Plan:
+    """A copy of the plan with frames, easing, control and strength overridden by the settings that are set."""
+    plan = with_frames(plan, settings.frames)
+    plan = with_easing(plan, settings.easing) if settings.easing else plan
+    changes: dict[str, Any] = {}
+    if settings.control is not None:
+        changes = {"control": settings.control, "strength": STRENGTHS[settings.control]}
+    if settings.strength is not None:
+        changes["strength"] = settings.strength
+    segments = tuple(segment.model_copy(update=changes) for segment in plan.segments)
+    return plan.model_copy(update={"segments": segments})

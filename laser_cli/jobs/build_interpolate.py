@@ -1,0 +1,154 @@
+"""An interpolation's job from what was asked: settings merged, stops told apart, guides made by the planner."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from laser_cli.errors import UsageError
+from laser_cli.jobs.build_animate import Built
+from laser_cli.jobs.interpolate import ATTENTION, MOST_STOPS, InterpolateJob
+from laser_cli.jobs.merge import Layer
+from laser_cli.jobs.model import settle
+from laser_cli.jobs.planning import PlannerChoice, asked_for, make_guides
+from laser_cli.jobs.presets import chosen_preset, preset_layer
+from laser_cli.jobs.progress import SILENT, Progress
+from laser_cli.jobs.rerun import read_job
+from laser_cli.jobs.settings import InterpolateSettings
+from laser_cli.jobs.stops import Images, fitting, read_adapter, read_stops, recorded_stops
+from laser_cli.models.find import STORYBOOK
+from laser_cli.plan.schema import Planner
+
+AUTO = "auto"
+"""In place of a guide: the planner makes it."""
+
+
+def build_interpolation(
+    said: Layer,
+    words: Sequence[str] = (),
+    *,
+    prompts: Sequence[str] = (),
+    guides: Sequence[str] = (),
+    latents: str | None = None,
+    images: Images | None = None,
+    rerun: Path | None = None,
+    preset: str | None = None,
+    planning: PlannerChoice | None = None,
+    progress: Progress = SILENT,
+    verbose: bool = False,
+) -> Built:
+    """The job of an interpolation along `words`, each a prompt or the name of a picture.
+
+    `said` are the settings that override all others, `rerun` an output to run again; without words its stops are
+    taken. `latents` same or slerp: whether all prompts share their noise. Errors as of ``build_animation``.
+    """
+    chosen = chosen_preset(preset, rerun)
+    before = read_job(rerun, InterpolateJob, InterpolateSettings) if rerun else None
+    layers = (before.layer if before else preset_layer(chosen, InterpolateSettings, progress), said)
+    settings = settle(InterpolateSettings, *layers)
+    files: tuple[Path, ...] = ()
+    if before and not words:
+        stops = recorded_stops(before)
+    else:
+        stops, files = read_stops(words, prompts, settings.model, progress)
+    if len(stops) > MOST_STOPS:
+        raise UsageError(f"{len(stops)} stops are too many", why=f"{MOST_STOPS} are the most")
+    pictured = all(stop.picture for stop in stops)
+    seeds = _noise(settings.seeds, latents, len(stops), pictured)
+    settings = settings.model_copy(update={"seeds": seeds})
+    segments = len(stops) - 1
+    words_between, planners = (before.job.guides, before.job.guided_by) if before else ((), ())
+    if guides:
+        words_between, planners = _guides(guides, segments), ()
+    elif len(words_between) not in (0, segments):  # of a record, beside other stops
+        why = f"{len(words_between)} guides, {segments} segments"
+        raise UsageError("the guides are not as many as the segments", why=why)
+    adapter = read_adapter(images or Images(), before, stops, anew=bool(words))
+    job = InterpolateJob(
+        settings=settings,
+        stops=stops,
+        guides=words_between,
+        guided_by=planners,
+        adapter=adapter,
+        revision=before.revision(settings) if before else None,
+    )
+    planning = planning or PlannerChoice()
+    _agree(job, said.values.keys(), planning)
+    if settings.frames < len(stops) and settings.at is None:
+        what = f"{settings.frames} frames are too few for {len(stops)} stops"
+        raise UsageError(what, hint=f"--frames {len(stops)} or more")
+    if adapter and settings.model == STORYBOOK:
+        why = "IP-Adapters are trained for the checkpoints of others"
+        raise UsageError(
+            "the storybook model has no IP-Adapter", why=why, hint="--model FOLDER, of Stable Diffusion 1.5"
+        )
+    if "seeds" in said.values and pictured:
+        progress.note("all stops are pictures, whose noise is found: --seed changes nothing")
+    if guides:
+        job = _guided(job, planning, progress, verbose)
+    others = (*files, rerun, chosen.path if chosen and chosen.own else None)
+    return Built(job, tuple(dict.fromkeys((*(i.path for i in job.inputs), *(path for path in others if path)))))
+
+
+def _guides(guides: Sequence[str], segments: int) -> tuple[str, ...]:
+    if len(guides) not in (1, segments):
+        why = f"{len(guides)} guides, {segments} segments"
+        raise UsageError("--guide is given once, or once for each segment", why=why)
+    if not all(guide.strip() for guide in guides):
+        raise UsageError("a guide is empty", hint="a prompt, or auto")
+    said = tuple(fitting(guide) for guide in guides)
+    return said * segments if len(said) == 1 else said
+
+
+def _guided(job: InterpolateJob, planning: PlannerChoice, progress: Progress, verbose: bool) -> InterpolateJob:
+    """The job with every guide a prompt: where «auto» stands, the planner's for its two stops."""
+    pairs = list(pairwise(stop.prompt for stop in job.stops))
+    guides, planners = list(job.guides), [Planner()] * len(job.guides)
+    if open_ones := [k for k, guide in enumerate(job.guides) if guide == AUTO]:
+        limits = asked_for(planning, "", None, seed=job.seed)
+        made = make_guides(planning.planner, [pairs[k] for k in open_ones], limits, progress, verbose=verbose)
+        for k, guide in zip(open_ones, made, strict=True):
+            guides[k], planners[k] = guide.prompt, guide.planner
+            for note in guide.notes:
+                progress.warn(note)
+            progress.note(f"guide: {guide.prompt}")
+    return job.model_copy(update={"guides": tuple(guides), "guided_by": tuple(planners)})
+
+
+def _noise(seeds: tuple[int, ...], latents: str | None, stops: int, pictured: bool) -> tuple[int, ...]:
+    """One seed for all prompts, or one for each stop."""
+    if latents == "slerp" and pictured:
+        raise UsageError("--latents is for prompts", why="every stop is a picture, whose noise is found")
+    if len(seeds) not in (1, stops):
+        raise UsageError("--seed takes one seed, or one for each stop", why=f"{len(seeds)} seeds, {stops} stops")
+    if latents == "same" and len(seeds) > 1:
+        raise UsageError("both --latents same and several seeds", hint="--latents slerp, or one seed")
+    return tuple(seeds[0] + k for k in range(stops)) if latents == "slerp" and len(seeds) == 1 else seeds
+
+
+def _agree(job: InterpolateJob, given: Collection[str], planning: PlannerChoice) -> None:
+    """UsageError for options that would do nothing beside others."""
+    s = job.settings
+    attention, single, guided = s.method in ATTENTION, s.at is not None, bool(job.guides)
+    unplanned, for_auto = AUTO not in job.guides, "it is for --guide auto"
+    no_attention, beta = f"{s.method} interpolates no attention", "it is for --spacing beta"
+    for idle, option, why in (
+        ("fused" in given and not attention, "--fused", no_attention),
+        ("warmup" in given and not attention, "--warmup", no_attention),
+        (guided and not attention, "--guide", no_attention),
+        (guided and not s.fused, "--guide", "a guide enters by the frames' own keys and values: --fused"),
+        ("embeddings" in given and guided, "--embeddings", "in-betweens have the guide's text"),
+        ("embeddings" in given and s.method == "dissolve", "--embeddings", "a dissolve has no text"),
+        ("distance" in given and s.spacing != "even", "--distance", f"{s.spacing} spacing measures none"),
+        ("distance" in given and s.method == "dissolve", "--distance", "a dissolve is spaced evenly in t"),
+        ("distance" in given and single, "--distance", "--at says where the picture is"),
+        ("alpha" in given and s.spacing != "beta", "--alpha", beta),
+        ("beta" in given and s.spacing != "beta", "--beta", beta),
+        (planning.planner_timeout is not None and unplanned, "--planner-timeout", for_auto),
+        (planning.planner_gpu_layers is not None and unplanned, "--planner-gpu-layers", for_auto),
+        (single and "frames" in given, "--frames", "--at draws one picture"),
+        (single and "spacing" in given, "--spacing", "--at says where the picture is"),
+    ):
+        if idle:
+            raise UsageError(f"{option} would do nothing here", why=why)

@@ -1,0 +1,35 @@
+"""What a model asks for: settings in a `laser.yaml` beside its weights, which override laser's defaults alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+from laser_cli.errors import BadInputError
+from laser_cli.jobs.merge import Layer, fitted, merge
+from laser_cli.jobs.presets import read_preset
+from laser_cli.jobs.settings import ModelChoice
+from laser_cli.models.find import STORYBOOK, WEIGHTS
+
+FILE = "laser.yaml"
+Asked = TypeVar("Asked", bound=ModelChoice)
+
+
+def settle(kind: type[Asked], *layers: Layer | None) -> Asked:
+    """The settings of a job: what the model that the layers name asks for, beneath them all (see ``merge``)."""
+    asked = asked_by(merge(kind, *layers).model)
+    return merge(kind, fitted(asked, kind)[0] if asked else None, *layers)
+
+
+def asked_by(model: str) -> Layer | None:
+    """The settings that a model on this machine asks for, None if it asks for none; a model of the hub never does.
+
+    What is in the hub's cache differs from run to run, and the settings of a run must not.
+    """
+    file = (WEIGHTS if model == STORYBOOK else Path(model).expanduser()) / FILE
+    if not file.is_file():
+        return None
+    layer = read_preset(file).layer
+    if "model" in layer.values:
+        raise BadInputError(f"{layer.at('model')}: a model cannot ask for another", hint="take the line out")
+    return layer

@@ -1,0 +1,119 @@
+"""What a command writes: names that are checked before the work, and what Make is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from laser_cli.errors import UsageError
+from laser_cli.jobs.settings import Frozen, Playback, setting
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from laser_cli.output.look import Look
+    from laser_cli.output.stream import StreamFormat
+
+STDOUT = Path("-")
+PANEL = "Output"
+
+
+class Outputs(Frozen):
+    """What is to be written, and what is done about files that are there already."""
+
+    out: Path | None = setting(
+        None,
+        PANEL,
+        "File to write: .mp4, .webm, .gif, .webp or .apng; .png is one frame (--still); - streams raw frames.",
+        "--output",
+        "-o",
+    )
+    format: Literal["y4m", "rgb24"] | None = setting(
+        None, PANEL, "Of the frames that -o - streams. (default: y4m)", "--format"
+    )
+    frames_dir: Path | None = setting(None, PANEL, "Write the frames as PNG files into this folder.")
+    sheet: Path | None = setting(None, PANEL, "Write a contact sheet (.png).")
+    report: Path | None = setting(None, PANEL, "Write a page with player, plan and settings (.html).")
+    depfile: Path | None = setting(None, PANEL, "Write what the output depends on, for Make's include (.d).")
+    no_clobber: bool = setting(False, PANEL, "Refuse to replace an output that is there.", "--no-clobber")
+    skip_existing: bool = setting(
+        False, PANEL, "Do nothing if the outputs are there and were made of the same.", "--skip-existing"
+    )
+    resume: bool = setting(
+        False, PANEL, "Keep what is drawn in a hidden file while it runs, and go on from it.", "--resume"
+    )
+    preview: Path | None = setting(None, PANEL, "Write a sheet (.png) of what is being drawn, every few seconds.")
+
+    @property
+    def stream(self) -> StreamFormat | None:
+        """The format of raw frames on stdout, if they go there."""
+        return (self.format or "y4m") if self.out == STDOUT else None
+
+    @property
+    def file(self) -> Path | None:
+        """The file of -o."""
+        return None if self.stream else self.out
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files and folders, the primary output first."""
+        return tuple(path for path in (self.file, self.frames_dir, self.sheet, self.report) if path)
+
+    @property
+    def unfinished(self) -> Path | None:
+        """Where an unfinished render is kept with --resume."""
+        return self.paths[0].with_name(f".{self.paths[0].name}.laser-render") if self.paths else None
+
+    def check(self, look: Look, count: int, *, needed: bool = True) -> None:
+        """Raise for outputs of `count` frames that cannot be; called before the work. Without `needed` none may be."""
+        from laser_cli.output.atomic import check_folder
+        from laser_cli.output.sink import check_sinks
+
+        if needed and not self.paths and not self.stream:
+            raise UsageError("nothing to write", hint="-o OUT.mp4, -o OUT.gif or --frames-dir DIR")
+        check_sinks(self.file, self.frames_dir, self.sheet, look=look, count=count, report=self.report)
+        for option, wanted in (("--depfile", self.depfile), ("--resume", self.resume)):
+            if wanted and not self.paths:
+                raise UsageError(f"{option} needs an output that is a file", hint="-o OUT.mp4")
+        if self.depfile:
+            if self.depfile.resolve() in {path.resolve() for path in self.paths}:
+                raise UsageError("two outputs have the same name")
+            check_folder(self.depfile)
+        if self.preview:
+            if self.preview.suffix.lower() != ".png":
+                raise UsageError(
+                    f"cannot write {self.preview.name}: a preview is a PNG", hint="a name that ends in .png"
+                )
+            check_folder(self.preview)
+
+    def show(self, pictures: list[tuple[int, np.ndarray]]) -> None:
+        """Write the preview: a viewer finds the old sheet or the new one."""
+        from laser_cli.output.atomic import staged
+        from laser_cli.output.frames import write_png
+        from laser_cli.output.sheet import contact_sheet
+
+        assert self.preview is not None
+        with staged(self.preview) as part:
+            write_png(part, contact_sheet(pictures))
+
+    def are_current(self, fingerprint: str) -> bool:
+        """Whether all are there and were made of the same."""
+        from laser_cli.output.make import is_current
+
+        return all(is_current(path, fingerprint) for path in self.paths)
+
+    def note_dependencies(self, read: Sequence[Path]) -> None:
+        """Write the dependency file, if one is wanted."""
+        from laser_cli.output.make import write_depfile
+
+        if self.depfile:
+            write_depfile(self.depfile, self.paths[0], read)
+
+
+def look_of(settings: Playback) -> Look:
+    """The viewer's side of the settings."""
+    from laser_cli.output.look import Look
+
+    values = {name: getattr(settings, name) for name in Playback.model_fields}
+    return Look(**values | {"loop": None if settings.loop == "none" else settings.loop})

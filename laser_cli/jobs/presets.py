@@ -1,0 +1,127 @@
+"""Presets: YAML files of settings with a `description`; laser's own, the user's, or any file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from laser_cli.errors import BadInputError, NotFoundError, UsageError
+from laser_cli.jobs.folders import former_folder, user_folder
+from laser_cli.jobs.merge import Layer, check, fitted
+from laser_cli.jobs.progress import SILENT, Progress
+from laser_cli.jobs.settings import KINDS, Settings
+from laser_cli.presets_dir import presets_folder
+
+ENDINGS = (".yaml", ".yml")
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A preset as read: its settings as a layer, and where it lies."""
+
+    name: str
+    description: str
+    layer: Layer
+    path: Path
+    own: bool = False
+    """Whether the user wrote it."""
+
+
+def all_presets() -> list[Preset]:
+    """Every preset that can be named; a user's overrides laser's own of the same name."""
+    return [read_preset(path, own) for path, own in _files().values()]
+
+
+def find_preset(name: str) -> Preset:
+    """A preset by name, or a YAML file; NotFoundError names the nearest."""
+    files = _files()
+    if name in files:
+        return read_preset(*files[name])
+    if Path(name).suffix.lower() in ENDINGS:
+        return read_preset(Path(name), own=True)
+    near = get_close_matches(name, files, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(files)}, or a .yaml file"
+    raise NotFoundError(f"there is no preset {name!r}", hint=hint)
+
+
+def chosen_preset(name: str | None, rerun: Path | None) -> Preset | None:
+    """The preset of a command line, if it names one; UsageError beside the output of a run that is repeated."""
+    if name is None:
+        return None
+    if rerun is not None:
+        why = "the record says every setting already"
+        raise UsageError("both --from and --preset", why=why, hint="leave one of them out")
+    return find_preset(name)
+
+
+def preset_layer(preset: Preset | None, kind: type[Settings], progress: Progress = SILENT) -> Layer | None:
+    """What a preset says to this kind of job; what it says only to others is told."""
+    if preset is None:
+        return None
+    layer, idle = fitted(preset.layer, kind)
+    if idle:
+        others = " and ".join(k.PLURAL for k in KINDS if k is not kind and set(idle) & set(k.model_fields))
+        progress.note(f"the preset {preset.name} also sets {', '.join(idle)}, which only {others} have")
+    return layer
+
+
+def read_preset(path: Path, own: bool = False) -> Preset:
+    """The preset in a file; BadInputError names the line and the key of what is wrong."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except FileNotFoundError as error:
+        raise NotFoundError(f"there is no preset {path}", hint="laser presets lists them") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInputError(
+            f"cannot read the preset {path}", why=getattr(error, "strerror", "") or str(error)
+        ) from error
+    values, lines = _parse(text, str(path))
+    description = values.pop("description", "")
+    if not isinstance(description, str):
+        raise BadInputError(f"{path}, line {lines['description']}: the description should be text")
+    layer = Layer(str(path), values, lines)
+    check(layer, *KINDS)
+    return Preset(path.stem, description, layer, path, own)
+
+
+def _files() -> dict[str, tuple[Path, bool]]:
+    """Name to (path, whether it is the user's); laser's own first, in the order of their names."""
+    found: dict[str, tuple[Path, bool]] = {}
+    for folder, own in ((presets_folder(), False), (former_folder(), True), (user_folder(), True)):
+        for path in sorted(_yaml_files(folder)) if folder else ():
+            found[path.stem] = (path, own)
+    return found
+
+
+def _yaml_files(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.glob("*") if path.suffix.lower() in ENDINGS) if folder.is_dir() else iter(())
+
+
+def _parse(text: str, name: str) -> tuple[dict[str, Any], dict[str, int]]:
+    """The values of a flat YAML mapping, and the lines of its keys."""
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        value = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise BadInputError(f"{name}{where}: not valid YAML", why=error.problem or "") from error
+    except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError, AttributeError, KeyError) as error:
+        # the YAML library lets dates and numbers that do not exist through as bare exceptions
+        raise BadInputError(f"{name} is not a preset", why=" ".join(str(error).split())) from error
+    if not isinstance(value, dict) or not isinstance(root, yaml.MappingNode):
+        raise BadInputError(f"{name} is not a preset", why="it should have lines such as `steps: 12`")
+    lines: dict[str, int] = {}
+    for key, _ in root.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            raise BadInputError(f"{name}, line {line}: a key has to be a word")
+        if key.value in lines:
+            why = f"it is set in line {lines[key.value]} already"
+            raise BadInputError(f"{name}, line {line}: the key {key.value!r} is there twice", why=why)
+        lines[key.value] = line
+    return {str(key): item for key, item in value.items()}, lines

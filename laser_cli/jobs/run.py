@@ -1,0 +1,148 @@
+"""Running a job on a model: what commands, workers and programs call; knows no command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from laser_cli.jobs.outputs import look_of
+from laser_cli.jobs.progress import SILENT, Progress
+from laser_cli.jobs.prompts import warn_prompts
+from laser_cli.jobs.settings import FrameSettings, ModelChoice
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from laser_cli.jobs.job import FrameJob, Job
+    from laser_cli.jobs.sinks import Sinks
+    from laser_cli.models.model import Model
+    from laser_cli.stages.invert import Report
+    from laser_cli.stages.preview import PreviewWriter
+
+RENDERING = "rendering and encoding"
+AnyJob = TypeVar("AnyJob", bound="Job")
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """A frame job made ready to draw.
+
+    `model` draws them, an adapter added; `size` (w, h) px; `labels` by frame number; `evaluations` of the U-Net to
+    come, `before`: made so far that are not the drawing's own. `frames` yields them in order, (h, w, 3) uint8; `told`
+    is called when all are written, for what the result says beside.
+    """
+
+    model: Model
+    size: tuple[int, int]
+    labels: Mapping[int, str]
+    record: Mapping[str, Any]
+    evaluations: int
+    before: int
+    frames: Callable[[Report, PreviewWriter | None], Iterator[np.ndarray]]
+    told: Callable[[], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run wrote, what it says beside, and the frames' size (w, h) px."""
+
+    paths: Sequence[Path]
+    told: Mapping[str, Any] = field(default_factory=dict)
+    size: tuple[int, int] = (0, 0)
+
+
+def run(job: Job, model: Model, sinks: Sinks, progress: Progress = SILENT) -> Result:
+    """Do a job on a loaded model; its results go into the sinks, which appear whole or not at all."""
+    from laser_cli.jobs.job import FrameJob
+
+    warn_prompts(progress, model, job.prompts)
+    here = place(job, model)
+    done: Result = (
+        _draw(here, model, sinks, progress)
+        if isinstance(here, FrameJob)
+        else here.steps.run(here, model, sinks, progress)
+    )
+    return done
+
+
+def place(job: AnyJob, model: Model | None = None) -> AnyJob:
+    """The job with size, distance, device, precision and revision as this machine and the model have them.
+
+    Without a model, as the one that its settings name will have them: it is found, not loaded.
+    """
+    from laser_cli.models.find import find_model
+
+    if model is None:
+        folder, revision = find_model(job.settings.model)
+        settings = placed(job.settings, folder)
+    else:
+        dtype = str(model.dtype).removeprefix("torch.")
+        here = {"model": model.name, "device": str(model.device), "dtype": dtype}
+        settings, revision = _sized(job.settings.model_copy(update=here), model.size), model.revision
+    return job.model_copy(update={"settings": settings, "revision": revision})
+
+
+def placed(settings: ModelChoice, folder: Path | None) -> ModelChoice:
+    """The settings with size, distance, device and precision as the model in this folder and the machine have them."""
+    from laser_cli.jobs.estimate import read_shape
+    from laser_cli.models.load import choose_device, choose_dtype
+
+    shape = read_shape(folder) if folder else None
+    device = choose_device(settings.device)
+    dtype = str(choose_dtype(settings.dtype, device)).removeprefix("torch.")
+    here = settings.model_copy(update={"device": str(device), "dtype": dtype})
+    return _sized(here, shape.side if shape else None)
+
+
+def _sized(settings: ModelChoice, side: int | None) -> ModelChoice:
+    from laser_cli.jobs.distance import choose_distance
+
+    changes: dict[str, Any] = {"size": getattr(settings, "size", None) or side}
+    if isinstance(settings, FrameSettings):
+        changes["distance"] = choose_distance(settings.distance, settings.model)
+    return settings.model_copy(update=changes)
+
+
+def load(settings: ModelChoice, progress: Progress = SILENT, threads: int | None = None) -> Model:
+    """The model that settings name, to draw on so many CPU threads, None for all that this process may use."""
+    from laser_cli.models.load import load_model
+
+    with progress.stage("loading"):
+        model = load_model(settings.model, settings.device, settings.dtype, settings.offload, threads)
+        progress.note(f"model {model.name} on {model.device.type}, {str(model.dtype).removeprefix('torch.')}")
+    return model
+
+
+def _draw(job: FrameJob, model: Model, sinks: Sinks, progress: Progress) -> Result:
+    """Draw the frames of a job."""
+    look, saved = look_of(job.settings), sinks.checkpoints(job.fingerprint)
+    rendering: Rendering = job.steps.prepare(job, model, saved, progress)
+    with (
+        progress.stage(RENDERING, rendering.model),
+        sinks.open(rendering, look, job.count) as take,
+        progress.bar(rendering.evaluations, f"drawing {job.count} frames") as bar,
+    ):
+        for index, frame in enumerate(rendering.frames(bar.advance, sinks.preview())):
+            take(index, frame)
+    if saved:
+        saved.discard()
+    told = {
+        "frames": job.count,
+        "shown": look.shown(job.count),
+        "evaluations": rendering.model.nfe - rendering.before,
+        **rendering.told(),
+        "fingerprint": job.fingerprint,
+    }
+    return Result(sinks.paths, told, rendering.size)
+
+
+def size_of(picture: np.ndarray | None, side: int, scale: int) -> tuple[int, int]:
+    """Width and height of what is drawn: a picture's at this longer side, else a square; whole latents."""
+    from laser_cli.output.frames import fit
+
+    if picture is None:
+        return side - side % scale, side - side % scale
+    height, width = fit(picture, side, scale).shape[:2]
+    return width, height

@@ -1,0 +1,128 @@
+"""An animation's steps and costs: the one place where its job meets the stages and the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from laser_cli.errors import BadInputError
+from laser_cli.jobs.outputs import look_of
+from laser_cli.jobs.prompts import warn_picture
+from laser_cli.jobs.run import Rendering, size_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from laser_cli.jobs.animate import AnimateJob
+    from laser_cli.jobs.progress import Progress
+    from laser_cli.models.model import Model
+    from laser_cli.stages.checkpoint import Checkpointer
+    from laser_cli.stages.invert import Inversion, Report
+    from laser_cli.stages.preview import PreviewWriter
+
+
+def prepare(job: AnimateJob, model: Model, saved: Checkpointer | None, progress: Progress) -> Rendering:
+    """The first picture and its inversion; what follows is drawn frame by frame."""
+    from laser_cli.engine.spec import SamplingParams
+    from laser_cli.stages.animate import animate
+    from laser_cli.stages.distances import at_first_use
+
+    settings = job.settings
+    with progress.stage("first picture", model):
+        picture = _first_picture(job, model, progress)
+    with progress.stage("inversion", model):
+        inversion = _inversion(job, model, picture, progress)
+    warn_picture(progress, model, inversion, picture)
+    params = SamplingParams(settings.guidance, settings.warmup, settings.chunk)
+    first = picture if settings.exact_first else None
+    distance = at_first_use(settings.distance, model) if settings.even_pace else None
+
+    def frames(report: Report, preview: PreviewWriter | None) -> Iterator[np.ndarray]:
+        aids = (report, distance, saved, progress.warn, preview)
+        return (drawn.array for drawn in animate(model, job.plan, inversion, params, first, *aids))
+
+    return Rendering(
+        model=model,
+        size=(picture.shape[1], picture.shape[0]),
+        labels=job.labels,
+        record=job.record(model, job.prompts[-1], input_sha256=job.image.sha256 if job.image else None),
+        evaluations=evaluations_of(job, drawn_first=False, inverted=False)["total"],
+        before=model.nfe,
+        frames=frames,
+        told=lambda: {"plan": job.recorded["plan"]},
+    )
+
+
+def evaluations_of(job: AnimateJob, *, drawn_first: bool, inverted: bool) -> dict[str, int]:
+    """U-Net evaluations, stage by stage: drawing the first picture, inverting it, drafting its pace, rendering."""
+    # the engine's own counts, so that no second formula can differ from them
+    from laser_cli.engine import invert, render
+    from laser_cli.stages import pacing
+
+    settings, plan = job.settings, job.plan
+    guided = 2 if settings.guidance != 1 else 1
+    way = (len(plan.segments), plan.total_frames, settings.steps, settings.guidance)
+    stages = {
+        "first_picture": settings.steps * guided if drawn_first else 0,
+        "inversion": invert.nfe(settings.steps, settings.method) if inverted else 0,
+        "pacing": pacing.nfe(*way) if settings.even_pace else 0,
+        "rendering": render.nfe(plan.total_frames, settings.steps, settings.guidance, unguided=1),
+    }
+    return {**stages, "total": sum(stages.values())}
+
+
+def costs(job: AnimateJob) -> dict[str, Any]:
+    """Plan, frames, evaluations, memory and time; the last two are None where the model is not on this machine."""
+    from laser_cli.jobs.costs import on_this_machine
+
+    evaluations = evaluations_of(job, drawn_first=job.image is None, inverted=job.inversion is None)
+    picture = job.image.picture() if job.image else None
+    here, told = on_this_machine(job, picture, len(job.plan.segments), evaluations)
+    return {
+        "plan": job.plan.model_dump(mode="json"),
+        "frames": job.count,
+        "shown": look_of(job.settings).shown(job.count),
+        **told,
+        "settings": here.settings.model_dump(mode="json"),
+    }
+
+
+def _first_picture(job: AnimateJob, model: Model, progress: Progress) -> np.ndarray:
+    """The picture at the size it is drawn in: what was read from the file, or drawn from the source prompt."""
+    from laser_cli.output.frames import fit
+    from laser_cli.stages.animate import generate
+
+    settings = job.settings
+    side = settings.size or model.size
+    if job.image is not None:
+        return fit(job.image.picture(), side, model.scale)
+    how = (settings.seed, settings.steps, settings.guidance, size_of(None, side, model.scale))
+    with progress.bar(settings.steps * 2, "drawing the first picture") as bar:
+        return generate(model, job.plan.source, *how, bar.advance)
+
+
+def _inversion(job: AnimateJob, model: Model, picture: np.ndarray, progress: Progress) -> Inversion:
+    """The picture's inversion: from the file, checked against this run, or made now."""
+    from laser_cli.engine.invert import nfe
+    from laser_cli.stages.invert import invert_picture, load_inversion
+
+    settings, source, digest = job.settings, job.plan.source, job.image.sha256 if job.image else ""
+    if job.inversion is None:
+        with progress.bar(nfe(settings.steps, settings.method), "inverting") as bar:
+            return invert_picture(model, picture, source, settings.steps, settings.method, digest, bar.advance)
+    inversion = load_inversion(job.inversion.path, model)
+    shape = (picture.shape[0] // model.scale, picture.shape[1] // model.scale)
+    for what, theirs, ours in (
+        ("number of steps", inversion.steps, settings.steps),
+        ("method", inversion.method, settings.method),
+        ("picture", inversion.input_sha256, digest),
+        ("size", tuple(inversion.trajectory.latents.shape[2:]), shape),
+        ("source prompt", inversion.prompt, source),
+    ):
+        if theirs != ours:
+            raise BadInputError(
+                f"{job.inversion.path} does not fit this run",
+                why=f"its {what} is {theirs}, here it is {ours}",
+                hint="leave out what differs, or invert again",
+            )
+    return inversion

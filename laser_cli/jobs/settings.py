@@ -1,0 +1,276 @@
+"""What can be set, in small models that jobs inherit: one field is an option, a key of presets and an entry of records.
+
+Bases are listed last first, so that a job's fields stand in the order in which they are read here.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from laser_cli.plan.easing import Easing
+from laser_cli.plan.schema import Control
+
+MOST_FRAMES = 100_000
+LARGEST_SEED = 2**63 - 1
+BESIDE = ("model", "device", "dtype", "seed")
+"""Settings that a record keeps beside `settings`, under the same names."""
+
+
+def setting(
+    default: Any,
+    panel: str | None,
+    help: str,
+    *names: str,
+    metavar: str | None = None,
+    env: str | None = None,
+    **limits: Any,
+) -> Any:
+    """A field and how a command line asks for it; ``{default}`` in the help stands for the default.
+
+    `names`: all its names, where the field's own will not do. `metavar`: what the help shows instead of the type.
+    """
+    shown: dict[str, Any] = {"panel": panel, "names": list(names), "metavar": metavar, "env": env}
+    return Field(default, description=help, json_schema_extra=shown, **limits)
+
+
+class Frozen(BaseModel):
+    """A value that cannot change; unknown keys and values of another type are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
+
+
+class Settings(Frozen):
+    """What a job is done with; `None` leaves it to the plan, or to the model."""
+
+    PLURAL: ClassVar[str] = ""
+    """What messages call the jobs that have these."""
+    TRANSLATED: ClassVar[dict[str, str]] = {}
+    """Keys of other jobs' settings that `translate` understands, and the key that each becomes."""
+
+    @classmethod
+    def translate(cls, key: str, value: Any) -> Any:
+        """The value that a key of TRANSLATED becomes."""
+        return value
+
+
+DRAWING, PLAYING, MODEL, METHOD = "Drawing", "Playing", "Model", "Method"
+
+
+class Sampling(Settings):
+    """How every picture is drawn."""
+
+    frames: int = setting(24, DRAWING, "Pictures, stops included. (default: {default})", ge=2, le=MOST_FRAMES)
+    steps: int = setting(25, DRAWING, "Denoising steps. (default: {default})", ge=1, le=1000)
+    guidance: float = setting(
+        3.0, DRAWING, "How strongly the prompts lead; 1 is off. (default: the model's own, or {default})", ge=1, le=30
+    )
+    warmup: float = setting(
+        0.5, DRAWING, "Share of the steps with attention interpolation. (default: {default})", ge=0, le=1
+    )
+    size: int | None = setting(None, DRAWING, "Longer side in px. (default: the model's own size)", ge=32, le=4096)
+    chunk: int = setting(
+        12,
+        DRAWING,
+        "Frames in one U-Net call: memory against speed; the pictures stay the same. (default: {default})",
+        ge=1,
+        le=1024,
+    )
+    distance: str = setting(
+        "auto",
+        DRAWING,
+        "What even pace or spacing measures by: pixels, features (the model's own), critic (storybook's), lpips, "
+        "or a CLIP in a folder or the hub's cache. (default: auto, the critic for storybook, else pixels)",
+        metavar="auto|pixels|features|critic|lpips|clip:FOLDER",
+        min_length=1,
+    )
+
+
+def _loop(value: Any) -> Any:
+    """`--loop 3` and a YAML `none` are text; both spellings mean the same."""
+    return int(value) if isinstance(value, str) and value.isdecimal() and value.isascii() and len(value) < 9 else value
+
+
+Times = Annotated[int, Field(ge=1, le=65_535)]
+
+
+class Playback(Settings):
+    """The viewer's side."""
+
+    fps: float = setting(12.0, PLAYING, "Frames a second. (default: {default})", ge=0.1, le=240)
+    loop: Annotated[Times | Literal["forever", "none"], BeforeValidator(_loop)] = setting(
+        "forever", PLAYING, "forever (default), none, or how often it is shown.", metavar="N|forever|none"
+    )
+    bounce: bool = setting(False, PLAYING, "There and back again.")
+    hold_first: float = setting(0.0, PLAYING, "Show the first frame so many seconds longer.", ge=0, le=3600)
+    hold_last: float = setting(0.0, PLAYING, "Show the last frame so many seconds longer.", ge=0, le=3600)
+    quality: int = setting(
+        80, PLAYING, "Of mp4, webm and webp; webp is lossless at 100. (default: {default})", ge=0, le=100
+    )
+    palette: Literal["global", "per-frame"] = setting(
+        "global", PLAYING, "Of a gif: one for all frames (global, default), or one each."
+    )
+    codec: Literal["vp9", "av1"] = setting(
+        "vp9", PLAYING, "Of a webm: vp9 (default), or av1: smaller, slower; laser doctor tells if it is there."
+    )
+    still: int = setting(
+        -1,
+        PLAYING,
+        "Which frame a .png is, from 0, or from the end if negative. (default: {default}, the last)",
+        metavar="N",
+        ge=-MOST_FRAMES,
+        le=MOST_FRAMES - 1,
+    )
+
+
+class Placement(Settings):
+    """Which model, and on what."""
+
+    model: str = setting(
+        "storybook",
+        MODEL,
+        "storybook (embedded, the default), a folder or a hub id in the standard diffusers layout.",
+        env="LASER_MODEL",
+        min_length=1,
+    )
+    device: str = setting("auto", MODEL, "auto (default), cuda, mps or cpu.", env="LASER_DEVICE", min_length=1)
+    dtype: str = setting(
+        "auto", MODEL, "auto (default), float32, bfloat16 or float16.", env="LASER_DTYPE", min_length=1
+    )
+
+
+class ModelChoice(Placement):
+    """Which model draws, and on what."""
+
+    offload: bool = setting(False, MODEL, "Keep text encoder and VAE off the device until they work.")
+
+
+class FrameSettings(ModelChoice, Playback, Sampling):
+    """What all jobs that draw frames have."""
+
+    exact_first: bool = True
+
+
+class AnimateSettings(FrameSettings):
+    """What an animation is made with."""
+
+    PLURAL: ClassVar[str] = "animations"
+
+    frames: int = setting(
+        24,
+        DRAWING,
+        "Pictures, first and last keyframe included. (default: {default}, or the plan's)",
+        ge=2,
+        le=MOST_FRAMES,
+    )
+    steps: int = setting(25, DRAWING, "Denoising steps. (default: {default}, or the inversion's)", ge=1, le=1000)
+    exact_first: bool = setting(
+        True, DRAWING, "Write the picture itself as frame 0 (default), or its way through the model."
+    )
+    easing: Easing | None = setting(None, DRAWING, "Course of time within segments. (default: ease, or the plan's)")
+    control: Control | None = setting(
+        None, DRAWING, "What all segments keep of the picture, instead of the plan's choice."
+    )
+    strength: float | None = setting(
+        None, DRAWING, "How firmly they keep it, instead of the plan's choice.", ge=0, le=1
+    )
+    method: Literal["ddim", "direct", "fixed-point"] = setting(
+        "direct", DRAWING, "Inversion method. (default: {default})"
+    )
+    seed: int = setting(
+        0, DRAWING, "Seed of all noise, and of a model that plans. (default: {default})", ge=0, le=LARGEST_SEED
+    )
+    even_pace: bool = setting(
+        True, DRAWING, "Lay the frames so that each changes as much (default, costs a quick draft), or evenly in time."
+    )
+    waypoints: bool = setting(
+        True, DRAWING, "Cut far ways of a description into near ones, day to night by way of sunset (default), or not."
+    )
+
+
+def _seeds(value: Any) -> Any:
+    """`--seed 3,7`, and the lists of YAML and JSON, as a tuple."""
+    if isinstance(value, str):
+        parts = [part.strip() for part in value.split(",")]
+        if not all(part.isascii() and part.isdigit() and len(part) < 30 for part in parts):
+            raise ValueError("should be a number, or one for each stop: --seed 3,7")
+        return tuple(map(int, parts))
+    return (value,) if isinstance(value, int) else tuple(value) if isinstance(value, list) else value
+
+
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+
+
+class InterpolateSettings(FrameSettings):
+    """What an interpolation is made with; `seeds` has one for all prompts, or one for each stop."""
+
+    PLURAL: ClassVar[str] = "interpolations"
+    TRANSLATED: ClassVar[dict[str, str]] = {"even_pace": "spacing", "seed": "seeds"}
+
+    exact_first: bool = setting(
+        True,
+        DRAWING,
+        "Write a picture that is a stop as it is (default), or as the model draws it.",
+        "--exact/--no-exact",
+    )
+    method: Literal["outer", "inner", "text", "denoise", "dissolve"] = setting(
+        "outer",
+        METHOD,
+        "outer (default) or inner attention interpolation; text: of the prompts alone; denoise: one prompt after "
+        "the other in the denoising; dissolve: a cross-fade.",
+    )
+    fused: bool = setting(True, METHOD, "Frames read their own keys and values too (default), or the stops' alone.")
+    warmup: float = setting(
+        0.5, METHOD, "Share of the steps with attention interpolation. (default: {default})", ge=0, le=1
+    )
+    embeddings: Literal["lerp", "slerp"] = setting(
+        "lerp", METHOD, "Way between the prompts' embeddings. (default: {default})"
+    )
+    spacing: Literal["even", "beta", "uniform"] = setting(
+        "even",
+        DRAWING,
+        "even (default): each frame changes as much as the next, for which drafts are drawn first; beta: as "
+        "published; uniform.",
+    )
+    alpha: float | None = setting(None, DRAWING, "Of beta spacing. (default: the steps)", ge=1e-06, le=10000)
+    beta: float | None = setting(None, DRAWING, "Of beta spacing. (default: the steps)", ge=1e-06, le=10000)
+    seeds: Annotated[tuple[Seed, ...], BeforeValidator(_seeds)] = setting(
+        (0,),
+        DRAWING,
+        "Seed of the noise, or one for each stop. (default: 0)",
+        "--seed",
+        metavar="N[,M...]",
+        min_length=1,
+    )
+    at: float | None = setting(
+        None, DRAWING, "Draw only the picture at this place of the way, as a .png.", metavar="0..1", ge=0, le=1
+    )
+
+    @classmethod
+    def translate(cls, key: str, value: Any) -> Any:
+        """Even pace is even spacing, and the seed is that of all prompts."""
+        return (value,) if key == "seed" else "even" if value else "uniform"
+
+    @property
+    def seed(self) -> int:
+        """The first seed, which the record names."""
+        return self.seeds[0]
+
+
+class InvertSettings(ModelChoice):
+    """What a picture is inverted with."""
+
+    method: Literal["ddim", "direct", "fixed-point"] = setting(
+        "direct",
+        None,
+        "ddim: plain; direct: frames are pinned to it; fixed-point: refined and pinned. (default: {default})",
+    )
+    steps: int = setting(
+        50, None, "Steps; an animation from this file takes as many. (default: {default})", ge=1, le=1000
+    )
+    size: int | None = setting(None, None, "Longer side in px; the model's own size if not given.", ge=32, le=4096)
+
+
+KINDS: tuple[type[Settings], ...] = (AnimateSettings, InterpolateSettings)
+"""The jobs that presets and a model's `laser.yaml` speak to: a key is known if one of them knows it."""

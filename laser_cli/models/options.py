@@ -1,0 +1,77 @@
+"""What may be asked of a model beside its name: a variant, LoRAs, embeddings, another VAE, how prompts are read."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from laser_cli.errors import NotFoundError, UsageError
+from laser_cli.models.find import Found, weights_key
+
+
+class Lora(NamedTuple):
+    """A LoRA's file and the weight it is added with."""
+
+    file: Path
+    weight: float = 1.0
+
+
+def parse_lora(text: str) -> Lora:
+    """``FILE`` or ``FILE:WEIGHT``; UsageError if the weight is no number."""
+    file, colon, weight = text.rpartition(":")
+    if not colon or Path(text).exists() or weight.endswith(".safetensors"):
+        return Lora(Path(text).expanduser())
+    try:
+        return Lora(Path(file).expanduser(), float(weight))
+    except ValueError as error:
+        raise UsageError(f"--lora {text}: {weight!r} is not a weight", hint="--lora FILE:0.8") from error
+
+
+@dataclass(frozen=True)
+class PromptStyle:
+    """How prompts are read. ``weighted``: ``(word:1.2)``, ``(word)`` and ``[word]`` are weights, not letters.
+
+    ``chunks``: text encoder passes of 75 tokens each that every prompt takes, long or short.
+    """
+
+    weighted: bool = False
+    chunks: int = 1
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Options of a model; the defaults ask for nothing. ``variant`` and ``revision`` are those of `find_model`."""
+
+    variant: str | None = None
+    revision: str | None = None
+    loras: tuple[Lora, ...] = ()
+    embeddings: tuple[Path, ...] = ()
+    vae: Path | None = None
+    prompts: PromptStyle = PromptStyle()
+
+    def key(self, found: Found) -> str:
+        """The revision of a model with these options: its own, and a digest of what changes its pictures.
+
+        NotFoundError if one of the files is not there.
+        """
+        told = [f"{weights_key(_there(file, 'LoRA'))}:{weight:g}" for file, weight in self.loras]
+        told += [weights_key(_there(file, "embedding")) for file in self.embeddings]
+        told += [f"vae {_part_key(_there(self.vae, 'VAE'))}"] if self.vae else []
+        told += [str(self.prompts)] if self.prompts != PromptStyle() else []
+        if not told:
+            return found.revision
+        return f"{found.revision}+{hashlib.sha256(repr(told).encode()).hexdigest()[:8]}"
+
+
+def _there(path: Path, what: str) -> Path:
+    if not path.exists():
+        raise NotFoundError(f"there is no {what} {path}", why="no such file", hint="check the path")
+    return path
+
+
+def _part_key(path: Path) -> str:
+    """The digest of a VAE: of a model's folder, a VAE's own, or a file."""
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    return hashlib.sha256("".join(weights_key(file) for file in files).encode()).hexdigest()[:16]

@@ -1,0 +1,163 @@
+"""The parts of a text-to-image model, loaded from a folder or a single file, before they become a `Model`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from laser_cli.errors import NotFoundError
+from laser_cli.models import single_file
+from laser_cli.models.layout import read_json, variant_of
+from laser_cli.models.schedules import Schedule
+
+LAYOUTS = "a folder or hub id in the standard diffusers layout, or a .safetensors (SD 1.x, 2.x, SDXL), undamaged"
+
+
+@dataclass
+class Parts:
+    """Networks, tokenizers and schedule. ``zero_empty``: an empty prompt is all zeros, as of SDXL."""
+
+    family: str
+    unet: Any
+    vae: Any
+    text_encoder: Any
+    tokenizer: Any
+    schedule: Schedule
+    text_encoder_2: Any = None
+    tokenizer_2: Any = None
+    zero_empty: bool = True
+
+    @property
+    def networks(self) -> Mapping[str, Any]:
+        """What has weights, by part."""
+        told = {"unet": self.unet, "vae": self.vae, "text_encoder": self.text_encoder}
+        return told | ({"text_encoder_2": self.text_encoder_2} if self.text_encoder_2 is not None else {})
+
+    def pipeline(self) -> Any:
+        """The library's pipeline around these parts, for its loaders of LoRAs and embeddings."""
+        from diffusers import DDIMScheduler, StableDiffusionPipeline, StableDiffusionXLPipeline
+
+        told = {"vae": self.vae, "text_encoder": self.text_encoder, "tokenizer": self.tokenizer, "unet": self.unet}
+        if self.text_encoder_2 is not None:
+            second = {"text_encoder_2": self.text_encoder_2, "tokenizer_2": self.tokenizer_2}
+            return StableDiffusionXLPipeline(**told, **second, scheduler=DDIMScheduler(), add_watermarker=False)
+        none = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+        return StableDiffusionPipeline(**told, **none, scheduler=DDIMScheduler())
+
+
+def load_parts(
+    path: Path,
+    name: str,
+    family: str,
+    dtype: torch.dtype,
+    vae_dtype: torch.dtype | None,
+    variant: str | None = None,
+    vae: Path | None = None,
+) -> Parts:
+    """The parts of a model that `verify` found whole; NotFoundError, with the user's name for it, if loading fails.
+
+    ``dtype`` is the U-Net's; text encoders are float32. ``vae_dtype`` None: the U-Net's, unless the VAE overflows in
+    half precision, as its configuration says. ``vae`` replaces the model's own.
+    """
+    with quiet(), _named(name):
+        if path.is_file():
+            return _from_file(path, family, dtype, vae_dtype, vae)
+        return _from_folder(path, family, dtype, vae_dtype, variant, vae)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without the libraries' progress bars and notes, which `verify` and laser's own messages say better."""
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    levels = [(each, each.get_verbosity()) for each in (diffusers_logging, transformers_logging)]
+    for each, _ in levels:
+        each.set_verbosity_error()
+        each.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for each, level in levels:
+            each.set_verbosity(level)
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """What the libraries raise while loading, as NotFoundError about the model; memory that ran out stays itself."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, RuntimeError, AttributeError, TypeError) as error:
+        if "out of memory" in str(error):
+            raise
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise NotFoundError(f"cannot load the model {name}", why=said, hint=LAYOUTS) from error
+
+
+def _from_file(path: Path, family: str, dtype: torch.dtype, vae_dtype: torch.dtype | None, vae: Path | None) -> Parts:
+    config = single_file.config_folder(family)
+    upcast = bool(read_json(config / "vae" / "config.json").get("force_upcast"))
+    precision = vae_dtype or (torch.float32 if upcast else dtype)
+    dtypes = {"unet": dtype, "vae": precision, "text_encoder": torch.float32, "text_encoder_2": torch.float32}
+    networks = single_file.load_networks(path, family, dtypes, config, skip=("vae",) if vae else ())
+    if vae:
+        networks["vae"] = single_file.load_vae(vae, precision, config)
+    elif statistics := single_file.latent_statistics(path):
+        mean, deviation = statistics
+        networks["vae"].register_to_config(latents_mean=mean, latents_std=deviation, scaling_factor=0.5)
+    schedule = Schedule.from_config(single_file.scheduler_config(path, family, config))
+    return Parts(family, schedule=schedule, **networks, **single_file.tokenizers(family, config))
+
+
+def _from_folder(
+    folder: Path,
+    family: str,
+    dtype: torch.dtype,
+    vae_dtype: torch.dtype | None,
+    variant: str | None,
+    vae: Path | None,
+) -> Parts:
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+    def made(kind: Any, part: str, **precision: torch.dtype) -> Any:
+        here = folder / part
+        return kind.from_pretrained(here, variant=variant_of(here, variant), local_files_only=True, **precision)
+
+    upcast = bool(read_json(folder / "vae" / "config.json").get("force_upcast"))
+    precision = vae_dtype or (torch.float32 if upcast else dtype)
+    index = read_json(folder / "model_index.json") if (folder / "model_index.json").is_file() else {}
+    parts = Parts(
+        family,
+        unet=made(UNet2DConditionModel, "unet", torch_dtype=dtype),
+        vae=single_file.load_vae(vae, precision, folder) if vae else made(AutoencoderKL, "vae", torch_dtype=precision),
+        text_encoder=made(CLIPTextModel, "text_encoder", dtype=torch.float32),
+        tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
+        schedule=Schedule.from_config(read_json(folder / "scheduler" / "scheduler_config.json")),
+        zero_empty=bool(index.get("force_zeros_for_empty_prompt", True)),
+    )
+    if family == "SDXL":
+        parts.text_encoder_2 = made(CLIPTextModelWithProjection, "text_encoder_2", dtype=torch.float32)
+        parts.tokenizer_2 = CLIPTokenizer.from_pretrained(folder / "tokenizer_2", local_files_only=True)
+    for tokenizer, encoder in (
+        (parts.tokenizer, parts.text_encoder),
+        (parts.tokenizer_2, parts.text_encoder_2),
+    ):
+        if tokenizer is not None:  # some are saved without a maximal length, and would pad to 10^30 tokens
+            most = int(encoder.config.max_position_embeddings)
+            tokenizer.model_max_length = min(tokenizer.model_max_length, most)
+    return parts
+
+
+def non_finite(network: Any) -> Sequence[str]:
+    """Names of a network's weights that hold NaN or infinity."""
+    return [key for key, weight in network.state_dict().items() if not _finite(weight)]
+
+
+def _finite(weight: torch.Tensor) -> bool:
+    return not weight.is_floating_point() or bool(torch.isfinite(weight).all())

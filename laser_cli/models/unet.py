@@ -1,0 +1,142 @@
+"""The U-Net of SD 1.x, 2.x and SDXL as a backbone."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from laser_cli.models.attention import IMAGE, Call, ImageProjection, Taps, feature_maps
+from laser_cli.models.base import Hooks, NoiseLevel, Prediction, to_x0_eps
+from laser_cli.models.conditioning import Conditioning
+from laser_cli.models.numerics import in_safe_precision
+
+LCM_GUIDANCE = 8.5
+"""The scale that the library tells latent consistency models where nothing else is asked for."""
+
+
+class Count:
+    """A number that threads add to."""
+
+    def __init__(self) -> None:
+        self.total, self._lock = 0, threading.Lock()
+
+    def add(self, number: int) -> None:
+        """Adds to it."""
+        with self._lock:
+            self.total += number
+
+
+class UNetBackbone:
+    """The library's U-Net; ``scale``: pixels a latent stands for, on a side.
+
+    ``projections``: of a model that takes image prompts, those of each cross-attention by its name.
+    """
+
+    def __init__(
+        self,
+        unet: Any,
+        prediction: Prediction,
+        scale: int,
+        projections: Mapping[str, ImageProjection] | None = None,
+        count: Count | None = None,
+    ) -> None:
+        self.unet, self.prediction, self.scale = unet, prediction, scale
+        self.guidance = LCM_GUIDANCE
+        """What a U-Net that embeds guidance is told."""
+        self.projections = dict(projections or {})
+        self._taps, self._count = Taps.on(unet), count or Count()
+        self._attentions = [name.removesuffix(".processor") for name in unet.attn_processors]
+        self._feature_maps = feature_maps(unet)
+
+    def with_projections(self, projections: Mapping[str, ImageProjection]) -> UNetBackbone:
+        """The same U-Net, reading image prompts by these; this one goes on without."""
+        made = UNetBackbone(self.unet, self.prediction, self.scale, projections, self._count)
+        made.guidance = self.guidance
+        return made
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision it computes in; it changes where half precision overflows."""
+        return self.unet.dtype
+
+    @property
+    def nfe(self) -> int:
+        """Function evaluations of the U-Net so far, counted in rows."""
+        return self._count.total
+
+    @property
+    def attentions(self) -> Sequence[str]:
+        """Names of all attentions; those to an image prompt end in ``.image``."""
+        return [*self._attentions, *(name + IMAGE for name in self.projections)]
+
+    @property
+    def feature_maps(self) -> Sequence[str]:
+        """Residual blocks' outputs before the residual is added."""
+        return self._feature_maps
+
+    def predict(
+        self, latents: Tensor, level: NoiseLevel, conditioning: Conditioning, hooks: Hooks | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The clean latents x0 and the noise eps, float32, each [b, c, h, w]."""
+        self._count.add(len(latents))
+
+        def call(x: Tensor) -> Tensor:
+            return self._call(x, level, conditioning, hooks)
+
+        out = in_safe_precision("the U-Net", self.unet, call, latents)
+        return to_x0_eps(out, latents, level, self.prediction)
+
+    def _call(self, latents: Tensor, level: NoiseLevel, conditioning: Conditioning, hooks: Hooks | None) -> Tensor:
+        """The U-Net's output, in its precision."""
+        tokens = conditioning.image_embeds if self.projections else None
+        call = Call(hooks, None if tokens is None else tokens.to(self.dtype), self.projections)
+        with self._taps.call(call) if hooks or tokens is not None else nullcontext():
+            out: Tensor = self.unet(
+                latents.to(self.dtype),
+                level.timestep,
+                timestep_cond=self._told_guidance(latents),
+                encoder_hidden_states=conditioning.prompt_embeds.to(self.dtype),
+                encoder_attention_mask=conditioning.mask,
+                **self._added(latents, conditioning),
+                **self._residuals(conditioning),
+            ).sample
+        return out
+
+    @property
+    def embeds_guidance(self) -> bool:
+        """Whether the U-Net is told the guidance scale (latent consistency models), so that nothing else guides it."""
+        return bool(self.unet.config.time_cond_proj_dim)
+
+    def _told_guidance(self, latents: Tensor) -> Tensor | None:
+        """The embedding of the guidance scale, w = scale - 1 (arXiv 2310.04378, section 4.3)."""
+        width = self.unet.config.time_cond_proj_dim
+        if not width:
+            return None
+        w = torch.full((len(latents),), 1000 * (self.guidance - 1.0), device=latents.device)
+        rates = torch.exp(-math.log(10_000) * torch.arange(width // 2, device=latents.device) / (width // 2 - 1))
+        angles = w[:, None] * rates
+        embedding = torch.cat([angles.sin(), angles.cos()], dim=1)
+        return torch.nn.functional.pad(embedding, (0, width % 2)).to(self.dtype)
+
+    def _added(self, latents: Tensor, conditioning: Conditioning) -> dict[str, Any]:
+        """SDXL: the pooled embedding, and the sizes of the picture (whole, uncropped)."""
+        if conditioning.pooled is None:
+            return {}
+        height, width = (side * self.scale for side in latents.shape[-2:])
+        sizes = torch.tensor([height, width, 0, 0, height, width], device=latents.device, dtype=self.dtype)
+        pooled = conditioning.pooled.to(self.dtype)
+        return {"added_cond_kwargs": {"text_embeds": pooled, "time_ids": sizes.expand(len(latents), -1)}}
+
+    def _residuals(self, conditioning: Conditioning) -> dict[str, Any]:
+        """A control net's residuals: ``down.0``, ``down.1``, … in order, and ``mid``."""
+        spatial = {name: x.to(self.dtype) for name, x in conditioning.spatial.items()}
+        if not spatial:
+            return {}
+        down = tuple(spatial[f"down.{i}"] for i in range(len(spatial) - ("mid" in spatial)))
+        return {"down_block_additional_residuals": down, "mid_block_additional_residual": spatial.get("mid")}

@@ -1,0 +1,1 @@
+"""What runs a language model: llama.cpp in this process, or a server."""

@@ -1,0 +1,122 @@
+"""Planners by name: built-in ones, those of other packages (entry points `laser.planners`), and language models.
+
+A planner is an object with `plan`, and `guides` and `claims` if it has them; it is imported when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Protocol
+
+from laser_cli.errors import NotFoundError
+from laser_cli.plan.directions import apply_directions, read_directions
+from laser_cli.plan.guide import Guide
+from laser_cli.plan.intermediate import with_intermediate_keyframes
+from laser_cli.plan.request import PlanCallbacks, Planned, PlanRequest
+
+GROUP = "laser.planners"
+BUILT_IN = {
+    "rules": "laser_cli.plan.rules:RulePlanner",
+    "storybook": "laser_cli.storybook.planner:StorybookPlanner",
+}
+"""Name -> where the planner is; entry points of the group add to them and never replace one."""
+MODELS = "FILE.gguf, hf:REPO or hf:REPO:FILE"
+"""How language models are named."""
+
+
+class Planner(Protocol):
+    """Makes plans, and guides for interpolation."""
+
+    def available(self) -> bool:
+        """Whether this installation has what the planner needs."""
+
+    def claims(self, request: PlanRequest) -> bool:
+        """Whether the planner takes a request for which the user named none."""
+
+    def halfway(self, begin: str, end: str) -> str | None:
+        """The prompt halfway between two prompts of a world that the planner knows; None for any others."""
+
+    def plan(self, request: PlanRequest, callbacks: PlanCallbacks) -> Planned:
+        """Plan a change. Raises BadInputError for a request that cannot be planned."""
+
+    def guides(self, pairs: Sequence[tuple[str, str]], limits: PlanRequest, callbacks: PlanCallbacks) -> list[Guide]:
+        """A prompt for what lies halfway between each pair of prompts."""
+
+
+@cache
+def registered() -> dict[str, str]:
+    """All planners with a name of their own -> where they are."""
+    others = {entry.name: entry.value for entry in entry_points(group=GROUP)}
+    return {**others, **BUILT_IN}
+
+
+def names() -> list[str]:
+    """The names of the planners that this installation can use."""
+    return [name for name in registered() if _load(name).available()]
+
+
+def hint() -> str:
+    """What can be given as a planner, for error messages."""
+    return f"--planner {', '.join(names())}, {MODELS}"
+
+
+def find_planner(name: str) -> Planner:
+    """The planner of that name, or the language model that the name points to. Raises NotFoundError for any other."""
+    from laser_cli.plan.llm.planner import LanguageModelPlanner, is_model
+
+    if name in registered():
+        return _load(name)
+    if is_model(name) or Path(name).expanduser().is_file():
+        return LanguageModelPlanner(name)
+    raise NotFoundError(f"there is no planner {name!r}", hint=hint())
+
+
+def choose(name: str | None, request: PlanRequest, callbacks: PlanCallbacks) -> Planner:
+    """The planner of that name; without one, a planner that claims the request, else the rules."""
+    if name is not None:
+        return find_planner(name)
+    for other in registered():
+        if other != "rules" and (planner := _load(other)).claims(request):
+            callbacks.note(f"planned by {other}, which knows this world (--planner rules does without)")
+            return planner
+    return _load("rules")
+
+
+def make_plan(
+    name: str | None, request: PlanRequest, callbacks: PlanCallbacks | None = None, *, intermediate: bool = True
+) -> Planned:
+    """Plan a request with the planner of that name.
+
+    With `intermediate`, far changes get keyframes on their way, unless a number of keyframes was asked for.
+    """
+    callbacks = callbacks or PlanCallbacks()
+    directions = read_directions(request.description)
+    asked = replace(request, description=directions.description)
+    made = apply_directions(choose(name, asked, callbacks).plan(asked, callbacks), directions, request.description)
+    if request.keyframes is not None or not intermediate:
+        return made
+    return made._replace(plan=with_intermediate_keyframes(made.plan))
+
+
+def make_guides(
+    name: str | None, pairs: Sequence[tuple[str, str]], limits: PlanRequest, callbacks: PlanCallbacks | None = None
+) -> list[Guide]:
+    """A guide for each pair of prompts by the planner of that name, the rules if None."""
+    return find_planner(name or "rules").guides(pairs, limits, callbacks or PlanCallbacks())
+
+
+def halfway(begin: str, end: str) -> str | None:
+    """The prompt halfway between two others by a planner that knows the world of both; None if there is none."""
+    return next((found for name in registered() if (found := _load(name).halfway(begin, end))), None)
+
+
+@cache
+def _load(name: str) -> Planner:
+    module, _, attribute = registered()[name].partition(":")
+    planner: Planner = getattr(import_module(module), attribute)()
+    return planner

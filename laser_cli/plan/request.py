@@ -1,0 +1,76 @@
+"""What a planner is asked for and gives back: request, callbacks, plan with notes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from laser_cli.errors import BadInputError
+from laser_cli.plan.schema import MAX_PROMPT, Plan
+
+MOST_KEYFRAMES = 6
+"""The most segments that a language model may plan: small ones lose their way in more."""
+TEMPERATURE, TIMEOUT, RETRIES = 0.25, 120.0, 2
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """A description of change and the limits of planning it.
+
+    `source` is the prompt of the picture, None if only the description names it. `keyframes` counts those after the
+    picture; None leaves it to the planner, as it does for `easing`. The rest concerns language models: `timeout` in
+    seconds, `layers` on the GPU (None: all).
+    """
+
+    description: str
+    source: str | None = None
+    frames: int = 24
+    easing: str | None = None
+    keyframes: int | None = None
+    seed: int = 0
+    temperature: float = TEMPERATURE
+    timeout: float = TIMEOUT
+    retries: int = RETRIES
+    layers: int | None = None
+
+    @property
+    def most(self) -> int:
+        """The most segments that the plan may have: each needs a picture of its own."""
+        return self.keyframes or max(1, min(MOST_KEYFRAMES, self.frames - 1))
+
+    @property
+    def face(self) -> bool:
+        """Whether the words speak of a face or of a person."""
+        from laser_cli.plan.rules.lexicon import FACES
+
+        words = re.findall(r"[a-z]+", f"{self.source or ''} {self.description}".lower())
+        return any(word in FACES or word.removesuffix("s") in FACES for word in words)
+
+
+@dataclass(frozen=True)
+class PlanCallbacks:
+    """Callbacks of a planning run: `note(message)`, `explain(text of the exchange)`, `speed(tokens, seconds)`."""
+
+    note: Callable[[str], None] = lambda text: None
+    explain: Callable[[str], None] = lambda text: None
+    speed: Callable[[int, float], None] = lambda tokens, seconds: None
+
+
+class Planned(NamedTuple):
+    """A plan, and notes for the user about how it came about."""
+
+    plan: Plan
+    notes: tuple[str, ...] = ()
+
+
+def check_description(description: str, source: str | None) -> None:
+    """Raise BadInputError for a description or source prompt that no planner can use."""
+    if not description:
+        raise BadInputError("the description is empty", hint='say what changes, for example "night falls"')
+    for name, text in (("description", description), ("source prompt", source or "")):
+        if len(text) > MAX_PROMPT:
+            raise BadInputError(f"the {name} is too long", why=f"{len(text)} characters; at most {MAX_PROMPT}")
+        if any("\ud800" <= c <= "\udfff" for c in text):
+            raise BadInputError(f"the {name} is not valid text", why="it holds half of a character")

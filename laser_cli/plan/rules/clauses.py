@@ -1,0 +1,243 @@
+"""What one clause of a description means: who changes, how, and into what; `actions.yaml` has the patterns."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Literal
+
+from laser_cli.plan.rules import lexicon as lex
+from laser_cli.plan.rules.edits import tidy
+from laser_cli.plan.rules.events import adjuncts, changes_of, environment, read_event
+from laser_cli.plan.rules.lexicon import Changes
+from laser_cli.plan.rules.orders import imperative
+from laser_cli.plan.rules.phrases import (
+    adjective_spans,
+    is_adjective,
+    noun_phrases,
+    noun_value,
+    singular,
+    tail_spans,
+)
+from laser_cli.plan.rules.table import Row, read_row
+from laser_cli.plan.rules.verbs import Parts, ing, split_verb, without_adverbs
+
+How = Literal[
+    "become", "size", "place", "setting", "pattern", "pose", "gain", "lose", "appear", "vanish", "settle", "hold"
+]  # fmt: skip
+_WHERE = ("on", "over", "from", "out", "all", "along", "around", "across", "through")
+
+
+@dataclass(frozen=True)
+class Clause:
+    """`who` changes in a way (`how`) to `what`; `settled` are changes of time and weather told on the way."""
+
+    how: How
+    who: str = ""
+    what: str = ""
+    settled: Changes = ()
+
+
+def read_clause(text: str, prompt: str | None = None, after: Clause | None = None) -> Clause | None:
+    """The meaning of a clause, or None; `after` is the clause before it, for a subject that is left out."""
+    text = re.sub(r"^from .+? ((?:in)?to )", r"\1", text, flags=re.IGNORECASE)
+    text = re.sub(r"^(it|he|she)'s\b", r"\1 is", text, flags=re.IGNORECASE)
+    text = imperative(without_adverbs(text))
+    if not text:
+        return None
+    if match := re.match(r"(add|remove) (.+)", text, re.IGNORECASE):
+        return Clause("gain", "", match[2]) if match[1].lower() == "add" else Clause("vanish", match[2])
+    parts = split_verb(text, prompt)
+    if parts is None:
+        return _without_verb(text, after)
+    event = read_event(parts)
+    if event is not None:
+        extra, _ = adjuncts(parts.rest)
+        return Clause("settle", parts.who, settled=(*event, *(e for e in extra if e not in event)))
+    settled, rest = adjuncts(parts.rest)
+    who = parts.who or _same_subject(after)
+    if who.lower() == "they" and after and singular(after.who.split(" ")[-1]) != after.who.split(" ")[-1]:
+        who = after.who
+    clause = _action(Parts(who, parts.verb, rest, parts.guessed), bool(settled))
+    return clause and replace(clause, settled=(*clause.settled, *settled))
+
+
+def _same_subject(after: Clause | None) -> str:
+    if after is None or after.how in ("settle", "hold", "vanish") or not after.who:
+        return ""
+    return "" if after.how == "become" and not adjectives_only(after.what) else after.who
+
+
+@cache
+def _actions() -> tuple[Row, ...]:
+    return tuple(map(read_row, lex.read_table("actions.yaml")))
+
+
+def _action(parts: Parts, timed: bool) -> Clause | None:
+    """What the first fitting row of the actions says of a clause; `timed` where it also tells of time or weather."""
+    who, verb, rest = parts.who, parts.verb, parts.rest
+    head = who.lower().split(" ")[-1]
+    for row in _actions():
+        found = row.match(head, verb, rest)
+        if found is None or (row.says.get("if") == "adjectives" and not adjectives_only(rest)):
+            continue
+        how = row.says["how"]
+        if how == "none":
+            return None
+        if how == "place":
+            return _place(who, verb, found[1].lower())
+        if how == "setting":
+            if clause := _setting(who, verb, rest):
+                return clause
+            continue
+        if how == "growth":
+            return _growth(who, verb, rest)
+        if how == "gain":
+            return _gain(who, verb, rest, timed)
+        groups = ["", *(group or "" for group in found.groups())]
+        what = row.says.get("to", "").format(*groups, rest=rest, ing=ing(verb)).strip()
+        return Clause(how, row.says["subject"].format(*groups) if "subject" in row.says else who, what)
+    return Clause("pose", who, ing(verb)) if parts.guessed else None
+
+
+def _place(who: str, verb: str, place: str) -> Clause:
+    value = {"centre": "middle", "center": "middle"}.get(place, place)
+    pose = "" if verb in lex.PLACE_ONLY | {"be", "come", "end"} else ing(verb)
+    return Clause("place", who, f"{value} {pose}".strip())
+
+
+def _setting(who: str, verb: str, rest: str) -> Clause | None:
+    """«comes to the beach», «is in a forest»; None where the words name no setting."""
+    there = [s for s in tail_spans(rest) if s.kind == "setting"]
+    if not there:
+        return None
+    noun = re.search(rf"({lex.SETTING_NOUN})$", rest[there[0].start : there[0].end], re.IGNORECASE)
+    pose = ing(verb) if verb in lex.MOVES - lex.PLACE_ONLY else ""
+    return Clause("setting", who, f"{noun[1].lower() if noun else ''}|{pose}")
+
+
+def _growth(who: str, verb: str, rest: str) -> Clause:
+    words = [
+        w
+        for w in rest.lower().split()
+        if w not in ("and", "in", "size", "much", "until", "it", "is", "very", "down", "up", "a", "lot")
+    ]
+    if words != rest.lower().split() and re.fullmatch(r"up(?: .*)?", rest.lower()):
+        return Clause("pose", who, f"{ing(verb)} {rest}")
+    large = verb not in lex.SHRINKING
+    if all(w in lex.PLAIN_SIZE or w in ("big", "large", "small", "huge", "tiny") for w in words):
+        return Clause("size", who, "large" if large else "small")
+    if all(is_adjective(w) for w in words):
+        return Clause("become", who, rest)
+    if large and verb == "grow" and noun_phrases(rest) and words[0] not in _WHERE:
+        return Clause("gain", who, rest)
+    return Clause("size", who, "large" if large else "small")
+
+
+def _gain(who: str, verb: str, rest: str, timed: bool) -> Clause | None:
+    low = re.sub(r"^(?:covered (?:in|with) |its |some |on )", "", rest.lower())
+    for value, nouns in lex.PATTERN_NOUNS.items():
+        if any(re.fullmatch(rf"(?:[\w-]+ )?{re.escape(noun)}", low) for noun in nouns):
+            return Clause("pattern", who, value)
+    if not low:
+        return Clause("settle", who) if timed else None
+    if verb == "wear" or (verb == "put" and low != rest.lower()):
+        return Clause("pose", who, "wearing " + re.sub(r"^on ", "", rest))
+    if verb in ("get", "go", "turn") and low.split()[0] in ("up", "down", "out", "in", "off", "away", "to", "on"):
+        return Clause("pose", who, f"{ing(verb)} {rest}")
+    if verb in ("get", "turn", "go", "be") and (
+        adjectives_only(rest) or environment(rest) or low in ("dark", "light", "bright")
+    ):
+        return Clause("become", who, rest)
+    words = low.split()
+    if verb in ("get", "turn", "be") and len(words) == 1 and (verb != "be" or not words[0].endswith(("ing", "ed"))):
+        return Clause("become", who, rest)
+    if verb == "turn" and len(words) <= 3 and words[0] in ("a", "an"):
+        return Clause("become", who, rest)  # «turns a deep shade»
+    done = (
+        re.fullmatch(r"(?:being )?(?:painted|dyed|coloured|colored) (.+)|(\w+ed)", low)
+        if verb in ("be", "get")
+        else None
+    )
+    if done:
+        return Clause("become", who, done[1] or done[2])
+    if verb == "be" and noun_phrases(rest) and words[0] in ("a", "an"):
+        return Clause("become", who, rest)
+    if verb in lex.GAINING and noun_phrases(rest):
+        return Clause("gain", who, rest)
+    return None
+
+
+def adjectives_only(words: str) -> bool:
+    """Whether words are adjectives of the lexicon and nothing else («blue and striped»)."""
+    left = tidy(re.sub(r"\b(?:and|very|quite|a|an|bit|even|colour|color|in)\b|,", " ", _without_spans(words)))
+    return not left and bool(adjective_spans(words))
+
+
+def _without_spans(words: str) -> str:
+    for span in reversed(adjective_spans(words)):
+        words = words[: span.start] + words[span.end :]
+    return words
+
+
+def style_of(words: str) -> str | None:
+    """The style's name with its article, if that is what the words are («watercolour» -> «a watercolour»)."""
+    plain = re.sub(r"^(?:in |as |the |style of )+", "", words.strip(), flags=re.IGNORECASE)
+    plain = re.sub(r" style$", "", plain, flags=re.IGNORECASE)
+    own = r"(?:(?!(?:with|in|on|and|by|of|a|an|the)\b)[\w-]+ ){0,3}?"
+    found = re.fullmatch(rf"(?:(an?) )?({own}(?:{lex.STYLE_NOUN}))", plain, re.IGNORECASE)
+    if not found:
+        return None
+    article = found[1] or ("an" if found[2][0].lower() in "aeiou" else "a")
+    return f"{article} {found[2]}"
+
+
+def _without_verb(text: str, after: Clause | None) -> Clause | None:
+    """A clause without a verb: «at night», «blue and striped», «a watercolour», or one more thing to become."""
+    spans = [s for s in tail_spans(text) if s.kind != "setting" and s.kind != "place"]
+    left = text
+    settled: list[tuple[str, str | None]] = []
+    for span in reversed(spans):
+        settled[:0] = changes_of(span.kind, text[span.start : span.end])
+        left = left[: span.start] + left[span.end :]
+    if re.match(r"with (?:an? |his |her |its |two )", left) and not adjectives_only(left[5:]):
+        return Clause("gain", _same_subject(after), left[5:], tuple(settled))
+    left = tidy(re.sub(r"^(?:the same|all|and|of|with|into|to|,)\b", "", tidy(left)))
+    if not left:
+        return Clause("settle", settled=tuple(settled)) if settled else None
+    there = tail_spans(left)
+    if len(there) == 1 and tidy(left[: there[0].start] + left[there[0].end :]) == "":
+        kind, value = there[0].kind, there[0].value
+        if kind == "place" and " " not in value:
+            return Clause("place", "", value, tuple(settled))
+        if kind == "setting":
+            noun = re.search(rf"({lex.SETTING_NOUN})$", left, re.IGNORECASE)
+            return Clause("setting", "", f"{noun[1].lower() if noun else ''}|", tuple(settled))
+    around = environment(re.sub(r"^(?:in)?to ", "", left))
+    if around is not None:
+        return Clause("settle", settled=(*around, *settled))
+    if style_of(left):
+        return Clause("become", "picture", left, tuple(settled))
+    if adjectives_only(left):
+        return Clause("become", _same_subject(after), left, tuple(settled))
+    left = re.sub(r"^(?:in)?to ", "", left)
+    phrases = noun_phrases(left)
+    if after is not None and after.how == "become" and phrases and phrases[0].start == 0:
+        return Clause("become", "", left, tuple(settled))
+    if after is not None and after.how == "become" and len(left.split()) == 1 and singular(left) == left:
+        return Clause("become", after.who, left, tuple(settled))
+    return None
+
+
+def is_scenery(who: str) -> bool:
+    """Whether words speak of what is around the subject: the weather, the day, the scene."""
+    phrases = noun_phrases(who)
+    return bool(phrases) and phrases[-1].head in lex.SCENERY | lex.AIR_NOUNS | set(lex.TIME_NOUNS)
+
+
+def setting_value(who: str) -> str:
+    """The setting that a noun phrase names, or nothing."""
+    phrases = noun_phrases(who)
+    head = phrases[0].head if phrases else who.lower().strip()
+    return lex.SETTINGS.get(head, lex.SETTINGS.get(noun_value(head), ("", "")))[0]

@@ -1,0 +1,194 @@
+"""The embedded planner: a small language model that knows the storybook world; the rules plan all else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from difflib import SequenceMatcher, get_close_matches
+from pathlib import Path
+
+from laser_cli.errors import NotFoundError
+from laser_cli.plan.guide import Guide, guide_by_rules
+from laser_cli.plan.llm.draft import Draft
+from laser_cli.plan.llm.find import digest
+from laser_cli.plan.llm.forms import Message
+from laser_cli.plan.llm.full import FullForm
+from laser_cli.plan.llm.gguf import read_model
+from laser_cli.plan.llm.planner import ask_model, by_rules_instead, plan_of_draft, record
+from laser_cli.plan.llm.repair import repair
+from laser_cli.plan.planners import hint
+from laser_cli.plan.request import MOST_KEYFRAMES, PlanCallbacks, Planned, PlanRequest, check_description
+from laser_cli.plan.rules import plan_by_rules
+from laser_cli.plan.schema import share_frames
+
+NAME, PROMPTS = "storybook", "storybook1"
+EMBEDDED = Path(__file__).resolve().parent / "weights" / "planner" / "planner.gguf"
+"""The model, where an installation comes with it."""
+WORDS, NAMED = "storybook.words", "storybook.named"
+"""Keys in the file's header: all words of its world, and those of them that name things and their looks."""
+STRANGE = 1 / 3
+"""The share of unknown words from which on a text is outside its world."""
+_LOOKALIKES = (
+    "horse mouse moose pocket socket locket rocker train brain grain drain chair knight light fight flight crown queen "
+    "fountain plane cart hearth bat"
+)
+LOOKALIKES = frozenset(_LOOKALIKES.split())
+"""Words of other worlds that a typing error could make of words of this one."""
+
+
+@dataclass(frozen=True)
+class World:
+    """The words that the embedded planner knows."""
+
+    words: frozenset[str]
+    named: frozenset[str]
+
+    def knows(self, word: str) -> bool:
+        """Whether it knows a word, or one that differs by a typing error."""
+        if word in self.words or len(word) < 3 or word in LOOKALIKES:
+            return word in self.words
+        if get_close_matches(word, self.words, 1, 0.8 if len(word) > 3 else 0.85):
+            return True
+        return any(known[0] == word[0] and sorted(known) == sorted(word) for known in self.words)
+
+    def holds(self, text: str) -> bool:
+        """Whether a text is about this world: strange words only as manners, or as looks of things that it knows."""
+        if any(letter.isalpha() and not letter.isascii() for letter in text):
+            return False
+        words = re.findall(r"[a-z]+", text.lower())
+        strange = [i for i, word in enumerate(words) if not self.knows(word)]
+        if not words or len(strange) >= STRANGE * len(words):
+            return False
+        return all(words[i].endswith("ly") or (i + 1 < len(words) and words[i + 1] in self.named) for i in strange)
+
+
+def question(description: str, source: str | None) -> str:
+    """A request as the embedded planner reads it."""
+    return f"{source or 'not described; say what it shows, as the request names it'}\n{description}"
+
+
+class StorybookForm(FullForm):
+    """The full form without instructions and examples: the model has learned it. Checks its answers by its world."""
+
+    version = PROMPTS
+
+    def __init__(self, request: PlanRequest, world: World) -> None:
+        super().__init__(faces=False)
+        self._request, self._world = request, world
+
+    def messages(self, request: PlanRequest) -> list[Message]:
+        """The request alone."""
+        return [{"role": "user", "content": question(request.description, request.source)}]
+
+    def again(self, messages: list[Message], answer: str | None, problems: list[str]) -> list[Message]:
+        """The same once more: it knows no words for problems."""
+        return messages
+
+    def read(self, answer: str, request: PlanRequest) -> Draft:
+        """The draft in an answer, with what is wrong with it unless it only repeats the description."""
+        draft = repair(self.draft(answer), request, by_words=False)
+        if repeats(draft, self._request):
+            return draft
+        return replace(draft, problems=(*draft.problems, *_problems(draft, self._request, self._world)))
+
+
+class StorybookPlanner:
+    """Plans changes of its own world with the model that ships with the package, and all others by the rules."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        self._path = path
+
+    @property
+    def path(self) -> Path:
+        """The model's file."""
+        return self._path or EMBEDDED
+
+    def available(self) -> bool:
+        """Whether this installation comes with the model."""
+        return self.path.is_file()
+
+    def claims(self, request: PlanRequest) -> bool:
+        """Whether a request is about a portrait of its world, which it knows and the rules do not."""
+        texts = [text for text in (request.description, request.source) if text]
+        if not self.available() or not any(re.search(r"\bportrait\b", text, re.IGNORECASE) for text in texts):
+            return False
+        world = world_of(self.path)
+        return all(world.holds(text) for text in texts)
+
+    def halfway(self, begin: str, end: str) -> str | None:
+        """The caption of what lies halfway between two of its captions; None for any others."""
+        from laser_cli.storybook.read import caption_between
+
+        return caption_between(begin, end)
+
+    def plan(self, request: PlanRequest, callbacks: PlanCallbacks) -> Planned:
+        """Plan a request, by the rules if it is outside the world or the model gives no usable answer; notes say so.
+
+        Raises NotFoundError if this installation has no model, BadInputError where the picture is not named.
+        """
+        check_description(request.description, request.source)
+        share_frames(request.frames, [1])
+        world = world_of(self.path)
+        named = request.source or plan_by_rules(request.description, None, frames=200).plan.source
+        if not (world.holds(request.description) and world.holds(named)):
+            return _outside(request)
+        if not request.description.lower().startswith(named.lower()):
+            request = replace(request, source=named)
+        # its own number of keyframes: it learned to make one of every stage
+        asked = replace(request, keyframes=None, frames=max(request.frames, MOST_KEYFRAMES + 1))
+        form = StorybookForm(request, world)
+        outcome = ask_model(self.path, asked, callbacks, form)
+        if outcome.draft is None:
+            return by_rules_instead(NAME, request, outcome)
+        if repeats(outcome.draft, request):
+            return _outside(request)
+        made = plan_of_draft(outcome.draft, request, record(NAME, PROMPTS, request, outcome, digest(self.path)))
+        count = len(outcome.draft.keyframes)
+        if request.keyframes in (None, count):
+            return made
+        note = f"the embedded planner makes a keyframe of every stage: {count}, not {request.keyframes}"
+        return made._replace(notes=(*made.notes, note))
+
+    def guides(self, pairs: Sequence[tuple[str, str]], limits: PlanRequest, callbacks: PlanCallbacks) -> list[Guide]:
+        """A guide for each pair of prompts, by the rules: the model knows of changes only."""
+        world_of(self.path)
+        callbacks.note("the storybook planner plans changes only: the rules make the guide")
+        return [guide_by_rules(begin, end) for begin, end in pairs]
+
+
+def world_of(path: Path) -> World:
+    """The words in the header of an embedded planner. Raises NotFoundError if the file is missing or is none."""
+    if not path.is_file():
+        why = "this installation comes without its file"
+        raise NotFoundError(f"there is no planner {NAME!r}", why=why, hint=hint())
+    header, _ = read_model(path)
+    words, named = (str(header.values.get(key, "")).split() for key in (WORDS, NAMED))
+    if not words:
+        raise NotFoundError(f"{path} is no embedded planner", why="it does not say which words it knows", hint=hint())
+    return World(frozenset(words), frozenset(named))
+
+
+def repeats(draft: Draft, request: PlanRequest) -> bool:
+    """Whether an answer only repeats the description: so the model was taught to mark what lies outside its world."""
+    prompts = [keyframe.prompt for keyframe in draft.keyframes]
+    return len(prompts) == 1 and SequenceMatcher(None, prompts[0].lower(), request.description.lower()).ratio() > 0.85
+
+
+def _outside(request: PlanRequest) -> Planned:
+    """The rules' plan for what is outside the storybook world."""
+    why = "outside the storybook world"
+    plan, notes = plan_by_rules(request.description, request.source, request.frames, request.easing or "ease")
+    planner = plan.planner.model_copy(update={"instead_of": f"{NAME}: {why}"})
+    return Planned(plan.model_copy(update={"planner": planner}), (f"{why}: the rules planned it", *notes))
+
+
+def _problems(draft: Draft, request: PlanRequest, world: World) -> Iterator[str]:
+    """What no answer of a trained model has: words from nowhere, a source that was not named."""
+    said = f"{request.description} {request.source or ''}".lower()
+    if " ".join(draft.source.lower().split()) not in " ".join(said.split()):
+        yield f"it took {draft.source!r} for what the picture shows"
+    known = world.words | set(re.findall(r"[a-z]+", said))
+    for keyframe in draft.keyframes:
+        if strange := [word for word in re.findall(r"[^\W\d_]+", keyframe.prompt.lower()) if word not in known]:
+            yield f"its prompt has {strange[0]!r}, which is no word of its world or of the request"

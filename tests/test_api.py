@@ -1,0 +1,59 @@
+"""laser from Python: the documented example runs, with the frames in memory or in files."""
+
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+
+from laser_cli import api
+from laser_cli.errors import LaserError
+from laser_cli.jobs.run import place
+from laser_cli.output.record import read_record
+from laser_cli.presets_dir import presets_folder
+
+COTTAGE = presets_folder() / "storybook" / "cottage.png"
+QUICK = {"steps": 2, "frames": 3}
+
+
+def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cottage.png").write_bytes(COTTAGE.read_bytes())
+    example = textwrap.dedent(api.__doc__.split("\n\n", 1)[1]).replace("frames=", "steps=1, frames=")
+    exec(compile(example, "example", "exec"), {})
+    assert capsys.readouterr().out == "night.gif 5 (128, 128, 3)\n"
+    assert read_record(tmp_path / "night.gif")["settings"]["frames"] == 8
+
+
+def test_the_frames_are_the_commands_own(storybook, tmp_path):
+    made = api.animate(COTTAGE, "night falls", model=storybook, **QUICK)
+    assert [frame.shape for frame in made.frames] == [(128, 128, 3)] * 3 and not made.paths
+    filed = api.animate(COTTAGE, "night falls", model=storybook, out=tmp_path / "a.png", **QUICK)
+    assert filed.paths == (tmp_path / "a.png",) and not filed.frames
+    assert filed.told["fingerprint"] == made.told["fingerprint"] == place(made.job, storybook).fingerprint
+    from laser_cli.output.frames import read_picture
+
+    assert np.array_equal(read_picture(tmp_path / "a.png"), made.frames[-1])
+
+
+def test_what_cannot_be_is_a_laser_error_before_the_work(tmp_path):
+    for call in (
+        lambda: api.animate(tmp_path / "nowhere.png", "night falls"),
+        lambda: api.animate(COTTAGE),
+        lambda: api.animate(COTTAGE, "night falls", out=tmp_path / "a.xyz"),
+        lambda: api.interpolate("a ball"),
+        lambda: api.interpolate("a ball", "a cube", at=2.0),
+    ):
+        with pytest.raises(LaserError):
+            call()
+
+
+def test_the_package_is_light_until_it_is_used():
+    program = (
+        "import sys, laser_cli; light = 'torch' not in sys.modules and 'pydantic' not in sys.modules;"
+        "from laser_cli import animate, interpolate, load_model; sys.exit(not light or not callable(load_model))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+    with pytest.raises(AttributeError):
+        _ = __import__("laser_cli").no_such_name
