@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 from annotated_types import Ge, Le
+from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
 from laser_cli.jobs.merge import flags, merge
@@ -65,6 +66,10 @@ Quiet = Annotated[
 ]
 Json = Annotated[
     bool, typer.Option("--json", help="One JSON object on stdout instead of paths.", rich_help_panel=CONSOLE)
+]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Replace a file that is read-only or that laser did not make; never one it reads."),
 ]
 From = Annotated[
     Path | None,
@@ -132,17 +137,18 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     }
     default = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
     help = (field.description or "").replace("{default}", default)
-    how: dict[str, Any] = {"metavar": told["metavar"], "envvar": told["env"], **limits}
+    asked = _asked_type(name, field)
+    how: dict[str, Any] = {"metavar": told["metavar"], "envvar": told["env"], **(limits if asked is not str else {})}
     shown = option(told["panel"], help, *told["names"], **how)  # type: ignore[arg-type, misc]
-    annotation: Any = Annotated[_asked_type(name, field.annotation) | None, shown]
+    annotation: Any = Annotated[asked | None, shown]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def _asked_type(name: str, annotation: Any) -> type:
+def _asked_type(name: str, field: FieldInfo) -> type:
     """The type that a command line is read as: text for what has several spellings or parts."""
-    kinds = [kind for kind in _members(annotation) if kind is not type(None)]
+    kinds = [kind for kind in _members(field.annotation) if kind is not type(None)]
     kind = kinds[0]
-    if len(kinds) > 1 or get_origin(kind) is tuple:
+    if len(kinds) > 1 or get_origin(kind) is tuple or any(isinstance(m, BeforeValidator) for m in field.metadata):
         return str
     return choice(name, kind) if get_origin(kind) is Literal else kind
 
