@@ -57,7 +57,7 @@ def animate(
     from laser_cli.jobs.merge import flags
     from laser_cli.jobs.stops import words_of
 
-    production = Production(settings, outputs, options)
+    production = Production(settings, outputs, options, rerun)
     image, description = _positionals(arguments or [], plan_file)
     description, words = words_of(description)
     built = build_animation(

@@ -122,7 +122,8 @@ def _planners() -> Iterator[Check]:
     try:
         from llama_cpp import llama_supports_gpu_offload
 
-        from laser_cli.plan.llm.find import EMBEDDED, cached
+        from laser_cli.plan import planners
+        from laser_cli.plan.llm.find import cached
         from laser_cli.plan.llm.gguf import read_model
 
         found = cached()
@@ -131,8 +132,7 @@ def _planners() -> Iterator[Check]:
         yield Check("planners", told, ok=False, install="pip install llama-cpp-python")
         return
     place = "GPU" if llama_supports_gpu_offload() else "CPU"
-    embedded = "storybook, " if EMBEDDED.is_file() else ""
-    yield Check("planners", f"rules, {embedded}and GGUF models on the {place}")
+    yield Check("planners", f"{', '.join(planners.names())}, and GGUF models on the {place}")
     for name, path in found.items():
         try:
             read_model(path)

@@ -92,7 +92,7 @@ def interpolate(
     from laser_cli.jobs.merge import flags
     from laser_cli.jobs.stops import Images
 
-    production = Production(settings, outputs, options)
+    production = Production(settings, outputs, options, rerun)
     if "at" in settings and outputs.out is not None and outputs.out.suffix.lower() != ".png":
         raise UsageError("--at draws one picture", why=f"{outputs.out} is none", hint="-o OUT.png")
     built = build_interpolation(

@@ -8,7 +8,7 @@ keyframes' calls are made without the frames', has to come to the same pictures.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from typing import Literal
@@ -24,19 +24,18 @@ class Call:
     step: int
     members: tuple[int, ...]
 
-    def halves(self) -> tuple[Call, Call]:
-        """The same pictures in two calls."""
-        middle = len(self.members) // 2
-        first, second = self.members[:middle], self.members[middle:]
-        return Call(self.kind, self.step, first), Call(self.kind, self.step, second)
+    def cut(self, size: int) -> list[Call]:
+        """The same pictures in calls of at most ``size``."""
+        starts = range(0, len(self.members), size)
+        return [Call(self.kind, self.step, self.members[i : i + size]) for i in starts]
 
 
 @dataclass(frozen=True)
 class Rounds:
     """The calls of a render, round by round; those of a round are independent, in whatever order they run.
 
-    ``size``: pictures in a call, at most; ``read``: whether keyframes read the source, so that it has to be evaluated
-    with them or before them.
+    ``size``: pictures in a call of keyframes, at most; ``read``: whether keyframes read the source, so that it has to
+    be evaluated with them or before them.
     """
 
     spec: RenderSpec
@@ -57,15 +56,17 @@ class Rounds:
         chunks = [tuple(order[i : i + self.size]) for i in range(0, len(order), self.size)]
         return [(2 if self.read and len(chunks) > 1 and i == 0 else 1, chunk) for i, chunk in enumerate(chunks)]
 
-    def from_step(self, begin: int) -> Iterator[tuple[int, list[Call]]]:
-        """(the frames' step, calls) from step ``begin`` on; in the rounds before it there are keyframes only."""
-        anchors = self.anchors()
-        for step in range(begin - max(ahead for ahead, _ in anchors), self.steps):
-            ahead = [(step + lead, members) for lead, members in anchors if begin <= step + lead < self.steps]
-            calls = [Call("keyframes", at, members) for at, members in ahead]
-            live = [j for j, frame in enumerate(self.spec.frames) if begin <= step and frame.start_step <= step]
-            load = sum(self.rows("keyframes", k) for call in calls for k in call.members) // (1 + self.guided)
-            yield step, [*calls, *(Call("frames", step, part) for part in shares(live, self.size, self.workers, load))]
+    def first(self, begin: int) -> int:
+        """The first round of a render that goes on from step ``begin``: so many before it there are keyframes only."""
+        return begin - max(ahead for ahead, _ in self.anchors())
+
+    def calls(self, step: int, begin: int, size: int) -> list[Call]:
+        """The calls of the round in which the frames are at ``step``, at most ``size`` of them in each."""
+        ahead = [(step + lead, members) for lead, members in self.anchors()]
+        calls = [Call("keyframes", at, members) for at, members in ahead if begin <= at < self.steps]
+        live = [j for j, frame in enumerate(self.spec.frames) if begin <= step and frame.start_step <= step]
+        load = sum(self.rows("keyframes", k) for call in calls for k in call.members) // (1 + self.guided)
+        return [*calls, *(Call("frames", step, part) for part in shares(live, size, self.workers, load))]
 
     def groups(self, call: Call) -> list[tuple[int, ...]]:
         """The runs of a call's pictures that are answered alike: the source alone, others by segment and rows."""

@@ -8,7 +8,7 @@ computed twice (published attention interpolation computes both ends for every f
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -84,6 +84,7 @@ class _Render:
         self.router = AttentionRouter(backbone, controls, len(levels), params.warmup, spec.blend, spec.source)
         guided, read = params.guidance != 1, bool(controls)
         self.rounds = Rounds(spec, len(levels), guided, read, params.batch_size, workers.count)
+        self.size = params.batch_size
         noises = [k.noise for k in spec.keyframes]
         self.device = noises[0].device
         self.keyframes = {0: torch.cat(noises)}
@@ -101,11 +102,11 @@ class _Render:
             begin = checkpoint.done
             self.keyframes = {begin: checkpoint.keyframes.to(self.device, copy=True)}
             self.frames = checkpoint.frames.to(self.device, copy=True)
-        for step, calls in self.rounds.from_step(begin):
+        for step in range(self.rounds.first(begin), last + 1):
             for j, frame in enumerate(self.spec.frames):
                 if frame.arc and frame.start_step == step:
                     self.frames[j] = _on_arc(frame, self.frames, self.keyframes[step])
-            yield from self._round(calls, finishing=step == last)
+            yield from self._round(self.rounds.calls(step, begin, self.size), finishing=step == last)
             if step == last - 1:
                 for k, latents in enumerate(self.keyframes[last + 1].split(1)):
                     yield Step(finished=Finished(latents, keyframe=k))
@@ -116,11 +117,14 @@ class _Render:
                     yield Step(state=self._state(step + 1))
 
     def _round(self, calls: Sequence[Call], finishing: bool) -> Iterator[Step]:
-        """Makes calls that do not depend on each other; those for which memory runs out in halves, one by one."""
+        """Makes calls that do not depend on each other; from where memory runs out, smaller ones, one by one."""
         for call in calls:
             self.router.begin(call.step)
         waiting, workers = list(calls), self.workers
         while waiting:
+            smaller = [part for call in waiting for part in call.cut(self.size)]
+            if len(smaller) > len(waiting):  # parts of a call may read each other: one after the other
+                waiting, workers = smaller, Workers()
             results = workers.map(self._predict, tuple(waiting))
             for call in list(waiting):
                 try:
@@ -128,10 +132,8 @@ class _Render:
                 except (RuntimeError, MemoryError) as error:
                     if not out_of_memory(error) or len(call.members) == 1:
                         raise
-                    size = len(call.members) // 2
-                    self.rounds = replace(self.rounds, size=min(size, self.rounds.size))
-                    waiting[:1], workers = call.halves(), Workers()
-                    yield Step(batch_size=size)
+                    self.size = len(call.members) // 2
+                    yield Step(batch_size=self.size)
                     break
                 waiting.pop(0)
                 self._advance(result)

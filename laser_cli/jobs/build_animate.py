@@ -8,13 +8,14 @@ from typing import Any, NamedTuple
 from laser_cli.errors import BadInputError, UsageError
 from laser_cli.jobs.animate import AnimateJob, directed
 from laser_cli.jobs.inputs import Input
+from laser_cli.jobs.inversion import inversion_layer
 from laser_cli.jobs.merge import Layer
 from laser_cli.jobs.model import settle
-from laser_cli.jobs.planning import Planning, asked_for, make_plan
+from laser_cli.jobs.planning import Planning, callbacks_of, request_for
 from laser_cli.jobs.presets import chosen_preset, preset_layer
 from laser_cli.jobs.progress import SILENT, Progress
 from laser_cli.jobs.rerun import Recorded, read_job
-from laser_cli.jobs.settings import AnimateSettings
+from laser_cli.jobs.settings import AnimateSettings, chosen_seed
 from laser_cli.plan.schema import Plan
 
 UNDRAWN = "the plan has a face track, which animate does not draw yet: faces follow the prompts alone"
@@ -49,11 +50,14 @@ def build_animation(
     chosen = chosen_preset(preset, rerun)
     before = read_job(rerun, AnimateJob, AnimateSettings) if rerun else None
     picture = _picture(image, before)
+    if before and picture and image is None:
+        progress.note(f"the record in {rerun} names the picture {picture.path}, which is read")
     name = None
     if before and before.job.inversion and inversion is None:
         inversion, name = before.beside(before.job.inversion), before.job.inversion.name
-        if inversion is None:
-            progress.note(f"the inversion {name} is not here: the picture is inverted again")
+        told = f"names the inversion {inversion}, which is read"
+        missing = f"names the inversion {name}, which is not here: the picture is inverted again"
+        progress.note(f"the record in {rerun} {told if inversion else missing}")
     if picture is None and inversion is not None:
         raise UsageError("--inversion needs the picture it was made of", hint="name the picture before the description")
     written = _written_plan(plan, description, before)
@@ -61,15 +65,16 @@ def build_animation(
         AnimateSettings,
         before.layer if before else preset_layer(chosen, AnimateSettings, progress),
         _plan_layer(plan, written) if plan is not None and written else None,
-        _inversion_layer(inversion) if inversion else None,
+        inversion_layer(inversion) if inversion else None,
         said,
     )
+    settings = settings.model_copy(update={"seed": _seed(settings.seed, progress)})
     if "distance" in said.values and not settings.even_pace:
         raise UsageError("--distance would do nothing here", why="without an even pace nothing is measured")
     if before and prompt is None and plan is None:
         prompt = before.job.plan.source
     if picture:
-        picture.picture()  # a bad one is told now, before the planner and the model
+        picture.picture(progress.warn)  # a bad one is told now, before the planner and the model
     if written is None:
         written = _new_plan(planning or Planning(), description or "", prompt, picture, settings, progress, verbose)
     elif prompt is not None:
@@ -82,6 +87,7 @@ def build_animation(
         plan=directions,
         image=picture,
         inversion=Input.of(inversion, name) if inversion else None,
+        audio=before.audio(progress) if before else None,
         revision=before.revision(settings) if before else None,
     )
     others = (plan if isinstance(plan, Path) else None, rerun, chosen.path if chosen and chosen.own else None)
@@ -137,20 +143,12 @@ def _plan_layer(plan: Path | Plan, written: Plan) -> Layer:
     return Layer(name, {"frames": written.total_frames, **per_segment})
 
 
-def _inversion_layer(file: Path) -> Layer:
-    """An animation takes as many steps as its inversion, and is as pinned as that."""
-    from safetensors import SafetensorError, safe_open
-
-    hint = "make it again with: laser invert IMAGE -o FILE.safetensors"
-    try:
-        with safe_open(file, "np") as opened:
-            about: dict[str, str] = opened.metadata() or {}
-    except (OSError, SafetensorError) as error:
-        why = str(error).splitlines()[0]
-        raise BadInputError(f"cannot read the inversion {file}", why=why, hint=hint) from error
-    if not about.get("steps", "").isdecimal() or "method" not in about:
-        raise BadInputError(f"{file} is not an inversion of laser", hint=hint)
-    return Layer(str(file), {"steps": int(about["steps"]), "method": about["method"]})
+def _seed(seed: int, progress: Progress) -> int:
+    """The seed, which is told where it was chosen by chance."""
+    chosen = chosen_seed(seed)
+    if chosen != seed:
+        progress.note(f"seed {chosen}")
+    return chosen
 
 
 def _new_plan(
@@ -163,12 +161,17 @@ def _new_plan(
     verbose: bool,
 ) -> Plan:
     """The plan of the planner that is asked for; its notes are told. A model's memory is free again after that."""
+    from laser_cli.plan.planners import make_plan
+
     if picture is not None and prompt is None:
-        from laser_cli.output.frames import picture_prompt
+        from laser_cli.output.prompts import picture_prompt
 
         prompt = picture_prompt(picture.path)
-    asked = asked_for(planning, description, prompt, frames=settings.frames, easing=settings.easing, seed=settings.seed)
-    made, notes = make_plan(planning.planner, asked, progress, waypoints=settings.waypoints, verbose=verbose)
+    request = request_for(
+        planning, description, prompt, frames=settings.frames, easing=settings.easing, seed=settings.seed
+    )
+    callbacks = callbacks_of(progress, verbose)
+    made, notes = make_plan(planning.planner, request, callbacks, intermediate=settings.waypoints)
     for note in notes:
         progress.note(note)
     return made

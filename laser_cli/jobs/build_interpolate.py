@@ -11,11 +11,11 @@ from laser_cli.jobs.build_animate import Built
 from laser_cli.jobs.interpolate import ATTENTION, MOST_STOPS, InterpolateJob
 from laser_cli.jobs.merge import Layer
 from laser_cli.jobs.model import settle
-from laser_cli.jobs.planning import PlannerChoice, asked_for, make_guides
+from laser_cli.jobs.planning import PlannerChoice, callbacks_of, request_for
 from laser_cli.jobs.presets import chosen_preset, preset_layer
 from laser_cli.jobs.progress import SILENT, Progress
 from laser_cli.jobs.rerun import read_job
-from laser_cli.jobs.settings import InterpolateSettings
+from laser_cli.jobs.settings import InterpolateSettings, chosen_seed
 from laser_cli.jobs.stops import Images, fitting, read_adapter, read_stops, recorded_stops
 from laser_cli.models.find import STORYBOOK
 from laser_cli.plan.schema import Planner
@@ -49,13 +49,16 @@ def build_interpolation(
     settings = settle(InterpolateSettings, *layers)
     files: tuple[Path, ...] = ()
     if before and not words:
-        stops = recorded_stops(before)
+        stops = recorded_stops(before, progress)
     else:
         stops, files = read_stops(words, prompts, settings.model, progress)
     if len(stops) > MOST_STOPS:
         raise UsageError(f"{len(stops)} stops are too many", why=f"{MOST_STOPS} are the most")
     pictured = all(stop.picture for stop in stops)
-    seeds = _noise(settings.seeds, latents, len(stops), pictured)
+    chosen_seeds = tuple(map(chosen_seed, settings.seeds))
+    if chosen_seeds != settings.seeds:
+        progress.note(f"seed {', '.join(map(str, chosen_seeds))}")
+    seeds = _noise(chosen_seeds, latents, len(stops), pictured)
     settings = settings.model_copy(update={"seeds": seeds})
     segments = len(stops) - 1
     words_between, planners = (before.job.guides, before.job.guided_by) if before else ((), ())
@@ -71,6 +74,7 @@ def build_interpolation(
         guides=words_between,
         guided_by=planners,
         adapter=adapter,
+        audio=before.audio(progress) if before else None,
         revision=before.revision(settings) if before else None,
     )
     planning = planning or PlannerChoice()
@@ -103,11 +107,14 @@ def _guides(guides: Sequence[str], segments: int) -> tuple[str, ...]:
 
 def _guided(job: InterpolateJob, planning: PlannerChoice, progress: Progress, verbose: bool) -> InterpolateJob:
     """The job with every guide a prompt: where «auto» stands, the planner's for its two stops."""
+    from laser_cli.plan.planners import make_guides
+
     pairs = list(pairwise(stop.prompt for stop in job.stops))
     guides, planners = list(job.guides), [Planner()] * len(job.guides)
     if open_ones := [k for k, guide in enumerate(job.guides) if guide == AUTO]:
-        limits = asked_for(planning, "", None, seed=job.seed)
-        made = make_guides(planning.planner, [pairs[k] for k in open_ones], limits, progress, verbose=verbose)
+        limits = request_for(planning, "", None, seed=job.seed)
+        wanted, callbacks = [pairs[k] for k in open_ones], callbacks_of(progress, verbose)
+        made = make_guides(planning.planner, wanted, limits, callbacks)
         for k, guide in zip(open_ones, made, strict=True):
             guides[k], planners[k] = guide.prompt, guide.planner
             for note in guide.notes:

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from laser_cli.errors import BadInputError, LaserError, UsageError
-from laser_cli.jobs.settings import KINDS, Settings
+from laser_cli.jobs.settings import KINDS, Frozen, Settings
 
-Kind = TypeVar("Kind", bound=Settings)
+Kind = TypeVar("Kind", bound=Frozen)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def merge(kind: type[Kind], *layers: Layer | None) -> Kind:
     return kind(**merged)
 
 
-def check(layer: Layer, *kinds: type[Settings]) -> None:
+def check(layer: Layer, *kinds: type[Frozen]) -> None:
     """Raise the layer's error, with source, line, key and the nearest known key, for a key that no kind can take."""
     known = tuple(dict.fromkeys(key for kind in kinds for key in kind.model_fields))
     for key in layer.values:
@@ -79,7 +79,7 @@ def fitted(layer: Layer, kind: type[Settings]) -> tuple[Layer, tuple[str, ...]]:
     return replace(layer, values=values, lines=lines), tuple(idle)
 
 
-def _problem(kind: type[Settings], key: str, value: Any) -> str:
+def _problem(kind: type[Frozen], key: str, value: Any) -> str:
     """Why a setting cannot have this value, or ""."""
     try:
         kind(**{key: value})

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import TypeVar
 
 from laser_cli.errors import BadInputError
-from laser_cli.jobs.merge import Kind, Layer, fitted, merge
+from laser_cli.jobs.merge import Layer, fitted, merge
 from laser_cli.jobs.presets import read_preset
+from laser_cli.jobs.settings import ModelChoice
 from laser_cli.models.find import STORYBOOK, WEIGHTS
 
 FILE = "laser.yaml"
+Asked = TypeVar("Asked", bound=ModelChoice)
 
 
-def settle(kind: type[Kind], *layers: Layer | None) -> Kind:
+def settle(kind: type[Asked], *layers: Layer | None) -> Asked:
     """The settings of a job: what the model that the layers name asks for, beneath them all (see ``merge``)."""
-    asked = asked_by(getattr(merge(kind, *layers), "model", STORYBOOK))
+    asked = asked_by(merge(kind, *layers).model)
     return merge(kind, fitted(asked, kind)[0] if asked else None, *layers)
 
 
@@ -23,7 +27,7 @@ def asked_by(model: str) -> Layer | None:
 
     What is in the hub's cache differs from run to run, and the settings of a run must not.
     """
-    file = (WEIGHTS if model == STORYBOOK else Path(model).expanduser()) / FILE
+    file = (WEIGHTS if model == STORYBOOK else Path(os.path.expanduser(model))) / FILE
     if not file.is_file():
         return None
     layer = read_preset(file).layer

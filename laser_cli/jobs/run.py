@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from laser_cli.jobs.job import FrameJob, Job
     from laser_cli.jobs.sinks import Sinks
     from laser_cli.models.model import Model
+    from laser_cli.output.pictures import Fit
     from laser_cli.stages.invert import Report
     from laser_cli.stages.preview import PreviewWriter
 
@@ -29,11 +30,12 @@ AnyJob = TypeVar("AnyJob", bound="Job")
 class Rendering:
     """A frame job made ready to draw.
 
-    `size` (w, h) px; `labels` by frame number; `evaluations` of the U-Net to come, `before`: made so far that are not
-    the drawing's own. `frames` yields them in order, (h, w, 3) uint8; `told` is called when all are written, for what
-    the result says beside.
+    `model` draws them, an adapter added; `size` (w, h) px; `labels` by frame number; `evaluations` of the U-Net to
+    come, `before`: made so far that are not the drawing's own. `frames` yields them in order, (h, w, 3) uint8; `told`
+    is called when all are written, for what the result says beside.
     """
 
+    model: Model
     size: tuple[int, int]
     labels: Mapping[int, str]
     record: Mapping[str, Any]
@@ -116,10 +118,10 @@ def load(settings: ModelChoice, progress: Progress = SILENT, threads: int | None
 
 def _draw(job: FrameJob, model: Model, sinks: Sinks, progress: Progress) -> Result:
     """Draw the frames of a job."""
-    look, saved = look_of(job.settings), sinks.checkpoints(job.fingerprint)
+    look, saved = look_of(job.settings, job.audio), sinks.checkpoints(job.fingerprint)
     rendering: Rendering = job.steps.prepare(job, model, saved, progress)
     with (
-        progress.stage(RENDERING, model),
+        progress.stage(RENDERING, rendering.model),
         sinks.open(rendering, look, job.count) as take,
         progress.bar(rendering.evaluations, f"drawing {job.count} frames") as bar,
     ):
@@ -130,11 +132,22 @@ def _draw(job: FrameJob, model: Model, sinks: Sinks, progress: Progress) -> Resu
     told = {
         "frames": job.count,
         "shown": look.shown(job.count),
-        "evaluations": model.nfe - rendering.before,
+        "evaluations": rendering.model.nfe - rendering.before,
         **rendering.told(),
         "fingerprint": job.fingerprint,
     }
     return Result(sinks.paths, told, rendering.size)
+
+
+def fitted(
+    picture: np.ndarray, size: tuple[int, int] | int, scale: int, fit: Fit, progress: Progress = SILENT
+) -> np.ndarray:
+    """A picture at the size that is drawn, cropped or padded as `fit` says; a crop that would be missed is told."""
+    from laser_cli.output import pictures
+
+    if fit == "crop" and (told := pictures.told_crop(picture.shape[1], picture.shape[0], size, scale)):
+        progress.note(told)
+    return pictures.fit(picture, size, scale, fit)
 
 
 def size_of(picture: np.ndarray | None, side: int, scale: int) -> tuple[int, int]:

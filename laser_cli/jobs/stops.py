@@ -12,6 +12,7 @@ from laser_cli.jobs.interpolate import MOST_LETTERS, Adapter, InterpolateJob, St
 from laser_cli.jobs.progress import Progress
 from laser_cli.jobs.prompts import source_prompt
 from laser_cli.jobs.rerun import Recorded
+from laser_cli.text import read_text
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic")
 
@@ -27,7 +28,7 @@ class Images(NamedTuple):
 def is_picture(text: str) -> bool:
     """Whether a word of the command line is a file, or is named like a picture, and no prompt."""
     try:
-        return Path(text).suffix.lower() in ENDINGS or Path(text).exists()
+        return text == "-" or Path(text).suffix.lower() in ENDINGS or Path(text).exists()
     except (OSError, ValueError):  # longer than a name can be, or with letters that none has
         return False
 
@@ -38,12 +39,10 @@ def words_of(text: str | None) -> tuple[str | None, Path | None]:
         return text, None
     path = Path(text[1:])
     try:
-        return " ".join(path.read_text("utf-8").split()), path
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise BadInputError(
-            f"cannot read {path}", why=why or "", hint="@FILE takes the words from a text file"
-        ) from error
+        return " ".join(read_text(path).split()), path
+    except BadInputError as error:
+        error.hint = error.hint or "@FILE takes the words from a text file"
+        raise
 
 
 def read_stops(
@@ -66,7 +65,7 @@ def read_stops(
         if k in places:
             picture = Input.of(Path(text))
             given = prompts[places.index(k)] if prompts else None
-            shown = source_prompt(progress, given, picture.path, picture.picture(), model)
+            shown = source_prompt(progress, given, picture.path, picture.picture(progress.warn), model, picture.name)
             stops.append(Stop(prompt=fitting(shown), picture=picture))
             continue
         prompt, file = words_of(text)
@@ -77,14 +76,15 @@ def read_stops(
     return tuple(stops), tuple(files)
 
 
-def recorded_stops(before: Recorded[InterpolateJob]) -> tuple[Stop, ...]:
+def recorded_stops(before: Recorded[InterpolateJob], progress: Progress) -> tuple[Stop, ...]:
     """The stops of a record; their pictures are looked for, and checked by their SHA-256."""
     again = "laser interpolate A B --from FILE"
     stops = []
     for stop in before.job.stops:
         picture = before.picture(stop.picture, again=again) if stop.picture else None
         if picture:
-            picture.picture()
+            progress.note(f"the record in {before.file} names the picture {picture.path}, which is read")
+            picture.picture(progress.warn)
         stops.append(stop.model_copy(update={"picture": picture}))
     return tuple(stops)
 

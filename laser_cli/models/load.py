@@ -75,7 +75,8 @@ def load_model(
     kind = choose_dtype(dtype, place)
     found = find_model(name, options.variant, options.revision)
     family = identify(found.path).require(name)
-    require_whole(found.path, name, options.variant, skip=("vae",) if options.vae else ())
+    if name != STORYBOOK:  # the package's own weights came with it
+        require_whole(found.path, name, options.variant, skip=("vae",) if options.vae else ())
     revision = options.key(found)
     parts = _in_range(name, kind, lambda kind: _parts(name, found.path, family, kind, place, options))
     for key, network in parts.networks.items():

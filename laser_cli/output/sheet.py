@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from laser_cli.output.fonts import Typesetter, undrawable
 from laser_cli.output.frames import write_png
 
 MARGIN = 10
@@ -25,16 +26,16 @@ def contact_sheet(
 
     `labels`: captions by frame number, or in the order of the frames. `columns` 0: about as wide as high.
     """
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
     chosen = [(index, _thumb(frame)) for index, frame in frames]
     if not chosen:
         raise ValueError("a contact sheet needs at least one frame")
     captions = _captions([index for index, _ in chosen], labels)
-    font = ImageFont.load_default(TEXT_SIZE)
+    typesetter = Typesetter(TEXT_SIZE)
     wide = max(SMALLEST_THUMB, *(thumb.shape[1] for _, thumb in chosen))
     high = max(thumb.shape[0] for _, thumb in chosen)
-    lines = [_wrap(text, font, wide) for text in captions]
+    lines = [_wrap(text, typesetter, wide) for text in captions]
     cell = (wide + MARGIN, high + LINE * (1 + max(len(text) for text in lines)) + MARGIN)
     columns = min(columns or max(1, round((len(chosen) * cell[1] / cell[0]) ** 0.5)), len(chosen))
     rows = -(-len(chosen) // columns)
@@ -44,9 +45,9 @@ def contact_sheet(
         row, column = divmod(place, columns)
         left, top = MARGIN + column * cell[0], MARGIN + row * cell[1]
         page.paste(Image.fromarray(thumb), (left, top))
-        draw.text((left, top + high + 2), f"frame {index}", fill=INK, font=font)
+        typesetter.draw(draw, (left, top + high + 2), f"frame {index}", INK, wide)
         for number, line in enumerate(caption, start=1):
-            draw.text((left, top + high + 2 + number * LINE), line, fill=GREY, font=font)
+            typesetter.draw(draw, (left, top + high + 2 + number * LINE), line, GREY, wide)
     return np.array(page)
 
 
@@ -65,6 +66,11 @@ class SheetCollector:
         """Take a frame, if it is one of the chosen."""
         if index in self._wanted:
             self.kept.append((index, _thumb(frame).copy()))
+
+    def undrawable(self) -> list[str]:
+        """Words of the captions that no font of this system can draw."""
+        labels = self._labels if isinstance(self._labels, Mapping) else dict(enumerate(self._labels))
+        return undrawable(labels.get(index, "") for index, _ in self.kept)
 
     def save(self, path: Path, record: Mapping[str, Any] | None = None) -> None:
         """Write the sheet as a PNG with the record inside."""
@@ -90,12 +96,12 @@ def _captions(numbers: Sequence[int], labels: Mapping[int, str] | Sequence[str])
     return [labels[place] if place < len(labels) else "" for place in range(len(numbers))]
 
 
-def _wrap(text: str, font: Any, width: int) -> list[str]:
+def _wrap(text: str, typesetter: Typesetter, width: int) -> list[str]:
     """At most three lines that fit `width` px; what is left out shows as an ellipsis."""
-    letters = max(4, int(width / max(font.getlength("n"), 1)))
+    letters = max(4, int(width / max(typesetter.length("n"), 1)))
     # the mean letter is narrower or wider than an n: shorten until it fits
     while True:
         lines = textwrap.wrap(text, letters, max_lines=CAPTION_LINES, placeholder=" ...")
-        if letters <= 4 or all(font.getlength(line) <= width for line in lines):
+        if letters <= 4 or all(typesetter.length(line) <= width for line in lines):
             return lines
         letters -= 1

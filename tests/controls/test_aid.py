@@ -20,12 +20,12 @@ def anchor(i):
 
 @pytest.mark.parametrize(("row", "t"), [(0, 0.0), (4, 1.0)])
 def test_an_anchor_reading_itself_is_ordinary_attention(row, t):
-    out = fused_outer(Q[row : row + 1], *anchor(row), anchor(0), anchor(4), torch.tensor([t]))
-    assert torch.allclose(out, attention(Q[row : row + 1], *anchor(row)))
+    out = fused_outer(Q[row : row + 1], anchor(row), anchor(0), anchor(4), torch.tensor([t]))
+    assert torch.allclose(out, attention(Q[row : row + 1], *anchor(row)[:2]))
 
 
 def test_equals_the_formula_written_out():
-    out = fused_outer(Q, K, V, anchor(0), anchor(4), T)
+    out = fused_outer(Q, KeysValues(K, V), anchor(0), anchor(4), T)
     for i, t in enumerate(T):
         first = attention(Q[i], torch.cat([K[i], K[0]], 1), torch.cat([V[i], V[0]], 1))
         last = attention(Q[i], torch.cat([K[i], K[4]], 1), torch.cat([V[i], V[4]], 1))
@@ -46,7 +46,7 @@ def written_out(kind, fused, i, t):
 
 @pytest.mark.parametrize(("kind", "fused"), VARIANTS)
 def test_every_variant_equals_its_formula(kind, fused):
-    out = blend_of(kind, fused)(Q, K, V, anchor(0), anchor(4), T)
+    out = blend_of(kind, fused)(Q, KeysValues(K, V), anchor(0), anchor(4), T)
     for i, t in enumerate(T):
         assert torch.allclose(out[i], written_out(kind, fused, i, t))
 
@@ -54,8 +54,8 @@ def test_every_variant_equals_its_formula(kind, fused):
 @pytest.mark.parametrize(("kind", "fused"), VARIANTS)
 @pytest.mark.parametrize(("row", "t"), [(0, 0.0), (4, 1.0)])
 def test_every_variant_is_ordinary_attention_at_the_ends(kind, fused, row, t):
-    out = blend_of(kind, fused)(Q[row : row + 1], *anchor(row), anchor(0), anchor(4), torch.tensor([t]))
-    assert torch.allclose(out, attention(Q[row : row + 1], *anchor(row)))
+    out = blend_of(kind, fused)(Q[row : row + 1], anchor(row), anchor(0), anchor(4), torch.tensor([t]))
+    assert torch.allclose(out, attention(Q[row : row + 1], *anchor(row)[:2]))
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
@@ -63,11 +63,33 @@ def test_merging_blocks_changes_nothing(dtype):
     q, k, v = (torch.randn(3, 2, 200, 16).to(dtype) for _ in range(3))
     begin, end = (KeysValues(*torch.randn(2, 1, 2, 200, 16).to(dtype)) for _ in range(2))
     t = torch.tensor([0.0, 0.3, 1.0])
-    merged, fused = (f(q, k, v, begin, end, t) for f in (merged_outer, fused_outer))
+    merged, fused = (f(q, KeysValues(k, v), begin, end, t) for f in (merged_outer, fused_outer))
     assert merged.dtype == dtype and torch.allclose(merged, fused, atol=2e-2 if dtype == torch.bfloat16 else 1e-5)
-    assert torch.equal(blend_of("outer")(q, k, v, begin, end, t), merged)
-    short = [x[:, :, :20] for x in (k, v)], [KeysValues(a.k[:, :, :20], a.v[:, :, :20]) for a in (begin, end)]
-    assert torch.equal(blend_of("outer")(q, *short[0], *short[1], t), fused_outer(q, *short[0], *short[1], t))
+    assert torch.equal(blend_of("outer")(q, KeysValues(k, v), begin, end, t), merged)
+    short = [KeysValues(a.k[:, :, :20], a.v[:, :, :20]) for a in (KeysValues(k, v), begin, end)]
+    assert torch.equal(blend_of("outer")(q, *short, t), fused_outer(q, *short, t))
+
+
+@pytest.mark.parametrize(("kind", "fused"), VARIANTS)
+def test_masks_reach_every_block(kind, fused):
+    """Keys that a mask leaves out might as well not be there."""
+    lengths = {0: 6, 4: 7}
+
+    def masked(rows, length):
+        mask = torch.zeros(1, 1, 1, 9, dtype=torch.float64)
+        mask[..., length:] = float("-inf")
+        return KeysValues(K[rows], V[rows], mask)
+
+    def cut(rows, length):
+        return KeysValues(K[rows][:, :, :length], V[rows][:, :, :length])
+
+    if kind == "inner":  # what is blended key by key has to be there on both sides
+        lengths = {0: 6, 4: 6}
+    ways = []
+    for take in (masked, cut):
+        begin, end = (take(slice(i, i + 1), lengths[i]) for i in (0, 4))
+        ways.append(blend_of(kind, fused)(Q, take(slice(None), 5), begin, end, T))
+    assert torch.allclose(*ways)
 
 
 @pytest.mark.parametrize("kind", ["outer", "inner"])
@@ -75,9 +97,9 @@ def test_endpoints_are_shared_not_copied(kind, monkeypatch):
     seen = []
     real = torch.nn.functional.scaled_dot_product_attention
     monkeypatch.setattr(
-        torch.nn.functional, "scaled_dot_product_attention", lambda q, k, v: seen.append(k) or real(q, k, v)
+        torch.nn.functional, "scaled_dot_product_attention", lambda q, k, v, attn_mask: seen.append(k) or real(q, k, v)
     )
-    blend_of(kind, False)(Q, K, V, anchor(0), anchor(4), T)
+    blend_of(kind, False)(Q, KeysValues(K, V), anchor(0), anchor(4), T)
     assert seen and (kind == "inner" or all(k.stride(0) == 0 for k in seen))
 
 
@@ -94,8 +116,8 @@ def test_text_states_keep_their_length_on_the_way():
 
 
 def test_a_row_does_not_depend_on_the_others():
-    together = fused_outer(Q, K, V, anchor(0), anchor(4), T)
-    alone = torch.cat([fused_outer(Q[i : i + 1], *anchor(i), anchor(0), anchor(4), T[i : i + 1]) for i in range(5)])
+    together = fused_outer(Q, KeysValues(K, V), anchor(0), anchor(4), T)
+    alone = torch.cat([fused_outer(Q[i : i + 1], anchor(i), anchor(0), anchor(4), T[i : i + 1]) for i in range(5)])
     assert torch.allclose(together, alone)
 
 

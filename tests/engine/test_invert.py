@@ -3,9 +3,12 @@
 import pytest
 import torch
 
-from laser_cli.engine.invert import METHODS, evaluations, invert
+from laser_cli.engine.invert import METHODS, invert, nfe
 from laser_cli.engine.sample import denoise, last
 from laser_cli.engine.schedule import Schedule
+from laser_cli.engine.workers import Workers
+from laser_cli.models.base import to_x0_eps
+from laser_cli.models.conditioning import Conditioning
 
 LEVELS = Schedule.from_config(
     {
@@ -17,50 +20,79 @@ LEVELS = Schedule.from_config(
         "steps_offset": 1,
     }
 ).levels(20)
-STATES = torch.zeros(1, 2, 3)
+TOLD = Conditioning(torch.zeros(1, 2, 3))
 
 
-class Counted:
-    """A smooth toy model: the noise it sees bends with the latents, so that inversion is not exact by itself."""
+class Toy:
+    """A backbone whose noise is any function of the latents; it counts its rows."""
 
-    def __init__(self, bend: float) -> None:
-        self.bend, self.rows = bend, 0
+    def __init__(self, noise, prediction="epsilon") -> None:
+        self.noise, self.prediction, self.nfe = noise, prediction, 0
 
-    def __call__(self, x, level, states):
-        self.rows += len(x)
-        return self.bend * torch.tanh(x) + 0.1 * states.sum((1, 2)).view(-1, 1, 1, 1)
+    def predict(self, latents, level, conditioning, hooks=None):
+        self.nfe += len(latents)
+        return to_x0_eps(self.noise(latents), latents, level, self.prediction)
+
+
+def bending(bend):
+    """Noise that bends with the latents, so that inversion is not exact by itself."""
+    return Toy(lambda x: bend * torch.tanh(x))
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_inverting_then_denoising_with_constant_noise_is_the_identity(method):
-    noise = torch.randn(1, 4, 8, 8, dtype=torch.float64)
+    noise, z = torch.randn(2, 1, 4, 8, 8, dtype=torch.float64)
+    backbone = Toy(lambda x: noise)
+    there = last(invert(backbone, z, LEVELS, TOLD, method))
+    assert torch.allclose(last(denoise(backbone, there, LEVELS, TOLD)), z, atol=1e-9)
+
+
+def test_ddim_inversion_is_its_equation_written_out():
+    """z_t from z_{t-D}: the noise at (z_{t-D}, t), the clean latents by the cleaner level, the noisier one of both."""
     z = torch.randn(1, 4, 8, 8, dtype=torch.float64)
-    there = last(invert(lambda x, level, s: noise, z, LEVELS, STATES, method))
-    assert torch.allclose(last(denoise(lambda x, level, s: noise, there, LEVELS, STATES)), z, atol=1e-9)
+    expected = z
+    for level in reversed(LEVELS):
+        alpha, before = level.signal**2, level.next_signal**2
+        eps = 0.3 * torch.tanh(expected)
+        expected = alpha**0.5 * (expected - (1 - before) ** 0.5 * eps) / before**0.5 + (1 - alpha) ** 0.5 * eps
+    assert torch.allclose(last(invert(bending(0.3), z, LEVELS, TOLD, "ddim")), expected, atol=1e-9)
 
 
 def test_fixed_point_draws_the_source_again_better_than_plain_ddim():
     z = torch.randn(1, 4, 8, 8, dtype=torch.float64)
     errors = {}
     for method in ("ddim", "fixed-point"):
-        there = last(invert(Counted(0.3), z, LEVELS, STATES, method))
-        errors[method] = (last(denoise(Counted(0.3), there, LEVELS, STATES)) - z).abs().mean()
+        there = last(invert(bending(0.3), z, LEVELS, TOLD, method))
+        errors[method] = (last(denoise(bending(0.3), there, LEVELS, TOLD)) - z).abs().mean()
     assert errors["fixed-point"] < errors["ddim"] / 3
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_evaluations_are_counted_as_made(method):
-    model = Counted(0.1)
-    assert len(list(invert(model, torch.zeros(1, 4, 4, 4), LEVELS, STATES, method))) == len(LEVELS)
-    assert model.rows == evaluations(len(LEVELS), method)
+    backbone = bending(0.1)
+    assert len(list(invert(backbone, torch.zeros(1, 4, 4, 4), LEVELS, TOLD, method))) == len(LEVELS)
+    assert backbone.nfe == nfe(len(LEVELS), method)
 
 
 def test_guidance_costs_two_rows_and_guidance_one_costs_one():
     for guidance, rows in ((1.0, 1), (3.0, 2)):
-        model = Counted(0.1)
-        last(
-            denoise(
-                model, torch.zeros(3, 4, 4, 4), LEVELS, STATES.expand(3, -1, -1), STATES.expand(3, -1, -1), guidance
-            )
-        )
-        assert model.rows == 3 * rows * len(LEVELS)
+        backbone, told = bending(0.1), TOLD.expand(3)
+        last(denoise(backbone, torch.zeros(3, 4, 4, 4), LEVELS, told, told, guidance))
+        assert backbone.nfe == 3 * rows * len(LEVELS)
+
+
+def test_guided_sampling_is_ddim_with_guided_noise(tiny):
+    """Epsilon guidance written out, whatever the number of workers."""
+    from tests.engine.toy import LEVELS as FEW
+    from tests.engine.toy import told
+
+    cond, uncond = told(1), told(2)
+    x = z = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        for level in FEW:
+            both = [tiny.unet(z, level.timestep, encoder_hidden_states=c.prompt_embeds).sample for c in (uncond, cond)]
+            eps = both[0] + 5.0 * (both[1] - both[0])
+            x0 = (z - (1 - level.signal**2) ** 0.5 * eps) / level.signal
+            z = level.next_signal * x0 + (1 - level.next_signal**2) ** 0.5 * eps
+        for workers in (None, Workers(2)):
+            assert torch.allclose(last(denoise(tiny, x, FEW, cond, uncond, 5.0, workers)), z, atol=1e-4)

@@ -5,16 +5,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from laser_cli.engine.endpoints import Batch, Endpoints
 from safetensors.torch import save_file
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from laser_cli.controls.aid import blend_of
-from laser_cli.engine import hooks
-from laser_cli.engine.render import Between, Manner
+from laser_cli.engine.router import AttentionRouter, BatchLayout, RoutedCall, RowGroup
+from laser_cli.engine.spec import Frame, SamplingParams
 from laser_cli.errors import NotFoundError
 from laser_cli.models.adapter import as_seen, find_adapter, load_adapter, shown
-from laser_cli.stages.interpolate import Approach, Asked, Course, draw, prepare, prompting
+from laser_cli.models.attention import Call
+from laser_cli.models.base import plain_attention
+from laser_cli.stages.interpolate import (
+    Endpoint,
+    FrameSchedule,
+    InterpolationParams,
+    frame_conditioning,
+    interpolate,
+    prepare,
+)
 from laser_cli.stages.invert import to_tensor
 from tests.stages.test_interpolate import tiny_model
 
@@ -53,74 +61,104 @@ def write_adapter(folder, unet, width=None):
 
 @pytest.fixture
 def adapted(tmp_path):
-    """A model with the adapter at a scale, its eyes, and the same model without."""
+    """A model with the adapter at a scale, its eyes, and the model that it was made of."""
 
     def made(scale=0.6):
         model = tiny_model()
-        see = load_adapter(model, find_adapter(write_adapter(tmp_path / "ip", model.unet)), scale)
-        return model, see
+        return *load_adapter(model, find_adapter(write_adapter(tmp_path / "ip", model.unet)), scale), model
 
     return made
 
 
-def level(model):
-    return model.schedule.levels(4)[0]
+class Plain:
+    """Hooks that change nothing."""
+
+    features = ()
+
+    def attend(self, call):
+        return plain_attention(call)
 
 
-def test_a_prompt_carries_the_tokens_of_no_picture_and_a_stop_those_of_its_own(adapted):
-    model, see = adapted()
-    states = model.encode_prompts([BALL, CUBE])
-    assert states.shape == (2, 77 + TOKENS, 16) and torch.equal(states[:, 77:], model.unseen.expand(2, -1, -1))
+X = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+@torch.no_grad()
+def noise(model, told, hooks=None):
+    return model.backbone.predict(X, model.schedule.levels(4)[0], told, hooks)[1]
+
+
+def test_a_prompt_carries_the_tokens_of_no_picture_and_an_endpoint_those_of_its_own(adapted):
+    model, see, _ = adapted()
+    told = model.encode_prompts([BALL, CUBE])
+    assert told.prompt_embeds.shape == (2, 77, 16)
+    assert torch.equal(told.image_embeds, model.unseen.expand(2, -1, -1))
     tokens = see([to_tensor(p)[0] for p in pictures()])
     assert tokens.shape == (2, TOKENS, 16) and not torch.allclose(tokens[0], tokens[1])
-    told = shown(states, tokens)
-    assert torch.equal(told[:, :77], states[:, :77]) and torch.equal(told[:, 77:], tokens)
+    assert torch.equal(shown(told, tokens).prompt_embeds, told.prompt_embeds)
+    assert torch.equal(shown(told, tokens).image_embeds, tokens)
     assert as_seen(to_tensor(pictures()[0])[0], SIDE).shape == (1, 3, SIDE, SIDE)
 
 
-def test_outside_and_inside_of_our_attention_it_is_the_librarys(adapted):
-    model, see = adapted()
-    states = shown(model.encode_prompts([BALL]), see([to_tensor(pictures()[0])[0]]))
-    x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+def test_it_is_the_librarys_ip_adapter(adapted, tmp_path):
+    from safetensors.torch import load_file
+
+    model, see, _ = adapted(0.6)
+    told = shown(model.encode_prompts([BALL]), see([to_tensor(pictures()[0])[0]]))
+    unet = tiny_model().unet
+    unet.set_attn_processor({name: processor.library for name, processor in unet.attn_processors.items()})
+    weights = {"image_proj": {}, "ip_adapter": {}}
+    for key, value in load_file(tmp_path / "ip" / "ip-adapter.safetensors").items():
+        part, _, name = key.partition(".")
+        weights[part][name] = value
+    unet._load_ip_adapter_weights([weights])
+    unet.encoder_hid_proj = None
+    for processor in unet.attn_processors.values():
+        if hasattr(processor, "scale"):
+            processor.scale = [0.6]
+    timestep = model.schedule.levels(4)[0].timestep
     with torch.no_grad():
-        theirs = model.eps(x, level(model), states)
-        with hooks.attention(model.unet, hooks.plain):
-            ours = model.eps(x, level(model), states)
-        again = model.eps(x, level(model), states)
-        blank = model.eps(x, level(model), model.encode_prompts([BALL]))
-    assert torch.allclose(ours, theirs, atol=1e-5) and torch.equal(again, theirs)
-    assert not torch.allclose(blank, theirs, atol=1e-3), "the image prompt changes nothing"
+        theirs = unet(X, timestep, encoder_hidden_states=(told.prompt_embeds, [told.image_embeds[:, None]])).sample
+    for hooks in (None, Plain()):
+        assert torch.allclose(noise(model, told, hooks), theirs, atol=1e-5)
+    assert not torch.allclose(noise(model, model.encode_prompts([BALL])), theirs, atol=1e-3)
+
+
+def test_the_model_it_was_given_to_stays_without_it(adapted):
+    """Later runs in the same process draw what they always did."""
+    fresh = tiny_model()
+    expected = noise(fresh, fresh.encode_prompts([BALL]))
+    model, see, before = adapted()
+    noise(model, shown(model.encode_prompts([BALL]), see([to_tensor(pictures()[0])[0]])), Plain())
+    told = before.encode_prompts([BALL])
+    assert told.image_embeds is None and torch.equal(noise(before, told), expected)
+    assert before.unet is model.unet and before.nfe == model.nfe
 
 
 def test_a_scale_of_nothing_is_no_adapter(adapted):
-    model, see = adapted(0.0)
-    states = shown(model.encode_prompts([BALL]), see([to_tensor(pictures()[0])[0]]))
-    x = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    model, see, _ = adapted(0.0)
+    told = shown(model.encode_prompts([BALL]), see([to_tensor(pictures()[0])[0]]))
     plain = tiny_model()
-    with torch.no_grad(), hooks.attention(model.unet, hooks.plain):
-        ours = model.eps(x, level(model), states)
-    with torch.no_grad(), hooks.attention(plain.unet, hooks.plain):
-        assert torch.equal(ours, plain.eps(x, level(plain), plain.encode_prompts([BALL])))
+    assert torch.equal(noise(model, told, Plain()), noise(plain, plain.encode_prompts([BALL]), Plain()))
 
 
 @pytest.mark.parametrize(("kind", "fused"), [(kind, fused) for kind in ("outer", "inner") for fused in (True, False)])
 def test_every_variant_equals_the_formulas_in_every_block(adapted, kind, fused):
-    model, _ = adapted(0.7)
-    processors = {name: p for name, p in model.unet.attn_processors.items() if hasattr(p, "to_k_ip")}
-    assert len(processors) >= 2
+    model, _, _ = adapted(0.7)
+    projections = model.backbone.projections
+    assert len(projections) >= 2
     made, t = torch.Generator().manual_seed(2), torch.tensor([0.3, 0.8])
-    endpoints = Endpoints(blend_of(kind, fused))
-    for name, image in processors.items():
-        layer = name.removesuffix(".processor")
+    router = AttentionRouter(model.backbone, [], 1, 1.0, blend_of(kind, fused), None)
+    router.begin(0)
+    of_keyframes = RoutedCall(router, BatchLayout(0, [RowGroup(slice(0, 2), 0, (0, 1))]))
+    of_frames = RoutedCall(router, BatchLayout(0, [RowGroup(slice(0, 2), 0, (), 0, t)]))
+    for layer, image in projections.items():
         attn = model.unet.get_submodule(layer)
         random = lambda *shape: torch.randn(*shape, generator=made)  # noqa: E731
-        x, text, tokens = random(4, 9, attn.to_q.in_features), random(4, 77, 16), random(4, 1, TOKENS, 16)
-        ours = hooks.Processor(layer, endpoints.attend, image)
+        x, text, tokens = random(4, 9, attn.to_q.in_features), random(4, 77, 16), random(4, TOKENS, 16)
         with torch.no_grad():
-            endpoints.batch = Batch(False, ("begin", "end"))
-            ours(attn, x[:2], (text[:2], [tokens[:2]]))
-            endpoints.batch = Batch(False, (), ("begin", "end"), t)
-            out = ours(attn, x[2:], (text[2:], [tokens[2:]]))
+            for hooks, rows in ((of_keyframes, slice(0, 2)), (of_frames, slice(2, 4))):
+                with attn.processor.taps.call(Call(hooks, tokens[rows], projections)):
+                    out = attn(x[rows], text[rows])
 
             def heads(y, attn=attn):
                 return y.unflatten(-1, (attn.heads, -1)).transpose(0, 1)
@@ -140,31 +178,31 @@ def test_every_variant_equals_the_formulas_in_every_block(adapted, kind, fused):
             for i, share in zip((2, 3), t, strict=True):
                 q = heads(attn.to_q(x[i]))
                 words = [[heads(to(row)) for row in text] for to in (attn.to_k, attn.to_v)]
-                seen = [[heads(to[0](row[0])) for row in tokens] for to in (image.to_k_ip, image.to_v_ip)]
+                seen = [[heads(to(row)) for row in tokens] for to in (image.to_k, image.to_v)]
                 both = written_out(q, *words, i, share) + 0.7 * written_out(q, *seen, i, share)
                 expected = attn.to_out[0](both.transpose(0, 1).flatten(1))
                 assert torch.allclose(out[i - 2], expected, atol=1e-4), layer
 
 
 @pytest.mark.parametrize("method", ["outer", "inner"])
-def test_the_ends_of_the_way_are_the_stops(adapted, method):
-    model, see = adapted()
+def test_the_ends_of_the_way_are_the_endpoints(adapted, method):
+    model, see, _ = adapted()
     one, other = pictures()
-    asked = [Asked(BALL, image=one), Asked("a house", np.ascontiguousarray(one[:, :16]), image=other)]
-    approach = Approach(method, steps=3, manner=Manner(4.0, 0.5))
-    course = Course([Between(1, t) for t in (0.0, 0.5, 1.0)], [0, 4])
-    chain = prepare(model, asked, approach, (0,), (16, 16), see=see)
-    drawn = [picture.array.astype(int) for picture in draw(model, chain, approach, course)]
+    asked = [Endpoint(BALL, image=one), Endpoint("a house", np.ascontiguousarray(one[:, :16]), image=other)]
+    params = InterpolationParams(method, steps=3, sampling=SamplingParams(4.0, 0.5))
+    schedule = FrameSchedule([Frame(0, t) for t in (0.0, 0.5, 1.0)], [0, 4])
+    endpoints = prepare(model, asked, params, (0,), (16, 16), see=see)
+    drawn = [picture.array.astype(int) for picture in interpolate(model, endpoints, params, schedule)]
     assert np.abs(drawn[1] - drawn[0]).max() <= 1 and np.abs(drawn[3] - drawn[4]).max() <= 1
     assert np.array_equal(drawn[4], asked[1].picture)
-    bare = prepare(model, [replace(a, image=None) for a in asked], approach, (0,), (16, 16), see=see)
-    assert not np.array_equal(drawn[0], next(iter(draw(model, bare, approach, course))).array)
-    guided = replace(approach, guides=(CUBE,))
-    chain = prepare(model, asked, guided, (0,), (16, 16), see=see)
-    states = prompting(chain, guided)(0, 1, torch.tensor([0.25]))
-    assert torch.equal(states[:, :77], model.encode_prompts([CUBE])[:, :77])
-    begin, end = (stop.states[:, 77:] for stop in chain.stops)
-    assert torch.allclose(states[:, 77:], 0.75 * begin + 0.25 * end, atol=1e-6)
+    bare = prepare(model, [replace(a, image=None) for a in asked], params, (0,), (16, 16), see=see)
+    assert not np.array_equal(drawn[0], next(iter(interpolate(model, bare, params, schedule))).array)
+    guided = replace(params, guides=(CUBE,))
+    endpoints = prepare(model, asked, guided, (0,), (16, 16), see=see)
+    told = frame_conditioning(endpoints, guided)(0, 0, torch.tensor([0.25]))
+    assert torch.equal(told.prompt_embeds, model.encode_prompts([CUBE]).prompt_embeds)
+    begin, end = (keyframe.conditioning.image_embeds for keyframe in endpoints.keyframes)
+    assert torch.allclose(told.image_embeds, 0.75 * begin + 0.25 * end, atol=1e-6)
 
 
 def test_what_is_no_adapter_says_so(tmp_path):

@@ -21,10 +21,11 @@ def test_storybook_is_a_standard_folder():
 def test_a_copied_folder_gives_the_same_noise(storybook, tmp_path):
     copy = shutil.copytree(WEIGHTS, tmp_path / "model")
     model = load_model(str(copy), "cpu", "float32")
-    x, states = torch.ones(1, storybook.vae.config.latent_channels, 16, 16), storybook.encode_prompts(["a cat"])
+    x = torch.ones(1, storybook.vae.config.latent_channels, 16, 16)
     level = model.schedule.levels(5)[2]
     with torch.inference_mode():
-        assert torch.equal(model.eps(x, level, model.encode_prompts(["a cat"])), storybook.eps(x, level, states))
+        both = [m.backbone.predict(x, level, m.encode_prompts(["a cat"]))[1] for m in (model, storybook)]
+    assert torch.equal(*both)
 
 
 @pytest.mark.parametrize("name", ["./nowhere", "/no/such/folder", "nowhere"])
@@ -64,7 +65,7 @@ def test_devices_and_dtypes():
 def test_long_prompts_say_what_is_cut(storybook):
     assert storybook.cut_off("a red ball") == ""
     assert storybook.cut_off("ball " * 75 + "cat").strip() == "cat"
-    assert storybook.encode_prompts(["ball " * 500]).shape[1] == 77
+    assert storybook.encode_prompts(["ball " * 500]).prompt_embeds.shape[1] == 77
 
 
 def test_a_picture_survives_the_vae(storybook, red_ball):
@@ -86,7 +87,7 @@ def test_a_full_size_sd15_layout_of_random_weights_inverts_and_animates(tmp_path
     from diffusers import AutoencoderKL, PNDMScheduler, UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    from laser_cli.engine.render import Manner
+    from laser_cli.engine.spec import SamplingParams
     from laser_cli.plan.schema import Plan, Segment
     from laser_cli.stages.animate import animate
     from laser_cli.stages.invert import invert_picture, to_array
@@ -136,7 +137,7 @@ def test_a_full_size_sd15_layout_of_random_weights_inverts_and_animates(tmp_path
     picture = np.full((256, 192, 3), (200, 120, 40), np.uint8)
     inversion = invert_picture(model, picture, "a house", 2)
     plan = Plan(source="a house", segments=(Segment(prompt="a house at night", frames=3),))
-    drawn = list(animate(model, plan, inversion, Manner(guidance=3.0)))
+    drawn = list(animate(model, plan, inversion, SamplingParams(guidance=3.0)))
     assert [p.index for p in drawn] == [0, 1, 2]
     assert all(p.array.shape == (256, 192, 3) for p in drawn)
     trip = to_array(model.decode(inversion.trajectory.latents[:1])[0])

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from laser_cli.engine.render import Between, Manner
+from laser_cli.engine.spec import Frame, SamplingParams
 from laser_cli.errors import NotFoundError
 from laser_cli.models.find import WEIGHTS
 from laser_cli.models.load import load_model
-from laser_cli.stages.interpolate import Approach, Asked, Course, draw, prepare
+from laser_cli.stages.interpolate import Endpoint, FrameSchedule, InterpolationParams, interpolate, prepare
 
 BLOCKS = {"down_block_types": ("DownEncoderBlock2D",) * 2, "up_block_types": ("UpDecoderBlock2D",) * 2}
 
@@ -76,11 +76,13 @@ def test_it_draws_what_the_librarys_pipeline_draws(folder):
 
     model = load_model(str(folder), "cpu", "float32")
     assert model.size == 16
-    states = model.encode_prompts(["", "a red ball in a meadow"])
-    assert states.shape == (2, 78, 32) and not states[0].any()
+    told = model.encode_prompts(["", "a red ball in a meadow"])
+    assert told.prompt_embeds.shape == (2, 77, 32) and told.pooled.shape == (2, 24)
+    assert not told.prompt_embeds[0].any() and not told.pooled[0].any()
     noise = noise_like((4, 8, 8), 0)[None]
     with torch.inference_mode():
-        drawn = last(denoise(model.eps, noise, model.schedule.levels(3), states[1:], states[:1], 4.0))
+        steps = denoise(model.backbone, noise, model.schedule.levels(3), told.select([1]), told.select([0]), 4.0)
+        drawn = last(steps)
     scheduler = DDIMScheduler.from_config({**model.schedule.config, "clip_sample": False})
     assert model.second is not None
     pipeline = StableDiffusionXLPipeline(
@@ -94,23 +96,25 @@ def test_it_draws_what_the_librarys_pipeline_draws(folder):
         add_watermarker=False,
     )
     pipeline.set_progress_bar_config(disable=True)
-    told = {"num_inference_steps": 3, "guidance_scale": 4.0, "height": 16, "width": 16, "output_type": "latent"}
-    expected = pipeline("a red ball in a meadow", latents=noise.clone(), **told).images
+    asked = {"num_inference_steps": 3, "guidance_scale": 4.0, "height": 16, "width": 16, "output_type": "latent"}
+    expected = pipeline("a red ball in a meadow", latents=noise.clone(), **asked).images
     assert torch.allclose(drawn, expected, atol=1e-3)
 
 
 def test_it_interpolates_prompts_and_pictures_and_blends_the_pooled_embedding(folder):
     model = load_model(str(folder), "cpu", "float32")
     picture = np.full((16, 16, 3), (200, 120, 40), np.uint8)
-    approach = Approach(steps=2, manner=Manner(3.0, 1.0))
-    chain = prepare(model, [Asked("a red ball"), Asked("a house", picture)], approach, [0], (16, 16))
-    drawn = list(draw(model, chain, approach, Course([Between(1, 0.5)], [0, 2])))
+    params = InterpolationParams(steps=2, sampling=SamplingParams(3.0, 1.0))
+    endpoints = prepare(model, [Endpoint("a red ball"), Endpoint("a house", picture)], params, [0], (16, 16))
+    schedule = FrameSchedule([Frame(0, 0.5)], [0, 2])
+    drawn = list(interpolate(model, endpoints, params, schedule))
     assert [p.index for p in drawn] == [0, 1, 2]
     assert np.array_equal(drawn[2].array, picture)
     seen = []
     model.unet.register_forward_pre_hook(lambda m, a, kw: seen.append(kw["added_cond_kwargs"]), with_kwargs=True)
-    list(draw(model, chain, approach, Course([Between(1, 0.5)], [0, 2])))
-    ends, between = seen[0]["text_embeds"][2:], seen[1]["text_embeds"][1]
+    list(interpolate(model, endpoints, params, schedule))
+    of_keyframes, of_frame = (next(told for told in seen if len(told["text_embeds"]) == rows) for rows in (4, 2))
+    ends, between = of_keyframes["text_embeds"][2:], of_frame["text_embeds"][1]
     assert torch.allclose(between, ends.mean(0), atol=1e-6) and not torch.allclose(ends[0], ends[1])
     assert seen[0]["time_ids"][0].tolist() == [16, 16, 0, 0, 16, 16]
 

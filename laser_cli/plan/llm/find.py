@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from laser_cli.errors import NotFoundError
 from laser_cli.plan.llm.gguf import parts
 
 PREFERRED = ("q4_k_m", "q4_k_s", "q5_k_m", "q4_0", "q5_k_s", "q6_k", "q8_0")
 """Which quantization is taken where a repository has several and none is named, the best first."""
-
-
-def __getattr__(name: str) -> Any:
-    """Old names, until the commands use the new ones."""
-    if name == "EMBEDDED":
-        from laser_cli.storybook.planner import EMBEDDED
-
-        return EMBEDDED
-    if name == "HINT":
-        return hint()
-    raise AttributeError(name)
 
 
 def hint() -> str:
@@ -44,7 +33,7 @@ def find(name: str, note: Callable[[str], None]) -> Path:
     What is not on this machine is downloaded from the hub, and `note` says so.
     """
     if not name.startswith("hf:"):
-        path = Path(name).expanduser()
+        path = Path(os.path.expanduser(name))
         missing = [part for part in parts(path) if not part.is_file()]
         if missing:
             why = "it is a part of a split model" if len(parts(path)) > 1 else "no such file"

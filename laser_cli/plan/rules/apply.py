@@ -33,6 +33,8 @@ from laser_cli.plan.rules.phrases import (
 )
 
 Result = tuple[str, frozenset[str]]
+CONTROL_KINDS = {"height": "size", "girth": "size", "opening": "pose", "waking": "pose"}
+"""Kinds of attributes that a control is chosen by as for another kind: what alters an outline counts as size."""
 
 
 def apply_clause(prompt: str, clause: Clause) -> Result:
@@ -199,13 +201,8 @@ def _adjectives(prompt: str, who: str, words: str) -> tuple[str, set[str]]:
             prompt = set_adjective(prompt, target, "pattern", None)
         else:
             prompt = set_adjective(prompt, target, span.kind, word)
-        kinds.add(_kind(span.kind))
+        kinds.add(CONTROL_KINDS.get(span.kind, span.kind))
     return prompt, kinds
-
-
-def _kind(kind: str) -> str:
-    """The attribute that a control is chosen by: what alters an outline counts as size."""
-    return {"height": "size", "girth": "size", "opening": "pose", "waking": "pose"}.get(kind, kind)
 
 
 def _mass(noun: str) -> bool:
