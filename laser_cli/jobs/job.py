@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import Self
 
+from laser_cli.jobs.fields import Frozen
 from laser_cli.jobs.inputs import CONTENTS, Input, named
-from laser_cli.jobs.settings import BESIDE, FrameSettings, Frozen, ModelChoice
+from laser_cli.jobs.settings import BESIDE, FrameSettings, ModelChoice
 
 if TYPE_CHECKING:
     from laser_cli.models.model import Model

@@ -14,8 +14,9 @@ from laser_cli.cli.main import COMMANDS
 from laser_cli.cli.options import expand
 from laser_cli.engine.workers import WAITING
 from laser_cli.errors import UsageError
+from laser_cli.jobs.fields import Settings, setting
 from laser_cli.jobs.outputs import Outputs
-from laser_cli.jobs.settings import AnimateSettings, InterpolateSettings, InvertSettings, Settings, setting
+from laser_cli.jobs.settings import AnimateSettings, InterpolateSettings, InvertSettings
 from laser_cli.jobs.sources import AnimateSources, InterpolateSources
 
 
