@@ -167,3 +167,18 @@ def test_a_negative_prompt_changes_the_pictures_and_not_the_first(laser, here):
         frames[name] = [np.array(Image.open(f"{name}/frame_000{i}.png")).astype(int) for i in range(2)]
     assert np.array_equal(frames["plain"][0], frames["led"][0])
     assert np.abs(frames["plain"][1] - frames["led"][1]).mean() > 0.5
+
+
+def test_long_words_of_other_languages_count_as_the_tokenizer_has_them():
+    from types import SimpleNamespace
+
+    from transformers import CLIPTokenizer
+
+    from laser_cli.models.find import find_model
+    from laser_cli.models.model import Model
+
+    tokenizer = CLIPTokenizer.from_pretrained(find_model("storybook").path / "tokenizer")
+    model = SimpleNamespace(tokenizer=tokenizer)
+    for prompt in ("Donaudampfschifffahrtsgesellschaftskapitän " * 12, "红色的狐狸在雪地里" * 12):
+        assert len(prompt.split()) < 20 and Model.cut_off(model, prompt)
+    assert Model.cut_off(model, "a red house in a meadow") == ""
