@@ -43,11 +43,12 @@ def plan(
     ] = False,
 ) -> None:
     """Turn a description of change into a plan: keyframe prompts, and how each segment between them is drawn."""
-    from laser_cli.jobs.planning import asked_for, make_plan
+    from laser_cli.jobs.planning import callbacks_of, request_for
     from laser_cli.jobs.stops import words_of
     from laser_cli.output.atomic import check_target
     from laser_cli.output.guard import check_outputs
     from laser_cli.plan.files import is_plan, write_plan
+    from laser_cli.plan.planners import make_plan
 
     console = Console(quiet=shown.quiet and not (verbose or explain), json=shown.json_)
     described, words_file = words_of(description)
@@ -62,9 +63,9 @@ def plan(
 
         source_prompt = source_prompt or picture_prompt(read_once(image))
     words = described or ""
-    asked = asked_for(planning, words, source_prompt, frames=frames, easing=easing.value if easing else None)  # type: ignore[attr-defined]
-    how = {"waypoints": waypoints, "verbose": verbose, "explain": explain}
-    made, notes = make_plan(planning.planner, asked, console, **how)
+    request = request_for(planning, words, source_prompt, frames=frames, easing=easing.value if easing else None)  # type: ignore[attr-defined]
+    callbacks = callbacks_of(console, verbose, explain)
+    made, notes = make_plan(planning.planner, request, callbacks, intermediate=waypoints)
     unheard = _unheard(planning)
     if unheard and made.planner.name == "rules" and not made.planner.instead_of:
         console.warn(f"{', '.join(unheard)}: for models, the rules need none")
