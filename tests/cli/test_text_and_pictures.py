@@ -176,9 +176,10 @@ def test_long_words_of_other_languages_count_as_the_tokenizer_has_them():
 
     from laser_cli.models.find import find_model
     from laser_cli.models.model import Model
+    from laser_cli.models.options import PromptStyle
 
     tokenizer = CLIPTokenizer.from_pretrained(find_model("storybook").path / "tokenizer")
-    model = SimpleNamespace(tokenizer=tokenizer)
+    model = SimpleNamespace(tokenizer=tokenizer, prompts=PromptStyle())
     for prompt in ("Donaudampfschifffahrtsgesellschaftskapitän " * 12, "红色的狐狸在雪地里" * 12):
         assert len(prompt.split()) < 20 and Model.cut_off(model, prompt)
     assert Model.cut_off(model, "a red house in a meadow") == ""
