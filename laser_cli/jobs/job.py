@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from laser_cli.models.model import Model
 
 
+UNSAID = {"fit": "crop", "negative_prompt": None}
+"""Settings that records only name where they are not these: so records of 0.1 stay as they were."""
+
+
 class Job(Frozen, ABC):
     """A job: settings and inputs; picklable, and the same again from its JSON.
 
@@ -109,6 +113,7 @@ class FrameJob(Job):
     def recorded_settings(self) -> dict[str, Any]:
         """The settings that have no place of their own in a record."""
         told = self.settings.model_dump(mode="json", exclude=set(BESIDE))
+        told = {key: value for key, value in told.items() if key not in UNSAID or value != UNSAID[key]}
         return {**told, "audio": self.audio.recorded_file} if self.audio else told
 
     def record(self, model: Model, prompt: str | None, **more: Any) -> dict[str, Any]:
