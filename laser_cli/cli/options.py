@@ -107,7 +107,7 @@ def expand(function: Callable[..., None]) -> Callable[..., None]:
     def command(**said: Any) -> None:
         for parameter, (model, whole) in models.items():
             values = {name: _plain(said.pop(name)) for name in model.model_fields}
-            given = {name: value for name, value in values.items() if value is not None}
+            given = {name: value for name, value in values.items() if value not in (None, [], ())}
             said[parameter] = merge(model, flags(given)) if whole else given
         function(**said)
 
@@ -148,6 +148,8 @@ def _asked_type(name: str, field: FieldInfo) -> type:
     """The type that a command line is read as: text for what has several spellings or parts."""
     kinds = [kind for kind in _members(field.annotation) if kind is not type(None)]
     kind = kinds[0]
+    if get_args(kind) == (str, ...):  # an option that may be given several times
+        return list[str]
     if len(kinds) > 1 or get_origin(kind) is tuple or any(isinstance(m, BeforeValidator) for m in field.metadata):
         return str
     return choice(name, kind) if get_origin(kind) is Literal else kind

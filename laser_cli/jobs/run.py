@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from laser_cli.jobs.model import options_of
 from laser_cli.jobs.outputs import look_of
 from laser_cli.jobs.progress import SILENT, Progress
 from laser_cli.jobs.prompts import warn_prompts
@@ -76,8 +77,9 @@ def place(job: AnyJob, model: Model | None = None) -> AnyJob:
     from laser_cli.models.find import find_model
 
     if model is None:
-        folder, revision = find_model(job.settings.model)
-        settings = placed(job.settings, folder)
+        options = options_of(job.settings)
+        found = find_model(job.settings.model, options.variant, options.revision)
+        settings, revision = placed(job.settings, found.path), options.key(found)
     else:
         dtype = str(model.dtype).removeprefix("torch.")
         here = {"model": model.name, "device": str(model.device), "dtype": dtype}
@@ -85,12 +87,12 @@ def place(job: AnyJob, model: Model | None = None) -> AnyJob:
     return job.model_copy(update={"settings": settings, "revision": revision})
 
 
-def placed(settings: ModelChoice, folder: Path | None) -> ModelChoice:
-    """The settings with size, distance, device and precision as the model in this folder and the machine have them."""
+def placed(settings: ModelChoice, path: Path | None) -> ModelChoice:
+    """The settings with size, distance, device and precision as the model at this path and the machine have them."""
     from laser_cli.jobs.estimate import read_shape
     from laser_cli.models.load import choose_device, choose_dtype
 
-    shape = read_shape(folder) if folder else None
+    shape = read_shape(path) if path else None
     device = choose_device(settings.device)
     dtype = str(choose_dtype(settings.dtype, device)).removeprefix("torch.")
     here = settings.model_copy(update={"device": str(device), "dtype": dtype})
@@ -111,7 +113,8 @@ def load(settings: ModelChoice, progress: Progress = SILENT, threads: int | None
     from laser_cli.models.load import load_model
 
     with progress.stage("loading"):
-        model = load_model(settings.model, settings.device, settings.dtype, settings.offload, threads)
+        where = (settings.device, settings.dtype, settings.offload, threads)
+        model = load_model(settings.model, *where, options_of(settings))
         progress.note(f"model {model.name} on {model.device.type}, {str(model.dtype).removeprefix('torch.')}")
     return model
 
