@@ -108,3 +108,20 @@ def test_a_latent_consistency_model_costs_no_guidance(laser, tmp_path):
     told = {g: drawn(laser, folder, tmp_path / f"{g}.png", "--guidance", g) for g in (2, 8)}
     assert told[2][1] != told[8][1]
     assert told[2][0]["evaluations"] == told[8][0]["evaluations"]
+
+
+def test_an_overflow_is_told_once_and_quiet_means_quiet(laser, folder, tmp_path):
+    """Weights beyond float16: the run goes on in a wider precision and says so, as a warning of its own."""
+    import shutil
+
+    from safetensors.torch import load_file
+
+    spoiled = shutil.copytree(folder, tmp_path / "m")
+    file = spoiled / "unet" / "diffusion_pytorch_model.safetensors"
+    told = load_file(file)
+    told["conv_in.bias"][0] = 1e6
+    save_file(told, file, metadata={"format": "pt"})
+    run = (*PROMPTS[:-3], "float16", "--size", 32, "--model", spoiled)
+    code, _, stderr = laser(*run, "-o", tmp_path / "a.png")
+    assert code == 0 and stderr.count("beyond float16") == 1
+    assert laser(*run, "-o", tmp_path / "b.png", "--quiet")[2] == ""
