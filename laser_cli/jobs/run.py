@@ -108,9 +108,9 @@ def place(job: AnyJob, model: Model | None = None) -> AnyJob:
         found = find_model(job.settings.model, options.variant, options.revision)
         settings, revision = placed(job.settings, found.path), options.key(found)
     else:
-        found = {"device": str(model.device), "dtype": str(model.dtype).removeprefix("torch.")}
+        placed_at = {"device": str(model.device), "dtype": str(model.dtype).removeprefix("torch.")}
         # what is settled stays: a precision that the model fell back from would look like another job
-        here = {key: value for key, value in found.items() if getattr(job.settings, key) == "auto"}
+        here = {key: value for key, value in placed_at.items() if getattr(job.settings, key) == "auto"}
         settings = _sized(job.settings.model_copy(update={"model": model.name, **here}), model.size)
         revision = model.revision
     return job.model_copy(update={"settings": settings, "revision": revision})
