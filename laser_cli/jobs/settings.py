@@ -121,7 +121,7 @@ class Placement(Settings):
     model: str = setting(
         "storybook",
         MODEL,
-        "storybook (embedded, the default), a folder or a hub id in the standard diffusers layout.",
+        "storybook (embedded, the default), a folder or hub id in the standard diffusers layout, or a .safetensors.",
         env="LASER_MODEL",
         min_length=1,
     )
@@ -131,9 +131,41 @@ class Placement(Settings):
     )
 
 
-class ModelChoice(Placement):
-    """Which model draws, and on what."""
+def _texts(value: Any) -> Any:
+    """The lists of YAML, JSON and the command line, or one text, as a tuple."""
+    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
+
+Files = Annotated[tuple[str, ...], BeforeValidator(_texts)]
+
+
+class ModelChoice(Placement):
+    """Which model draws, on what, and with what beside."""
+
+    FILES: ClassVar[tuple[str, ...]] = ("model", "revision", "lora", "embedding", "vae")
+    """Settings that name files: what these hold is in the model's revision, their names decide nothing."""
+
+    variant: str | None = setting(
+        None, MODEL, "Of several precisions on disk this one. (default: the full one, else fp16)", metavar="fp16"
+    )
+    revision: str | None = setting(None, MODEL, "Branch, tag or commit of a hub model.", min_length=1)
+    lora: Files = setting(
+        (), MODEL, "A LoRA and its weight; may be given several times.", "--lora", metavar="FILE[:WEIGHT]"
+    )
+    embedding: Files = setting(
+        (),
+        MODEL,
+        "A textual inversion: a word for prompts, named as the file; may be given several times.",
+        "--embedding",
+        metavar="FILE",
+    )
+    vae: str | None = setting(None, MODEL, "Another VAE than the model's own.", metavar="FOLDER|FILE", min_length=1)
+    prompt_weights: bool = setting(
+        False, MODEL, "Read (word:1.2), (word) and [word] in prompts as weights, not as letters. (default: not)"
+    )
+    prompt_chunks: int = setting(
+        1, MODEL, "Read prompts of up to so many times 75 tokens. (default: {default}; the rest is cut)", ge=1, le=8
+    )
     offload: bool = setting(False, MODEL, "Keep text encoder and VAE off the device until they work.")
 
 

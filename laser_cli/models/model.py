@@ -83,6 +83,13 @@ class Model:
             return int(getattr(self.vae.config, "sample_size", None) or 512)
         return int(told if isinstance(told, int) else min(told)) * self.scale
 
+    def cfg_scale(self, guidance: float) -> float:
+        """The scale of classifier-free guidance; a model that is told the scale itself is told it, and needs none."""
+        if not self.backbone.embeds_guidance:
+            return guidance
+        self.backbone.guidance = guidance
+        return 1.0
+
     @torch.no_grad()
     def encode_prompts(self, prompts: Sequence[str]) -> Conditioning:
         """The conditioning of n prompts, float32; what goes past the tokenizer's length is cut (see ``cut_off``)."""
