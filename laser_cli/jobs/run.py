@@ -79,9 +79,11 @@ def place(job: AnyJob, model: Model | None = None) -> AnyJob:
         folder, revision = find_model(job.settings.model)
         settings = placed(job.settings, folder)
     else:
-        dtype = str(model.dtype).removeprefix("torch.")
-        here = {"model": model.name, "device": str(model.device), "dtype": dtype}
-        settings, revision = _sized(job.settings.model_copy(update=here), model.size), model.revision
+        found = {"device": str(model.device), "dtype": str(model.dtype).removeprefix("torch.")}
+        # what is settled stays: a precision that the model fell back from would look like another job
+        here = {key: value for key, value in found.items() if getattr(job.settings, key) == "auto"}
+        settings = _sized(job.settings.model_copy(update={"model": model.name, **here}), model.size)
+        revision = model.revision
     return job.model_copy(update={"settings": settings, "revision": revision})
 
 
