@@ -31,11 +31,12 @@ class Pose:
 def draw_track(poses: Sequence[Pose], fps: float, frames: int, *, hold: float = HOLD, source: str = "") -> FaceTrack:
     """The track of `frames` frames through key poses in rising order, each held for `hold` seconds.
 
-    Between poses every value runs on a monotone cubic spline that starts and ends at rest, so nothing overshoots.
+    Between poses every value runs on a monotone cubic spline that starts and ends at rest, so nothing overshoots. What
+    no pose moves is no column of the track: a portrait's own head stays as it is held.
     """
     kept = with_holds(poses, hold)
     times = np.array([pose.at for pose in kept])
-    columns = tuple(name for name in COLUMNS if any(name in pose.values for pose in kept)) or LIDS
+    columns = tuple(name for name in COLUMNS if any(pose.values.get(name) for pose in kept)) or LIDS
     at = np.arange(frames) / fps
     curves = [monotone_spline(times, np.array([pose.values.get(name, 0.0) for pose in kept]), at) for name in columns]
     return FaceTrack.of(fps, columns, np.stack(curves, 1), source)
