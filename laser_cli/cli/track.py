@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -48,6 +47,7 @@ def track(
 ) -> None:
     """Turn a video of a face, a capture or a plan into a face track: blendshapes and head pose by frame."""
     from laser_cli.errors import UsageError
+    from laser_cli.text import write_stdout
     from laser_cli.tracks.files import track_text, write_track
     from laser_cli.tracks.read import Reading, read_track
     from laser_cli.tracks.retarget import retarget
@@ -73,7 +73,7 @@ def track(
         with staged(plot) as made:
             plot_track(found).save(made, "PNG")
     if output == "-":
-        sys.stdout.write(track_text(found, ".yaml"))
+        write_stdout(track_text(found, ".yaml"))
         return
     write_track(found, output)
     told = {"frames": len(found.frames), "fps": found.fps, "columns": list(found.columns), "notes": notes}

@@ -17,7 +17,6 @@ from laser_cli.tracks.capture import Capture
 from laser_cli.tracks.names import known_column
 from laser_cli.tracks.schema import DECIMALS, FaceTrack
 
-MAX_BYTES = 200_000_000
 HEADER = """\
 # A laser face track: one line a frame, one number for each of `columns`, `fps` lines a second.
 #   blendshapes       0..1, by ARKit's names; left and right are the person's own
@@ -26,19 +25,6 @@ HEADER = """\
 """
 TIME = "time"
 """The CSV's first column, in seconds."""
-
-
-def read_text(path: str | Path) -> str:
-    """The text of a file. Raises BadInputError if it cannot be read as one."""
-    path = Path(path)
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise BadInputError(f"{path} is not a face track", why="it is larger than 200 MB")
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise BadInputError(f"cannot read the track {path}", why=error.strerror or str(error)) from error
-    except UnicodeDecodeError as error:
-        raise BadInputError(f"{path} is not a face track", why="it is not text") from error
 
 
 def parse_track(text: str, name: str) -> FaceTrack:

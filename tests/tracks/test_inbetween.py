@@ -114,7 +114,9 @@ def test_a_plan_as_a_track(tmp_path):
     assert middle == {"mouthSmileLeft": 0.8, "yaw": 20, "pitch": -10, "roll": -5}
     assert not any(track.frames[0]) and not any(track.frames[-1])
     smile = (FacePoint(at=0), FacePoint(at=100, expression={"mouthSmileLeft": 80}))
-    assert planned_track(plan(face=smile), 12, blinks=False).columns == ("mouthSmileLeft",), "the head is not told to move"
+    assert planned_track(plan(face=smile), 12, blinks=False).columns == ("mouthSmileLeft",), (
+        "the head is not told to move"
+    )
 
 
 @pytest.mark.parametrize("suffix", ["yaml", "json"])
