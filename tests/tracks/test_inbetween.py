@@ -45,6 +45,15 @@ def test_a_pose_is_held():
     assert (np.diff(smile[:17]) >= 0).all() and (np.diff(smile[24:]) <= 0).all()
 
 
+def test_lids_are_quick():
+    poses = [Pose(0), Pose(2, {"eyeBlinkLeft": 1.0, "mouthSmileLeft": 1.0}), Pose(4)]
+    track = draw_track(poses, 40, 161, hold=0.2)
+    for name, seconds in {"eyeBlinkLeft": 0.25, "mouthSmileLeft": 1.9}.items():
+        moving = (track[name] > 0) & (track[name] < 1)
+        assert moving.sum() / 40 == pytest.approx(2 * seconds, abs=0.15)
+    assert track["eyeBlinkLeft"][80] == 1
+
+
 def test_close_poses_leave_time_to_move():
     poses = [Pose(0), Pose(0.2, {"jawOpen": 1}), Pose(0.4), Pose(2)]
     held = with_holds(poses, 1.0)
