@@ -10,6 +10,8 @@ PICTURE_PIXELS = 100_000_000
 """Pixels that an input picture may have once it is decoded: 300 MB as RGB."""
 PICTURE_TEXT = 4_000_000
 """Bytes of text or EXIF that are read from a picture."""
+PIPE_BYTES = 1_000_000_000
+"""Bytes that are read from a pipe in place of a file."""
 TEXT_BYTES = 1_000_000
 """Bytes of a text file that words are taken from (@FILE)."""
 PLAN_BYTES = 1_500_000

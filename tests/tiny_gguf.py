@@ -12,12 +12,28 @@ CHATML = (
 )
 
 
-def write_tiny(path: Path, *, template: str | None = CHATML, ends: bool = True, context: int = 32_768) -> Path:
-    """Write the model; it closes its strings as soon as it may, or with ends=False as late as it must."""
+SAYS = tuple(f"a red house in a meadow at {time}" for time in ("night", "dawn", "noon"))
+
+
+def write_tiny(
+    path: Path,
+    *,
+    says: tuple[str, ...] = SAYS,
+    template: str | None = CHATML,
+    ends: bool = True,
+    context: int = 32_768,
+    architecture: str = "llama",
+) -> Path:
+    """Write the model: asked for lines it says the first phrases of `says`, as few as it may.
+
+    It closes its strings as soon as it may, or with ends=False as late as it must.
+    """
     letters = [chr(i) for i in range(33, 127)]
-    tokens = ["<unk>", "<s>", "</s>", *(f"<0x{i:02X}>" for i in range(256)), "▁", *letters]
+    lines = [f" {says[0]}", *(f"\n{i}. {phrase}" for i, phrase in enumerate(says[1:], 2))] if ends else []
+    lines = [line.replace(" ", "▁") for line in lines]
+    tokens = ["<unk>", "<s>", "</s>", *(f"<0x{i:02X}>" for i in range(256)), "▁", *letters, *lines]
     kinds = [gguf.TokenType.UNKNOWN, *[gguf.TokenType.CONTROL] * 2, *[gguf.TokenType.BYTE] * 256]
-    kinds += [gguf.TokenType.NORMAL] * (1 + len(letters))
+    kinds += [gguf.TokenType.NORMAL] * (1 + len(letters) + len(lines))
     # the first number of every embedding is the same, so that it reaches the output as each token's prior
     liked = {'"': 9.0, "]": 3.0, "</s>": 12.0} if ends else {'"': -30.0, "]": -30.0, "▁": -30.0}
     prior = [liked.get(token, 6.0 if token in "aeiostn" else -30.0 if token[:3] == "<0x" else 0.0) for token in tokens]
@@ -30,7 +46,17 @@ def write_tiny(path: Path, *, template: str | None = CHATML, ends: bool = True, 
     embedding[:, 0] = 8
     output = random(len(tokens), WIDTH)
     output[:, 0] = np.array(prior) / np.sqrt(WIDTH)
-    writer = gguf.GGUFWriter(path, "llama")
+    for i, line in enumerate(map(tokens.index, lines)):
+        # what comes next is said in a number of its own: after a line the next one, never the same again
+        embedding[:, 1 + i] = 0
+        output[:, 1 + i] = 0
+        embedding[line, 1 + i] = 8
+        output[line, 1 + i] = -6
+        if i == 0:
+            output[line, 0] = 15 / np.sqrt(WIDTH)
+        if i + 1 < len(lines):
+            output[line + 1, 1 + i] = 1.6
+    writer = gguf.GGUFWriter(path, architecture)
     writer.add_name("tiny")
     writer.add_context_length(context)
     writer.add_embedding_length(WIDTH)
@@ -41,7 +67,8 @@ def write_tiny(path: Path, *, template: str | None = CHATML, ends: bool = True, 
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_tokenizer_model("llama")
     writer.add_token_list(tokens)
-    writer.add_token_scores([0.0] * len(tokens))
+    # the lines are for saying only: a low score keeps them out of what is read
+    writer.add_token_scores([*[0.0] * (len(tokens) - len(lines)), *[-1e9] * len(lines)])
     writer.add_token_types(kinds)
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)

@@ -5,12 +5,15 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from laser_cli.cli.exits import drop_stdout
+from laser_cli.errors import reason
 from laser_cli.jobs.progress import Progress as Listener
 from laser_cli.jobs.progress import Silent, Ticker
+from laser_cli.terminal import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -44,11 +47,12 @@ class Console(Listener):
         """A hint or a stage, on stderr."""
         if self.quiet:
             return
+        message = printable(message, keep="\n")
         if self._bar is not None:
             # through the bar: a plain write would be overdrawn by it
             self._bar.console.print(message, markup=False, highlight=False, soft_wrap=True)
         else:
-            print(message, file=self._stderr, flush=True)
+            _print(message, self._stderr)
 
     def warn(self, message: str) -> None:
         """Something is not as it should be, but the work goes on."""
@@ -62,15 +66,22 @@ class Console(Listener):
 
     def result(self, paths: Sequence[Path], payload: Mapping[str, Any] | None = None) -> None:
         """The written paths, one a line; with json one object `{"version": 1, "paths": [...], **payload}`."""
+        text = "".join(f"{path}\n" for path in paths)
         if self.json:
-            self.json_object({"paths": [str(path) for path in paths], **(payload or {})})
-        else:
-            self._stdout.writelines(f"{path}\n" for path in paths)
-            self._stdout.flush()
+            text = _versioned({"paths": [str(path) for path in paths], **(payload or {})})
+        try:
+            self._out(text)
+        except OSError as error:  # the work is done: that nobody hears of it is no failure
+            drop_stdout()
+            if not isinstance(error, BrokenPipeError):
+                self.warn(f"the result could not be printed: {reason(error)}")
 
     def json_object(self, payload: Mapping[str, Any]) -> None:
         """One versioned JSON object on stdout, for commands whose result is not a list of files."""
-        self._stdout.write(jsonlib.dumps({"version": 1, **payload}, default=str) + "\n")
+        self._out(_versioned(payload))
+
+    def _out(self, text: str) -> None:
+        self._stdout.write(text)
         self._stdout.flush()
 
     @contextmanager
@@ -131,7 +142,17 @@ class _Heartbeat:
         percent = 100 * self._done // max(self._total, 1)
         left = (now - self._start) * max(self._total - self._done, 0) / max(self._done, 1)
         line = f"{self._label} {self._done}/{self._total} ({percent}%) {clock_text(left)} left"
-        print(line, file=self._stream, flush=True)
+        _print(line, self._stream)
+
+
+def _versioned(payload: Mapping[str, Any]) -> str:
+    return jsonlib.dumps({"version": 1, **payload}, default=str) + "\n"
+
+
+def _print(line: str, stream: TextIO) -> None:
+    """A line for people; that nobody can read it stops no work."""
+    with suppress(OSError, ValueError):
+        print(line, file=stream, flush=True)
 
 
 def clock_text(seconds: float) -> str:

@@ -122,9 +122,9 @@ def _planners() -> Iterator[Check]:
     try:
         from llama_cpp import llama_supports_gpu_offload
 
+        from laser_cli.plan import planners
         from laser_cli.plan.llm.find import cached
         from laser_cli.plan.llm.gguf import read_model
-        from laser_cli.plan.planners import names
 
         found = cached()
     except (ImportError, OSError, RuntimeError) as error:
@@ -132,7 +132,7 @@ def _planners() -> Iterator[Check]:
         yield Check("planners", told, ok=False, install="pip install llama-cpp-python")
         return
     place = "GPU" if llama_supports_gpu_offload() else "CPU"
-    yield Check("planners", f"{', '.join(names())}, and GGUF models on the {place}")
+    yield Check("planners", f"{', '.join(planners.names())}, and GGUF models on the {place}")
     for name, path in found.items():
         try:
             read_model(path)

@@ -1,18 +1,18 @@
 """How the program ends: exceptions and signals become one message on stderr and an exit code."""
 
-import errno
 import os
 import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
-from laser_cli.errors import LaserError, MemoryExhausted, out_of_memory
+from laser_cli.errors import LaserError, machine_error
+from laser_cli.terminal import printable
 
 BROKEN_PIPE_CODE = 1
-OUT_OF_MEMORY_HINT = "a smaller picture, fewer frames at a time, or a half-precision --dtype"
 
 
 class Terminated(BaseException):
@@ -26,8 +26,7 @@ class Terminated(BaseException):
 def end_with(application: Callable[..., object]) -> NoReturn:
     """Run a command line and exit: the one place where exceptions and signals become exit codes."""
     _catch_signals()
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="surrogateescape")  # a path that is not valid text is printed as it came
+    _open_streams()
     try:
         code = exit_code(application)
     finally:
@@ -51,19 +50,28 @@ def exit_code(application: Callable[..., object]) -> int:
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
         if isinstance(end.code, str):
-            print(end.code, file=sys.stderr)
+            _tell(end.code)
     except KeyboardInterrupt:
         code = 130
     except Terminated as end:
         code = end.exit_code
     except BrokenPipeError:
-        code = _drop_stdout()
-    except (LaserError, OSError, MemoryError, RuntimeError) as error:  # the last: torch's, out of a device's memory too
+        code = drop_stdout()
+    except (
+        LaserError,
+        OSError,
+        MemoryError,
+        RuntimeError,
+        ImportError,
+    ) as error:  # the last two: torch's, without memory
         code = _report(error)
     try:
         sys.stdout.flush()
     except BrokenPipeError:
-        code = _drop_stdout()
+        code = drop_stdout()
+    except OSError as error:  # what was printed is lost: on a full disk, say
+        drop_stdout()
+        code = code or _report(error)
     return code
 
 
@@ -71,24 +79,50 @@ def _report(error: BaseException) -> int:
     """Tells an error in one line and returns its exit code; the traceback only where it is asked for."""
     if os.environ.get("LASER_DEBUG") == "1":
         traceback.print_exception(error)
+    told = error if isinstance(error, LaserError) else machine_error(error)
+    if told is not None:
+        _tell(told.render())
+        return told.exit_code
     first_line = next(iter(str(error).strip().splitlines()), "")
-    if out_of_memory(error) and not isinstance(error, LaserError):
-        error = MemoryExhausted("out of memory", why=first_line, hint=OUT_OF_MEMORY_HINT)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        error = LaserError("the disk is full", why=first_line, hint="make room, or write to another disk")
-    if isinstance(error, LaserError):
-        print(error.render(), file=sys.stderr)
-        return error.exit_code
-    told = f"{type(error).__name__}: {first_line}".rstrip(": ")
-    print(f"error: unexpected {told} (LASER_DEBUG=1 shows the traceback)", file=sys.stderr)
+    name = f"{type(error).__name__}: {first_line}".rstrip(": ")
+    _tell(f"error: unexpected {printable(name)} (LASER_DEBUG=1 shows the traceback)")
     return 1
 
 
-def _drop_stdout() -> int:
+def _tell(text: str) -> None:
+    """Print to stderr, if anybody can be told there: a full disk or a closed pipe changes no exit code."""
+    with suppress(OSError, ValueError):
+        print(text, file=sys.stderr, flush=True)
+
+
+def _open_streams() -> None:
+    """Give the program all three standard streams, and stdout UTF-8.
+
+    Where one was closed the next file that is opened would take its number, and messages would end up in it.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            sink = os.open(os.devnull, os.O_RDWR)
+            if sink != number:
+                os.dup2(sink, number)
+                os.close(sink)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115 (for as long as we live)
+    if hasattr(sys.stdout, "reconfigure"):
+        # a path that is not valid text is printed as it came
+        sys.stdout.reconfigure(encoding="utf-8", errors="surrogateescape")
+    if hasattr(sys.stderr, "reconfigure"):
+        sys.stderr.reconfigure(errors="backslashreplace")
+
+
+def drop_stdout() -> int:
     """Let the interpreter's last flush of a closed pipe go nowhere, instead of printing a second error."""
-    sink = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(sink, sys.stdout.fileno())
-    os.close(sink)
+    with suppress(OSError, ValueError):  # it may be no file at all
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, sys.stdout.fileno())
+        os.close(sink)
     return BROKEN_PIPE_CODE
 
 

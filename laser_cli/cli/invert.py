@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from laser_cli.cli.console import Console
-from laser_cli.cli.options import Machine, Shown, expand, option
+from laser_cli.cli.options import Force, Machine, Shown, expand, option
 from laser_cli.errors import UsageError
 from laser_cli.jobs.settings import InvertSettings
 
@@ -23,6 +23,7 @@ def invert(
         str | None,
         option(None, "What the picture shows; else its metadata tells.", "--prompt", "--source-prompt", "-p"),
     ] = None,
+    force: Force = False,
 ) -> None:
     """Invert a picture, and say how well it can be drawn again.
 
@@ -40,13 +41,16 @@ def invert(
     from laser_cli.jobs.prompts import source_prompt
     from laser_cli.jobs.run import load, run
     from laser_cli.jobs.sinks import InversionFile
-    from laser_cli.output.atomic import staged
+    from laser_cli.output.atomic import check_target, staged
+    from laser_cli.output.guard import check_outputs
 
     console = Console(quiet=shown.quiet, json=shown.json_)
     chosen, source = merge(InvertSettings, flags(settings)), Input.of(image)
-    words = source_prompt(console, prompt, image, source.picture(), chosen.model)
+    check_outputs([out], [source.path], force=force)
+    check_target(out, force=force)
+    words = source_prompt(console, prompt, source.path, source.picture(console.warn), chosen.model, source.name)
     job = InvertJob(settings=chosen, image=source, prompt=words)
-    with staged(out) as part:
+    with staged(out, force=force) as part:
         told = run(job, load(chosen, console, machine.threads), InversionFile(part), console).told
     figures = told["psnr"]
     console.note(f"VAE round trip to the picture: {figures['round_trip_to_picture']:.2f} dB PSNR")

@@ -16,6 +16,7 @@ COMMANDS: dict[str, str] = {
     "interpolate": "Draw what lies between prompts and pictures.",
     "plan": "Turn a description of change into a plan: keyframe prompts, and how each segment between them is drawn.",
     "invert": "Invert a picture, and say how well it can be drawn again.",
+    "track": "Turn a video of a face, a capture or a plan into a face track: blendshapes and head pose by frame.",
     "show": "Show how a file was made: prompts, segments, seed, model, sizes. With --json: the whole record.",
     "presets": "List the presets, laser's and your own, or print one.",
     "models": "List the models on this machine, say where one lies, or check that it is whole.",

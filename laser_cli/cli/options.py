@@ -6,11 +6,11 @@ import inspect
 from collections.abc import Callable
 from enum import Enum
 from functools import wraps
-from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 from annotated_types import Ge, Le
+from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
 from laser_cli.jobs.merge import flags, merge
@@ -66,12 +66,9 @@ Quiet = Annotated[
 Json = Annotated[
     bool, typer.Option("--json", help="One JSON object on stdout instead of paths.", rich_help_panel=CONSOLE)
 ]
-From = Annotated[
-    Path | None,
-    typer.Option("--from", help="Run again what made this output; other options change it.", show_default=False),
-]
-Preset = Annotated[
-    str | None, typer.Option(help="A preset's name or YAML file (laser presets lists them).", show_default=False)
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Replace a file that is read-only or that laser did not make; never one it reads."),
 ]
 
 
@@ -102,7 +99,7 @@ def expand(function: Callable[..., None]) -> Callable[..., None]:
     def command(**said: Any) -> None:
         for parameter, (model, whole) in models.items():
             values = {name: _plain(said.pop(name)) for name in model.model_fields}
-            given = {name: value for name, value in values.items() if value is not None}
+            given = {name: value for name, value in values.items() if value not in (None, ())}
             said[parameter] = merge(model, flags(given)) if whole else given
         function(**said)
 
@@ -132,18 +129,21 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     }
     default = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
     help = (field.description or "").replace("{default}", default)
-    how: dict[str, Any] = {"metavar": told["metavar"], "envvar": told["env"], **limits}
+    asked = _asked_type(name, field)
+    how: dict[str, Any] = {"metavar": told["metavar"], "envvar": told["env"], **(limits if asked is not str else {})}
     shown = option(told["panel"], help, *told["names"], **how)  # type: ignore[arg-type, misc]
-    annotation: Any = Annotated[_asked_type(name, field.annotation) | None, shown]
+    annotation: Any = Annotated[asked | None, shown]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 
-def _asked_type(name: str, annotation: Any) -> type:
-    """The type that a command line is read as: text for what has several spellings or parts."""
-    kinds = [kind for kind in _members(annotation) if kind is not type(None)]
+def _asked_type(name: str, field: FieldInfo) -> type:
+    """The type that a command line is read as: text for what has several spellings, a list for what is said again."""
+    kinds = [kind for kind in _members(field.annotation) if kind is not type(None)]
     kind = kinds[0]
-    if len(kinds) > 1 or get_origin(kind) is tuple:
+    if len(kinds) > 1 or any(isinstance(m, BeforeValidator) for m in field.metadata):
         return str
+    if get_origin(kind) is tuple:
+        return list[get_args(kind)[0]]  # type: ignore[misc, return-value]
     return choice(name, kind) if get_origin(kind) is Literal else kind
 
 
@@ -166,4 +166,6 @@ def _panel(parameter: inspect.Parameter) -> int:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
     return value.value if isinstance(value, Enum) else value

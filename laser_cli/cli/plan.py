@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from laser_cli.cli.console import Console
-from laser_cli.cli.options import Shown, choice, expand, option
+from laser_cli.cli.options import Force, Shown, choice, expand, option
 from laser_cli.jobs.planning import PlanningAlone
 from laser_cli.plan.easing import Easing
 
@@ -34,6 +34,7 @@ def plan(
         typer.Option(help="Cut far ways into near ones: day to night by way of sunset, left to right by the middle."),
     ] = True,
     output: Annotated[str, typer.Option("--output", "-o", help="A .yaml or .json file; - is stdout.")] = "-",
+    force: Force = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show the exchange with the model, or how the rules read the description.")
     ] = False,
@@ -42,19 +43,29 @@ def plan(
     ] = False,
 ) -> None:
     """Turn a description of change into a plan: keyframe prompts, and how each segment between them is drawn."""
-    from laser_cli.jobs.planning import asked_for, make_plan
+    from laser_cli.jobs.planning import callbacks_of, request_for
     from laser_cli.jobs.stops import words_of
-    from laser_cli.plan.files import write_plan
+    from laser_cli.output.atomic import check_target
+    from laser_cli.output.guard import check_outputs
+    from laser_cli.plan.files import is_plan, write_plan
+    from laser_cli.plan.planners import make_plan
 
     console = Console(quiet=shown.quiet and not (verbose or explain), json=shown.json_)
+    described, words_file = words_of(description)
+    if output != "-":
+        target = Path(output)
+        read = [path for path in (image, words_file) if path is not None]
+        check_outputs([target], read, force=force, ours={target: is_plan})
+        check_target(target, force=force)
     if image is not None:
-        from laser_cli.output.frames import picture_prompt
+        from laser_cli.jobs.inputs import read_once
+        from laser_cli.output.prompts import picture_prompt
 
-        source_prompt = source_prompt or picture_prompt(image)
-    words = words_of(description)[0] or ""
-    asked = asked_for(planning, words, source_prompt, frames=frames, easing=easing.value if easing else None)  # type: ignore[attr-defined]
-    how = {"waypoints": waypoints, "verbose": verbose, "explain": explain}
-    made, notes = make_plan(planning.planner, asked, console, **how)
+        source_prompt = source_prompt or picture_prompt(read_once(image))
+    words = described or ""
+    request = request_for(planning, words, source_prompt, frames=frames, easing=easing.value if easing else None)  # type: ignore[attr-defined]
+    callbacks = callbacks_of(console, verbose, explain)
+    made, notes = make_plan(planning.planner, request, callbacks, intermediate=waypoints)
     unheard = _unheard(planning)
     if unheard and made.planner.name == "rules" and not made.planner.instead_of:
         console.warn(f"{', '.join(unheard)}: for models, the rules need none")
@@ -64,7 +75,7 @@ def plan(
     if output == "-" and console.json:
         console.json_object({"paths": [], **told})
         return
-    write_plan(made, output)
+    write_plan(made, output, force=force)
     if output != "-":
         console.result([Path(output)], told)
 

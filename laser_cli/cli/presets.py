@@ -33,7 +33,8 @@ def presets(
     else:
         for preset in found:
             typer.echo(f"{preset.name:<10} {preset.description}{' (yours)' if preset.own else ''}")
-        Console(quiet=quiet).note(f"your own go into {user_folder()}")
+        where = user_folder() or "a folder that needs a home (HOME)"
+        Console(quiet=quiet).note(f"your own go into {where}")
 
 
 def register(app: typer.Typer) -> None:

@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
 class Production:
     """One run of a command that writes frames; made before its job, so that options that cannot be are told first."""
 
-    def __init__(self, said: Mapping[str, Any], outputs: Outputs, options: RunOptions) -> None:
+    def __init__(
+        self, said: Mapping[str, Any], outputs: Outputs, options: RunOptions, again: Path | None = None
+    ) -> None:
+        """`again`: the output of an earlier run that is run again, which this one may replace."""
         _check_options(said, outputs, options)
-        self.outputs, self.options = outputs, options
+        self.outputs, self.options, self.again = outputs, options, again
         self.console = Console(quiet=options.quiet, json=options.json_, verbose=options.verbose)
         if options.verbose:
             from laser_cli.cli.doctor import versions
@@ -37,15 +41,17 @@ class Production:
         from laser_cli.jobs.sinks import FileSinks
         from laser_cli.output.make import refuse_clobber
 
-        job, outputs, console = built.job, self.outputs, self.console
-        outputs.check(look_of(job.settings), job.count, needed=not self.options.dry_run)
+        job, outputs, console = _with_sound(built.job, self.outputs), self.outputs, self.console
+        read = tuple(dict.fromkeys((*built.read, *(found.path for found in job.inputs))))
+        look, again = look_of(job.settings, job.audio), self.again
+        outputs.check(look, job.count, read=read, again=again, needed=not self.options.dry_run)
         if outputs.no_clobber and not outputs.skip_existing:
             refuse_clobber(outputs.paths)
         if self.options.dry_run:
             return self._tell(job.steps.costs(job), lines)
         here = place(job)
         if outputs.skip_existing and outputs.are_current(here.fingerprint):
-            return self._skip(here, built.read)
+            return self._skip(here, read)
         if outputs.no_clobber:
             refuse_clobber(outputs.paths)
         model = load(here.settings, console, self.options.threads)
@@ -53,7 +59,7 @@ class Production:
             console.warn(f"{model.name} is not what it was when the record was made: the pictures will differ")
         stream = sys.stdout.buffer if outputs.stream else None
         command = shlex.join(["laser", *sys.argv[1:]])
-        result = run(here, model, FileSinks(outputs, built.read, stream, command), console)
+        result = run(here, model, FileSinks(outputs, read, stream, command, console.warn), console)
         if stream:  # who reads it sets its pace: its time is not remembered
             for path in result.paths:
                 console.note(f"written: {path}")
@@ -70,9 +76,13 @@ class Production:
 
     def _skip(self, job: FrameJob, read: Sequence[Path]) -> None:
         """Report outputs that are there already; they count as made now, so that Make is content."""
+        from laser_cli.jobs.sinks import FileSinks
+
         for path in self.outputs.paths:
-            os.utime(path)
-        self.outputs.note_dependencies(read)
+            with suppress(OSError):  # not ours, on a disk that is read-only
+                os.utime(path)
+        with FileSinks(self.outputs, warn=self.console.warn).aside("the dependency file"):
+            self.outputs.note_dependencies(read)
         self.console.note("up to date: made of the same inputs and settings")
         self.console.result(self.outputs.paths, {"skipped": True, "fingerprint": job.fingerprint})
 
@@ -90,6 +100,13 @@ class Production:
         took = {names[stage]: spent for stage, spent in self.console.took.items() if stage in names}
         kept = {name: spent for name, spent in took.items() if spent[0] or name == "loading"}
         timing.remember(timing.kind_of(job.settings, size), kept)
+
+
+def _with_sound(job: FrameJob, outputs: Outputs) -> FrameJob:
+    """The job with the sound of --audio, in place of a record's."""
+    from laser_cli.jobs.inputs import Input
+
+    return job.model_copy(update={"audio": Input.of(outputs.audio)}) if outputs.audio else job
 
 
 def _check_options(said: Mapping[str, Any], outputs: Outputs, options: RunOptions) -> None:

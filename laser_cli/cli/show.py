@@ -10,6 +10,7 @@ import typer
 
 from laser_cli.cli.console import Console
 from laser_cli.cli.options import Json
+from laser_cli.terminal import printable
 
 
 def show(
@@ -82,8 +83,7 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _plain(value: Any) -> str:
     """One printable line: a record comes from a file, and may hold what would steer a terminal."""
-    text = value if isinstance(value, str) else str(value)
-    return "".join(letter if letter.isprintable() else " " for letter in text)
+    return printable(value if isinstance(value, str) else str(value))
 
 
 def register(app: typer.Typer) -> None:

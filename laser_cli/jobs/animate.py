@@ -35,12 +35,13 @@ class AnimateJob(FrameJob):
     @property
     def prompts(self) -> tuple[str, ...]:
         """Everything that the text encoder reads."""
-        return self.plan.prompts
+        negative = self.settings.negative_prompt
+        return (*self.plan.prompts, *((negative,) if negative else ()))
 
     @property
     def inputs(self) -> tuple[Input, ...]:
         """The files that it reads."""
-        return tuple(found for found in (self.image, self.inversion) if found)
+        return tuple(found for found in (self.image, self.inversion, self.audio) if found)
 
     @property
     def labels(self) -> dict[int, str]:
@@ -62,10 +63,12 @@ class AnimateJob(FrameJob):
     def unrecorded(cls, settings: dict[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
         """The plan, the picture and the inversion, whose contents a record does not tell."""
         image, inversion = settings.pop("image", None), settings.pop("inversion", None)
+        audio = cls.unrecorded_audio(settings)
         return {
             "plan": settings.pop("plan"),
             "image": named(image, record.get("input_sha256")) if image is not None else None,
             "inversion": named(inversion, "") if inversion is not None else None,
+            "audio": audio,
         }
 
 

@@ -8,16 +8,19 @@ from typing import Any, NamedTuple
 from laser_cli.errors import BadInputError, UsageError
 from laser_cli.jobs.animate import AnimateJob, directed
 from laser_cli.jobs.inputs import Input
+from laser_cli.jobs.inversion import inversion_layer
 from laser_cli.jobs.merge import Layer
 from laser_cli.jobs.model import settle
-from laser_cli.jobs.planning import Planning, asked_for, make_plan
+from laser_cli.jobs.planning import Planning, callbacks_of, request_for
 from laser_cli.jobs.presets import chosen_preset, preset_layer
 from laser_cli.jobs.progress import SILENT, Progress
 from laser_cli.jobs.rerun import Recorded, read_job
-from laser_cli.jobs.settings import AnimateSettings
+from laser_cli.jobs.settings import AnimateSettings, chosen_seed
+from laser_cli.jobs.sources import AnimateSources
 from laser_cli.plan.schema import Plan
 
 UNDRAWN = "the plan has a face track, which animate does not draw yet: faces follow the prompts alone"
+NOTHING, BY_DEFAULT = AnimateSources(), Planning()
 
 
 class Built(NamedTuple):
@@ -31,47 +34,49 @@ def build_animation(
     said: Layer,
     image: Path | None = None,
     description: str | None = None,
-    *,
-    plan: Path | Plan | None = None,
-    prompt: str | None = None,
-    inversion: Path | None = None,
-    rerun: Path | None = None,
-    preset: str | None = None,
-    planning: Planning | None = None,
+    sources: AnimateSources = NOTHING,
+    planning: Planning = BY_DEFAULT,
     progress: Progress = SILENT,
+    *,
+    plan: Plan | None = None,
     verbose: bool = False,
 ) -> Built:
-    """The job of an animation; `said` are the settings that override all others, `rerun` an output to run again.
+    """The job of an animation; `said` are the settings that override all others, `plan` one that lies in no file.
 
     Errors: UsageError for what contradicts itself, BadInputError for files that cannot be used, NotFoundError for
     presets, models and planners that are not there.
     """
-    chosen = chosen_preset(preset, rerun)
+    rerun, inversion, prompt = sources.rerun, sources.inversion, sources.prompt
+    chosen = chosen_preset(sources.preset, rerun)
     before = read_job(rerun, AnimateJob, AnimateSettings) if rerun else None
     picture = _picture(image, before)
+    if before and picture and image is None:
+        progress.note(f"the record in {rerun} names the picture {picture.path}, which is read")
     name = None
     if before and before.job.inversion and inversion is None:
         inversion, name = before.beside(before.job.inversion), before.job.inversion.name
-        if inversion is None:
-            progress.note(f"the inversion {name} is not here: the picture is inverted again")
+        told = f"names the inversion {inversion}, which is read"
+        missing = f"names the inversion {name}, which is not here: the picture is inverted again"
+        progress.note(f"the record in {rerun} {told if inversion else missing}")
     if picture is None and inversion is not None:
         raise UsageError("--inversion needs the picture it was made of", hint="name the picture before the description")
-    written = _written_plan(plan, description, before)
+    written, layer = _written_plan(plan, sources.plan_file, description, before)
     settings = settle(
         AnimateSettings,
         before.layer if before else preset_layer(chosen, AnimateSettings, progress),
-        _plan_layer(plan, written) if plan is not None and written else None,
-        _inversion_layer(inversion) if inversion else None,
+        layer,
+        inversion_layer(inversion) if inversion else None,
         said,
     )
+    settings = settings.model_copy(update={"seed": _seed(settings.seed, progress)})
     if "distance" in said.values and not settings.even_pace:
         raise UsageError("--distance would do nothing here", why="without an even pace nothing is measured")
-    if before and prompt is None and plan is None:
+    if before and prompt is None and layer is None:
         prompt = before.job.plan.source
     if picture:
-        picture.picture()  # a bad one is told now, before the planner and the model
+        picture.picture(progress.warn)  # a bad one is told now, before the planner and the model
     if written is None:
-        written = _new_plan(planning or Planning(), description or "", prompt, picture, settings, progress, verbose)
+        written = _new_plan(planning, description or "", prompt, picture, settings, progress, verbose)
     elif prompt is not None:
         written = written.model_copy(update={"source": prompt})
     directions = directed(written, settings)
@@ -82,9 +87,10 @@ def build_animation(
         plan=directions,
         image=picture,
         inversion=Input.of(inversion, name) if inversion else None,
+        audio=before.audio(progress) if before else None,
         revision=before.revision(settings) if before else None,
     )
-    others = (plan if isinstance(plan, Path) else None, rerun, chosen.path if chosen and chosen.own else None)
+    others = (sources.plan_file, rerun, chosen.path if chosen and chosen.own else None)
     read = (*(found.path for found in job.inputs), *(path for path in others if path and str(path) != "-"))
     return Built(job, read)
 
@@ -102,55 +108,40 @@ def _picture(image: Path | None, before: Recorded[AnimateJob] | None) -> Input |
 
 
 def _written_plan(
-    plan: Path | Plan | None, description: str | None, before: Recorded[AnimateJob] | None
-) -> Plan | None:
-    """The plan that is there already, in a file or a record; None if it is to be made of the description."""
+    plan: Plan | None, file: Path | None, description: str | None, before: Recorded[AnimateJob] | None
+) -> tuple[Plan | None, Layer | None]:
+    """The plan that is there already, None if it is to be made of the description; and what it says as a layer.
+
+    That overrides presets; what it leaves to each segment is no setting of the run. A recorded plan is no layer.
+    """
     from laser_cli.plan.files import read_plan
 
-    if plan is not None:
-        if description is not None:
+    if plan is None and file is None:
+        if description is None and before is None:
             raise UsageError(
-                "both a description and --plan", why="the plan says what happens", hint="leave one of them out"
+                "what should happen?",
+                why="neither a description nor a plan was given",
+                hint='laser animate IMAGE "the leaves turn red" -o out.mp4',
             )
-        if isinstance(plan, Plan):
-            return plan
-        try:
-            return read_plan(plan)
-        except BadInputError as error:
-            error.hint = error.hint or "mend it there, or write a new one with: laser plan DESCRIPTION -o FILE.yaml"
-            raise
-    if before and description is None:
-        return before.job.plan
-    if description is None:
-        raise UsageError(
-            "what should happen?",
-            why="neither a description nor a plan was given",
-            hint='laser animate IMAGE "the leaves turn red" -o out.mp4',
-        )
-    return None
-
-
-def _plan_layer(plan: Path | Plan, written: Plan) -> Layer:
-    """What a plan file says overrides presets; what it leaves to each segment is no setting of the run."""
-    per_segment = {"easing": None, "control": None, "strength": None}
-    name = str(plan) if isinstance(plan, Path) else "the plan"
-    return Layer(name, {"frames": written.total_frames, **per_segment})
-
-
-def _inversion_layer(file: Path) -> Layer:
-    """An animation takes as many steps as its inversion, and is as pinned as that."""
-    from safetensors import SafetensorError, safe_open
-
-    hint = "make it again with: laser invert IMAGE -o FILE.safetensors"
+        return (before.job.plan if before and description is None else None), None
+    if description is not None:
+        why = "the plan says what happens"
+        raise UsageError("both a description and --plan", why=why, hint="leave one of them out")
     try:
-        with safe_open(file, "np") as opened:
-            about: dict[str, str] = opened.metadata() or {}
-    except (OSError, SafetensorError) as error:
-        why = str(error).splitlines()[0]
-        raise BadInputError(f"cannot read the inversion {file}", why=why, hint=hint) from error
-    if not about.get("steps", "").isdecimal() or "method" not in about:
-        raise BadInputError(f"{file} is not an inversion of laser", hint=hint)
-    return Layer(str(file), {"steps": int(about["steps"]), "method": about["method"]})
+        written = plan or read_plan(str(file))
+    except BadInputError as error:
+        error.hint = error.hint or "mend it there, or write a new one with: laser plan DESCRIPTION -o FILE.yaml"
+        raise
+    told = {"frames": written.total_frames, "easing": None, "control": None, "strength": None}
+    return written, Layer(str(file or "the plan"), told)
+
+
+def _seed(seed: int, progress: Progress) -> int:
+    """The seed, which is told where it was chosen by chance."""
+    chosen = chosen_seed(seed)
+    if chosen != seed:
+        progress.note(f"seed {chosen}")
+    return chosen
 
 
 def _new_plan(
@@ -163,12 +154,17 @@ def _new_plan(
     verbose: bool,
 ) -> Plan:
     """The plan of the planner that is asked for; its notes are told. A model's memory is free again after that."""
+    from laser_cli.plan.planners import make_plan
+
     if picture is not None and prompt is None:
-        from laser_cli.output.frames import picture_prompt
+        from laser_cli.output.prompts import picture_prompt
 
         prompt = picture_prompt(picture.path)
-    asked = asked_for(planning, description, prompt, frames=settings.frames, easing=settings.easing, seed=settings.seed)
-    made, notes = make_plan(planning.planner, asked, progress, waypoints=settings.waypoints, verbose=verbose)
+    request = request_for(
+        planning, description, prompt, frames=settings.frames, easing=settings.easing, seed=settings.seed
+    )
+    callbacks = callbacks_of(progress, verbose)
+    made, notes = make_plan(planning.planner, request, callbacks, intermediate=settings.waypoints)
     for note in notes:
         progress.note(note)
     return made

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import hashlib
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SerializationInfo, SerializerFunctionWrapHandler, model_serializer
 
-from laser_cli.errors import BadInputError
+from laser_cli import limits
+from laser_cli.errors import BadInputError, machine_error, reason
 from laser_cli.jobs.settings import Frozen
 
 if TYPE_CHECKING:
@@ -27,14 +36,21 @@ class Input(Frozen):
 
     @classmethod
     def of(cls, path: Path, name: str | None = None) -> Input:
-        """The file at `path`, which is read; BadInputError if it cannot be."""
-        return cls(name=name or name_in_record(path), path=path, sha256=sha256(path))
+        """The file at `path`, which is read; BadInputError if it cannot be.
 
-    def picture(self) -> np.ndarray:
-        """The picture (h, w, 3) uint8; BadInputError if it cannot be read, or is no longer what the job was made of."""
-        from laser_cli.output.frames import read_picture
+        A pipe, and stdin for `-`, is read once, into a temporary file that lasts as long as the process.
+        """
+        kept = read_once(path)
+        return cls(name=name or name_in_record(path), path=kept, sha256=sha256(kept))
 
-        picture = read_picture(self.path)
+    def picture(self, note: Callable[[str], object] = lambda note: None) -> np.ndarray:
+        """The picture (h, w, 3) uint8; BadInputError if it cannot be read, or is no longer what the job was made of.
+
+        `note` hears what of it is lost: bits, highlights, a broken colour profile.
+        """
+        from laser_cli.output.pictures import read_picture
+
+        picture = read_picture(self.path, note=note)
         if sha256(self.path) != self.sha256:
             raise BadInputError(f"{self.path} has changed since the job was made", hint="run the command again")
         return picture
@@ -44,9 +60,45 @@ class Input(Frozen):
         """The picture as a record names it."""
         return {"picture": self.name, "sha256": self.sha256}
 
+    @property
+    def recorded_file(self) -> dict[str, str]:
+        """Any other file as a record names it."""
+        return {"name": self.name, "sha256": self.sha256}
+
     @model_serializer(mode="wrap")
     def _said(self, handler: SerializerFunctionWrapHandler, info: SerializationInfo) -> Any:
         return self.sha256 if info.context == CONTENTS else handler(self)
+
+
+def read_once(path: Path) -> Path:
+    """The path itself of a regular file; of a pipe, or `-` for stdin, a temporary copy of all that comes out of it."""
+    from laser_cli.output.pictures import refuse_address
+
+    refuse_address(path)
+    try:
+        if str(path) != "-" and not stat.S_ISFIFO(os.stat(path).st_mode) and not stat.S_ISCHR(os.stat(path).st_mode):
+            return path
+    except (OSError, ValueError):
+        return path  # whoever opens it tells what is wrong
+    name = "stdin" if str(path) == "-" else str(path)
+    folder = tempfile.mkdtemp(prefix="laser-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    kept = Path(folder, "input")
+    try:
+        with contextlib.ExitStack() as stack:
+            source = sys.stdin.buffer if str(path) == "-" else stack.enter_context(path.open("rb"))
+            copy, size = stack.enter_context(kept.open("wb")), 0
+            while block := source.read(1 << 20):
+                copy.write(block)
+                size += len(block)
+                if size > limits.PIPE_BYTES:
+                    why = f"more than {limits.PIPE_BYTES / 1e6:g} MB came out of it"
+                    raise BadInputError(f"cannot read {name}", why=why)
+    except OSError as error:
+        raise machine_error(error) or BadInputError(f"cannot read {name}", why=reason(error)) from error
+    if not size:
+        raise BadInputError(f"cannot read {name}", why="nothing came out of it")
+    return kept
 
 
 def sha256(path: Path) -> str:
@@ -59,8 +111,8 @@ def sha256(path: Path) -> str:
         return digest.hexdigest()
     except FileNotFoundError as error:
         raise BadInputError(f"there is no picture {path}") from error
-    except OSError as error:
-        raise BadInputError(f"cannot read {path}", why=error.strerror or str(error)) from error
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        raise BadInputError(f"cannot read {path}", why=reason(error)) from error
 
 
 def name_in_record(path: Path) -> str:
@@ -71,7 +123,15 @@ def name_in_record(path: Path) -> str:
 def find_beside(name: str, file: Path) -> Path | None:
     """A recorded input by its name: from the current folder, or beside the output ``file`` that carries the record."""
     places = (Path(name), file.parent / name, file.parent / Path(name).name)
-    return next((path for path in places if path.is_file()), None)
+    return next((path for path in places if _is_file(path)), None)
+
+
+def _is_file(path: Path) -> bool:
+    """Whether a name of a stranger's record is a file: it may be too long for one, or hold what none does."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def named(name: Any, digest: Any) -> dict[str, Any]:

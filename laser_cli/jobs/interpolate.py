@@ -71,7 +71,8 @@ class InterpolateJob(FrameJob):
     @property
     def prompts(self) -> tuple[str, ...]:
         """Everything that the text encoder reads."""
-        return (*(stop.prompt for stop in self.stops), *self.guides)
+        negative = self.settings.negative_prompt
+        return (*(stop.prompt for stop in self.stops), *self.guides, *((negative,) if negative else ()))
 
     @property
     def pictures(self) -> dict[int, Input]:
@@ -82,7 +83,7 @@ class InterpolateJob(FrameJob):
     def inputs(self) -> tuple[Input, ...]:
         """The files that it reads."""
         shown = (self.adapter.file, *(image for image in self.adapter.images if image)) if self.adapter else ()
-        return (*self.pictures.values(), *shown)
+        return (*self.pictures.values(), *shown, *((self.audio,) if self.audio else ()))
 
     @property
     def recorded(self) -> dict[str, Any]:
@@ -101,7 +102,7 @@ class InterpolateJob(FrameJob):
     @classmethod
     def unrecorded(cls, settings: dict[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
         """The stops, guides and adapter; keys that are no settings of interpolations are not read."""
-        told = dict(settings.pop("interpolation"))
+        told, audio = dict(settings.pop("interpolation")), cls.unrecorded_audio(settings)
         for key in set(settings) - set(InterpolateSettings.model_fields):
             del settings[key]
         settings |= {key: told[key] for key in OWN if key in told}
@@ -115,6 +116,7 @@ class InterpolateJob(FrameJob):
             "guides": told.get("guides") or [],
             "guided_by": told.get("guided_by") or [],
             "adapter": adapter,
+            "audio": audio,
         }
 
 

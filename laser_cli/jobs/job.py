@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import Self
 
-from laser_cli.jobs.inputs import CONTENTS, Input
+from laser_cli.jobs.inputs import CONTENTS, Input, named
 from laser_cli.jobs.settings import BESIDE, FrameSettings, Frozen, ModelChoice
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ class FrameJob(Job):
     """Whether what its stages took tells how long such jobs will take."""
 
     settings: FrameSettings
+    audio: Input | None = None
+    """The sound of its videos."""
 
     @property
     @abstractmethod
@@ -96,10 +98,17 @@ class FrameJob(Job):
     def unrecorded(cls, settings: dict[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
         """The fields beside the settings, as JSON, of a record; what is no setting is taken out of `settings`."""
 
+    @staticmethod
+    def unrecorded_audio(settings: dict[str, Any]) -> dict[str, Any] | None:
+        """The sound among the settings of a record, as JSON; it is taken out of them."""
+        told = settings.pop("audio", None)
+        return named(told["name"], told["sha256"]) if told else None
+
     @property
     def recorded_settings(self) -> dict[str, Any]:
         """The settings that have no place of their own in a record."""
-        return self.settings.model_dump(mode="json", exclude=set(BESIDE))
+        told = self.settings.model_dump(mode="json", exclude=set(BESIDE))
+        return {**told, "audio": self.audio.recorded_file} if self.audio else told
 
     def record(self, model: Model, prompt: str | None, **more: Any) -> dict[str, Any]:
         """The record that the outputs carry; ``prompt`` is what the last picture shows."""

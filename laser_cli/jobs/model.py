@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,7 +27,7 @@ def asked_by(model: str) -> Layer | None:
 
     What is in the hub's cache differs from run to run, and the settings of a run must not.
     """
-    file = (WEIGHTS if model == STORYBOOK else Path(model).expanduser()) / FILE
+    file = (WEIGHTS if model == STORYBOOK else Path(os.path.expanduser(model))) / FILE
     if not file.is_file():
         return None
     layer = read_preset(file).layer

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Literal
 
 from laser_cli.errors import UsageError
 from laser_cli.jobs.settings import Frozen, Playback, setting
+from laser_cli.output.depfile import check_names, is_depfile, write_depfile
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from laser_cli.jobs.inputs import Input
     from laser_cli.output.look import Look
     from laser_cli.output.stream import StreamFormat
 
 STDOUT = Path("-")
 PANEL = "Output"
+PREVIEW = {"version": 1, "program": "laser", "command": "preview"}
+"""The record of a preview: it tells that laser made the file, and cannot be run again."""
 
 
 class Outputs(Frozen):
@@ -25,7 +29,8 @@ class Outputs(Frozen):
     out: Path | None = setting(
         None,
         PANEL,
-        "File to write: .mp4, .webm, .gif, .webp or .apng; .png is one frame (--still); - streams raw frames.",
+        "File to write: .mp4, .mov, .mkv, .webm, .gif, .webp or .apng; .png is one frame (--still); - streams raw "
+        "frames.",
         "--output",
         "-o",
     )
@@ -36,6 +41,10 @@ class Outputs(Frozen):
     sheet: Path | None = setting(None, PANEL, "Write a contact sheet (.png).")
     report: Path | None = setting(None, PANEL, "Write a page with player, plan and settings (.html).")
     depfile: Path | None = setting(None, PANEL, "Write what the output depends on, for Make's include (.d).")
+    audio: Path | None = setting(None, PANEL, "Sound of an mp4, mov, mkv or webm, cut or filled up to its length.")
+    force: bool = setting(
+        False, PANEL, "Replace files that are read-only or that laser did not make; never one that is read.", "--force"
+    )
     no_clobber: bool = setting(False, PANEL, "Refuse to replace an output that is there.", "--no-clobber")
     skip_existing: bool = setting(
         False, PANEL, "Do nothing if the outputs are there and were made of the same.", "--skip-existing"
@@ -63,29 +72,51 @@ class Outputs(Frozen):
     @property
     def unfinished(self) -> Path | None:
         """Where an unfinished render is kept with --resume."""
-        return self.paths[0].with_name(f".{self.paths[0].name}.laser-render") if self.paths else None
+        from laser_cli.output.atomic import hidden_name
 
-    def check(self, look: Look, count: int, *, needed: bool = True) -> None:
-        """Raise for outputs of `count` frames that cannot be; called before the work. Without `needed` none may be."""
-        from laser_cli.output.atomic import check_folder
+        return self.paths[0].with_name(hidden_name(self.paths[0].name, ".laser-render")) if self.paths else None
+
+    def check(
+        self,
+        look: Look,
+        count: int,
+        *,
+        read: Sequence[Path] = (),
+        again: Path | None = None,
+        needed: bool = True,
+    ) -> None:
+        """Raise for outputs of `count` frames that cannot be; called before the work. Without `needed` none may be.
+
+        `read` are the files that the run reads, which are never replaced; `again` the output that is run again.
+        """
+        from laser_cli.output.atomic import check_target
+        from laser_cli.output.guard import check_outputs
         from laser_cli.output.sink import check_sinks
 
         if needed and not self.paths and not self.stream:
             raise UsageError("nothing to write", hint="-o OUT.mp4, -o OUT.gif or --frames-dir DIR")
-        check_sinks(self.file, self.frames_dir, self.sheet, look=look, count=count, report=self.report)
         for option, wanted in (("--depfile", self.depfile), ("--resume", self.resume)):
             if wanted and not self.paths:
                 raise UsageError(f"{option} needs an output that is a file", hint="-o OUT.mp4")
+        if self.preview and self.preview.suffix.lower() != ".png":
+            raise UsageError(f"cannot write {self.preview.name}: a preview is a PNG", hint="a name that ends in .png")
+        files = [path for path in (self.file, self.sheet, self.report, self.depfile, self.preview) if path]
+        check_outputs(
+            files,
+            [*read, *([look.audio] if look.audio else [])],
+            frames_dir=self.frames_dir,
+            force=self.force,
+            again=again,
+            ours={self.depfile: is_depfile} if self.depfile else None,
+        )
+        check_sinks(
+            self.file, self.frames_dir, self.sheet, look=look, count=count, report=self.report, force=self.force
+        )
+        for path in (self.depfile, self.preview):
+            if path:
+                check_target(path, force=self.force)
         if self.depfile:
-            if self.depfile.resolve() in {path.resolve() for path in self.paths}:
-                raise UsageError("two outputs have the same name")
-            check_folder(self.depfile)
-        if self.preview:
-            if self.preview.suffix.lower() != ".png":
-                raise UsageError(
-                    f"cannot write {self.preview.name}: a preview is a PNG", hint="a name that ends in .png"
-                )
-            check_folder(self.preview)
+            check_names(self.paths[0], dependencies(read))
 
     def show(self, pictures: list[tuple[int, np.ndarray]]) -> None:
         """Write the preview: a viewer finds the old sheet or the new one."""
@@ -94,8 +125,8 @@ class Outputs(Frozen):
         from laser_cli.output.sheet import contact_sheet
 
         assert self.preview is not None
-        with staged(self.preview) as part:
-            write_png(part, contact_sheet(pictures))
+        with staged(self.preview, force=self.force) as part:
+            write_png(part, contact_sheet(pictures), PREVIEW)
 
     def are_current(self, fingerprint: str) -> bool:
         """Whether all are there and were made of the same."""
@@ -105,15 +136,19 @@ class Outputs(Frozen):
 
     def note_dependencies(self, read: Sequence[Path]) -> None:
         """Write the dependency file, if one is wanted."""
-        from laser_cli.output.make import write_depfile
-
         if self.depfile:
-            write_depfile(self.depfile, self.paths[0], read)
+            write_depfile(self.depfile, self.paths[0], dependencies(read), force=self.force)
 
 
-def look_of(settings: Playback) -> Look:
-    """The viewer's side of the settings."""
+def dependencies(read: Sequence[Path]) -> list[Path]:
+    """The files among those that a run reads which Make can look at: no pipes, no stdin."""
+    return [path for path in read if not path.exists() or path.is_file()]
+
+
+def look_of(settings: Playback, audio: Input | None = None) -> Look:
+    """The viewer's side of the settings, and the sound."""
     from laser_cli.output.look import Look
 
     values = {name: getattr(settings, name) for name in Playback.model_fields}
-    return Look(**values | {"loop": None if settings.loop == "none" else settings.loop})
+    loop = None if settings.loop == "none" else settings.loop
+    return Look(**values | {"loop": loop, "audio": audio.path if audio else None})

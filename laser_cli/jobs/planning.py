@@ -1,18 +1,17 @@
-"""Planning for jobs: who plans and within which limits, and the plan or the guides that it makes."""
+"""Planning for jobs: who plans and within which limits, as commands ask for it and planners are asked."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from laser_cli.errors import UsageError
-from laser_cli.jobs.progress import SILENT, Progress
+from laser_cli.jobs.progress import Progress
 from laser_cli.jobs.settings import Frozen, setting
 
 if TYPE_CHECKING:
-    from laser_cli.plan.guide import Guide
-    from laser_cli.plan.request import PlanCallbacks, Planned, PlanRequest
+    from laser_cli.plan.request import PlanCallbacks, PlanRequest
     from laser_cli.plan.schema import Plan
 
 PANEL = "Planning"
@@ -65,7 +64,7 @@ class PlanningAlone(Planning):
     )
 
 
-def asked_for(choice: PlannerChoice, description: str, source: str | None, **more: Any) -> PlanRequest:
+def request_for(choice: PlannerChoice, description: str, source: str | None, **more: Any) -> PlanRequest:
     """What to ask a planner for; limits that are None stay as they are by default.
 
     Numbers of keyframes and layers are texts, a number or auto; UsageError for any other.
@@ -80,56 +79,40 @@ def asked_for(choice: PlannerChoice, description: str, source: str | None, **mor
     return PlanRequest(" ".join(description.split()), " ".join((source or "").split()) or None, **given)
 
 
-def make_plan(
-    planner: str | None,
-    request: PlanRequest,
-    progress: Progress = SILENT,
-    *,
-    waypoints: bool = True,
-    verbose: bool = False,
-    explain: bool = False,
-) -> Planned:
-    """A plan by the planner of that name (see ``plan.planners.make_plan``), told to the progress."""
-    from laser_cli.plan import planners
+def callbacks_of(progress: Progress, verbose: bool = False, explain: bool = False) -> PlanCallbacks:
+    """What a planner does, as the progress tells it."""
+    from laser_cli.plan.request import PlanCallbacks
 
-    callbacks = _callbacks(progress, verbose, explain)
-    return planners.make_plan(planner, request, callbacks, intermediate=waypoints)
+    def nothing(*_: object) -> None:
+        pass
 
+    def speed(tokens: int, seconds: float) -> None:
+        rate = f", {tokens / seconds:.1f} a second" if seconds else ""
+        progress.note(f"planner: {tokens} tokens in {seconds:.1f} s{rate}")
 
-def make_guides(
-    planner: str | None,
-    pairs: Sequence[tuple[str, str]],
-    limits: PlanRequest,
-    progress: Progress = SILENT,
-    *,
-    verbose: bool = False,
-) -> list[Guide]:
-    """A guide for each pair of prompts by the planner of that name, the rules if None; ``limits`` bounds models."""
-    from laser_cli.plan import planners
-
-    return planners.make_guides(planner, pairs, limits, _callbacks(progress, verbose, False))
+    return PlanCallbacks(progress.note, progress.note if explain else nothing, speed if verbose else nothing)
 
 
 def planners_beside(choice: PlannerChoice) -> dict[str, Callable[[str, str | None], Plan]]:
-    """The rules and the planner asked for, by what a table calls them; all that this installation has, if None.
+    """The rules and the planner asked for, by what a table calls them; the embedded one, where it is there, if None.
 
     They plan as the commands do, but a model's call fails with NoPlan where the rules would stand in for it.
     """
-    from laser_cli.plan.planners import find_planner, names
+    from laser_cli.plan.planners import find_planner
 
-    chosen = ["rules", choice.planner] if choice.planner else names()
-    for name in chosen:
-        find_planner(name)
-    shown = {name if name.startswith("hf:") else Path(name).name: name for name in chosen}
-    return {label: _alone(name, choice) for label, name in shown.items()}
+    chosen = choice.planner or ("storybook" if find_planner("storybook").available() else "rules")
+    find_planner(chosen)
+    names = {"rules": "rules", chosen if chosen.startswith("hf:") else Path(chosen).name: chosen}
+    return {shown: _alone(name, choice) for shown, name in names.items()}
 
 
 def _alone(name: str, choice: PlannerChoice) -> Callable[[str, str | None], Plan]:
-    """A planner as a function, without console, intermediate keyframes and substitute."""
+    """A planner as a function, without notes, intermediate keyframes and substitute."""
     from laser_cli.measure.planners import NoPlan
+    from laser_cli.plan.planners import make_plan
 
     def plan(description: str, source: str | None) -> Plan:
-        made = make_plan(name, asked_for(choice, description, source), waypoints=False).plan
+        made = make_plan(name, request_for(choice, description, source), intermediate=False).plan
         if made.planner.instead_of:
             raise NoPlan(f"{name} gave no plan", why=made.planner.instead_of)
         return made
@@ -143,17 +126,3 @@ def _count(option: str, text: str | None, least: int, most: int) -> int | None:
     if text.isascii() and text.isdecimal() and len(text) < 9 and least <= int(text) <= most:
         return int(text)
     raise UsageError(f"{option} {text!r}", why=f"it takes auto, or a number from {least} to {most}")
-
-
-def _callbacks(progress: Progress, verbose: bool, explain: bool) -> PlanCallbacks:
-    """What a planner does, as the progress tells it."""
-    from laser_cli.plan.request import PlanCallbacks
-
-    def speed(tokens: int, seconds: float) -> None:
-        rate = f", {tokens / seconds:.1f} a second" if seconds else ""
-        progress.note(f"planner: {tokens} tokens in {seconds:.1f} s{rate}")
-
-    silent = PlanCallbacks()
-    return PlanCallbacks(
-        progress.note, progress.note if explain else silent.explain, speed if verbose else silent.speed
-    )

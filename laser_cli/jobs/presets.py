@@ -10,12 +10,15 @@ from typing import Any
 
 import yaml
 
+from laser_cli import limits
 from laser_cli.errors import BadInputError, NotFoundError, UsageError
 from laser_cli.jobs.folders import former_folder, user_folder
 from laser_cli.jobs.merge import Layer, check, fitted
 from laser_cli.jobs.progress import SILENT, Progress
 from laser_cli.jobs.settings import KINDS, Settings
 from laser_cli.presets_dir import presets_folder
+from laser_cli.text import read_text
+from laser_cli.yaml_text import read_yaml
 
 ENDINGS = (".yaml", ".yml")
 
@@ -72,14 +75,9 @@ def preset_layer(preset: Preset | None, kind: type[Settings], progress: Progress
 
 def read_preset(path: Path, own: bool = False) -> Preset:
     """The preset in a file; BadInputError names the line and the key of what is wrong."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError as error:
-        raise NotFoundError(f"there is no preset {path}", hint="laser presets lists them") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInputError(
-            f"cannot read the preset {path}", why=getattr(error, "strerror", "") or str(error)
-        ) from error
+    if not path.exists():
+        raise NotFoundError(f"there is no preset {path}", hint="laser presets lists them")
+    text = read_text(path, "the preset ", limits.PLAN_BYTES)
     values, lines = _parse(text, str(path))
     description = values.pop("description", "")
     if not isinstance(description, str):
@@ -104,24 +102,9 @@ def _yaml_files(folder: Path) -> Iterator[Path]:
 
 def _parse(text: str, name: str) -> tuple[dict[str, Any], dict[str, int]]:
     """The values of a flat YAML mapping, and the lines of its keys."""
-    try:
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        value = yaml.safe_load(text)
-    except yaml.MarkedYAMLError as error:
-        where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise BadInputError(f"{name}{where}: not valid YAML", why=error.problem or "") from error
-    except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError, AttributeError, KeyError) as error:
-        # the YAML library lets dates and numbers that do not exist through as bare exceptions
-        raise BadInputError(f"{name} is not a preset", why=" ".join(str(error).split())) from error
+    document = read_yaml(text, name, "a preset")
+    value, root = document.value, document.root
     if not isinstance(value, dict) or not isinstance(root, yaml.MappingNode):
         raise BadInputError(f"{name} is not a preset", why="it should have lines such as `steps: 12`")
-    lines: dict[str, int] = {}
-    for key, _ in root.value:
-        line = key.start_mark.line + 1
-        if not isinstance(key, yaml.ScalarNode):
-            raise BadInputError(f"{name}, line {line}: a key has to be a word")
-        if key.value in lines:
-            why = f"it is set in line {lines[key.value]} already"
-            raise BadInputError(f"{name}, line {line}: the key {key.value!r} is there twice", why=why)
-        lines[key.value] = line
+    lines = {str(key.value): key.start_mark.line + 1 for key, _ in root.value}
     return {str(key): item for key, item in value.items()}, lines

@@ -41,21 +41,25 @@ def warn_picture(progress: Progress, model: Model, inversion: Inversion, picture
         progress.warn(f"this is no storybook picture (the model can show it at {seen:.0f} dB only); {OTHER_MODEL}")
 
 
-def source_prompt(progress: Progress, given: str | None, image: Path, picture: np.ndarray, model: str) -> str:
+def source_prompt(
+    progress: Progress, given: str | None, image: Path, picture: np.ndarray, model: str, name: str = ""
+) -> str:
     """What a picture shows: as given, else from its metadata, else, for the embedded model, as its critic reads it.
 
+    `name` is what messages call it, where that is not its path's.
     BadInputError says what to pass where nobody knows.
     """
-    from laser_cli.output.frames import picture_prompt
+    from laser_cli.output.prompts import picture_prompt
 
+    name = name or image.name
     prompt = given if given is not None else picture_prompt(image)
     if prompt is None and model == STORYBOOK:
         prompt = _read_by_critic(picture)
         if prompt:
-            progress.note(f"{image.name} carries no prompt; read from the picture: {prompt}")
+            progress.note(f"{name} carries no prompt; read from the picture: {prompt}")
     if not prompt or not prompt.strip():
         raise BadInputError(
-            f"what does {image.name} show?",
+            f"what does {name} show?",
             why="the picture carries no prompt of its own",
             hint='--prompt "a red ball in a meadow at noon"',
         )

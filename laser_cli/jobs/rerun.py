@@ -13,6 +13,7 @@ from laser_cli.errors import BadInputError
 from laser_cli.jobs.inputs import Input, find_beside
 from laser_cli.jobs.job import FrameJob
 from laser_cli.jobs.merge import Layer, merge
+from laser_cli.jobs.progress import Progress
 from laser_cli.jobs.settings import BESIDE, Settings
 from laser_cli.output.record import read_record
 
@@ -34,6 +35,18 @@ class Recorded(Generic[AnyJob]):
     def beside(self, recorded: Input) -> Path | None:
         """A recorded input: from the current folder, or beside the output."""
         return find_beside(recorded.name, self.file)
+
+    def audio(self, progress: Progress) -> Input | None:
+        """The sound of the record, checked by its SHA-256; what is read is told."""
+        recorded = self.job.audio
+        if recorded is None:
+            return None
+        path = self.beside(recorded)
+        if path is None or (found := Input.of(path, recorded.name)).sha256 != recorded.sha256:
+            what = f"there is no sound {recorded.name}" if path is None else f"{path} is not the sound that was used"
+            raise BadInputError(what, why=f"{self.file} was made with it", hint="name it: --audio FILE")
+        progress.note(f"the record in {self.file} names the sound {path}, which is read")
+        return found
 
     def picture(self, recorded: Input, given: Path | None = None, *, again: str) -> Input:
         """The picture that the output was made from, as given or as recorded; BadInputError for any other.
@@ -68,7 +81,7 @@ def read_job(file: Path, job: type[AnyJob], kind: type[Settings]) -> Recorded[An
         layer = Layer(f"the record in {file}", {**settings, **beside, "model": model["id"]})
         told = {"settings": merge(kind, layer).model_dump(mode="json"), "revision": model.get("revision"), **parts}
         return Recorded(file, layer, job.model_validate_json(json.dumps(told)))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         why = "it does not say " + str(error) if isinstance(error, KeyError) else str(error).splitlines()[0]
         if isinstance(error, ValidationError):
             problem = error.errors(include_url=False)[0]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from laser_cli.jobs.job import FrameJob, Job
     from laser_cli.jobs.sinks import Sinks
     from laser_cli.models.model import Model
+    from laser_cli.output.pictures import Fit
     from laser_cli.stages.invert import Report
     from laser_cli.stages.preview import PreviewWriter
 
@@ -78,9 +79,11 @@ def place(job: AnyJob, model: Model | None = None) -> AnyJob:
         folder, revision = find_model(job.settings.model)
         settings = placed(job.settings, folder)
     else:
-        dtype = str(model.dtype).removeprefix("torch.")
-        here = {"model": model.name, "device": str(model.device), "dtype": dtype}
-        settings, revision = _sized(job.settings.model_copy(update=here), model.size), model.revision
+        found = {"device": str(model.device), "dtype": str(model.dtype).removeprefix("torch.")}
+        # what is settled stays: a precision that the model fell back from would look like another job
+        here = {key: value for key, value in found.items() if getattr(job.settings, key) == "auto"}
+        settings = _sized(job.settings.model_copy(update={"model": model.name, **here}), model.size)
+        revision = model.revision
     return job.model_copy(update={"settings": settings, "revision": revision})
 
 
@@ -117,7 +120,7 @@ def load(settings: ModelChoice, progress: Progress = SILENT, threads: int | None
 
 def _draw(job: FrameJob, model: Model, sinks: Sinks, progress: Progress) -> Result:
     """Draw the frames of a job."""
-    look, saved = look_of(job.settings), sinks.checkpoints(job.fingerprint)
+    look, saved = look_of(job.settings, job.audio), sinks.checkpoints(job.fingerprint)
     rendering: Rendering = job.steps.prepare(job, model, saved, progress)
     with (
         progress.stage(RENDERING, rendering.model),
@@ -136,6 +139,17 @@ def _draw(job: FrameJob, model: Model, sinks: Sinks, progress: Progress) -> Resu
         "fingerprint": job.fingerprint,
     }
     return Result(sinks.paths, told, rendering.size)
+
+
+def fitted(
+    picture: np.ndarray, size: tuple[int, int] | int, scale: int, fit: Fit, progress: Progress = SILENT
+) -> np.ndarray:
+    """A picture at the size that is drawn, cropped or padded as `fit` says; a crop that would be missed is told."""
+    from laser_cli.output import pictures
+
+    if fit == "crop" and (told := pictures.told_crop(picture.shape[1], picture.shape[0], size, scale)):
+        progress.note(told)
+    return pictures.fit(picture, size, scale, fit)
 
 
 def size_of(picture: np.ndarray | None, side: int, scale: int) -> tuple[int, int]:

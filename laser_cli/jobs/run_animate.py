@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from laser_cli.errors import BadInputError
 from laser_cli.jobs.outputs import look_of
 from laser_cli.jobs.prompts import warn_picture
-from laser_cli.jobs.run import Rendering, size_of
+from laser_cli.jobs.run import Rendering, fitted, size_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,13 +39,14 @@ def prepare(job: AnimateJob, model: Model, saved: Checkpointer | None, progress:
 
     def frames(report: Report, preview: PreviewWriter | None) -> Iterator[np.ndarray]:
         aids = (report, distance, saved, progress.warn, preview)
-        return (drawn.array for drawn in animate(model, job.plan, inversion, params, first, *aids))
+        away = (settings.negative_prompt,)
+        return (drawn.array for drawn in animate(model, job.plan, inversion, params, first, *aids, *away))
 
     return Rendering(
         model=model,
         size=(picture.shape[1], picture.shape[0]),
         labels=job.labels,
-        record=job.record(model, job.prompts[-1], input_sha256=job.image.sha256 if job.image else None),
+        record=job.record(model, job.plan.prompts[-1], input_sha256=job.image.sha256 if job.image else None),
         evaluations=evaluations_of(job, drawn_first=False, inverted=False)["total"],
         before=model.nfe,
         frames=frames,
@@ -61,12 +62,13 @@ def evaluations_of(job: AnimateJob, *, drawn_first: bool, inverted: bool) -> dic
 
     settings, plan = job.settings, job.plan
     guided = 2 if settings.guidance != 1 else 1
+    unguided = int(settings.negative_prompt is None)  # guidance leads away from the source's own prompt
     way = (len(plan.segments), plan.total_frames, settings.steps, settings.guidance)
     stages = {
         "first_picture": settings.steps * guided if drawn_first else 0,
         "inversion": invert.nfe(settings.steps, settings.method) if inverted else 0,
         "pacing": pacing.nfe(*way) if settings.even_pace else 0,
-        "rendering": render.nfe(plan.total_frames, settings.steps, settings.guidance, unguided=1),
+        "rendering": render.nfe(plan.total_frames, settings.steps, settings.guidance, unguided=unguided),
     }
     return {**stages, "total": sum(stages.values())}
 
@@ -89,16 +91,15 @@ def costs(job: AnimateJob) -> dict[str, Any]:
 
 def _first_picture(job: AnimateJob, model: Model, progress: Progress) -> np.ndarray:
     """The picture at the size it is drawn in: what was read from the file, or drawn from the source prompt."""
-    from laser_cli.output.frames import fit
     from laser_cli.stages.animate import generate
 
     settings = job.settings
     side = settings.size or model.size
     if job.image is not None:
-        return fit(job.image.picture(), side, model.scale)
+        return fitted(job.image.picture(), side, model.scale, settings.fit, progress)
     how = (settings.seed, settings.steps, settings.guidance, size_of(None, side, model.scale))
     with progress.bar(settings.steps * 2, "drawing the first picture") as bar:
-        return generate(model, job.plan.source, *how, bar.advance)
+        return generate(model, job.plan.source, *how, bar.advance, settings.negative_prompt or "")
 
 
 def _inversion(job: AnimateJob, model: Model, picture: np.ndarray, progress: Progress) -> Inversion:

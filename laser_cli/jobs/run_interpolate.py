@@ -7,7 +7,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from laser_cli.jobs.outputs import look_of
-from laser_cli.jobs.run import Rendering, size_of
+from laser_cli.jobs.run import Rendering, fitted, size_of
 from laser_cli.plan.schema import Planner
 
 if TYPE_CHECKING:
@@ -37,8 +37,10 @@ def prepare(job: InterpolateJob, model: Model, saved: Checkpointer | None, progr
         model, see = load_adapter(model, job.adapter.file.path, job.adapter.scale)
     before = model.nfe
     with progress.stage("inversion", model), progress.bar(work["inversion"], "inverting") as bar:
-        asked = _asked(job, pictures, size)
-        endpoints = stage.prepare(model, asked, params, settings.seeds, size, bar.advance, see)
+        asked = _asked(job, pictures, size, progress)
+        endpoints = stage.prepare(
+            model, asked, params, settings.seeds, size, bar.advance, see, settings.negative_prompt or ""
+        )
     endpoints, schedule, state = _schedule(job, model, endpoints, params, work, saved, progress)
 
     def frames(report: Report, preview: PreviewWriter | None) -> Iterator[np.ndarray]:
@@ -145,12 +147,17 @@ def _params(job: InterpolateJob) -> InterpolationParams:
     return InterpolationParams(s.method, s.fused, s.embeddings, job.guides, s.steps, sampling)
 
 
-def _asked(job: InterpolateJob, pictures: Mapping[int, np.ndarray], size: tuple[int, int]) -> list[Endpoint]:
-    from laser_cli.output.frames import fit
+def _asked(
+    job: InterpolateJob, pictures: Mapping[int, np.ndarray], size: tuple[int, int], progress: Progress
+) -> list[Endpoint]:
     from laser_cli.stages.interpolate import Endpoint
 
     images = job.adapter.images if job.adapter else (None,) * len(job.stops)
     return [
-        Endpoint(stop.prompt, fit(pictures[k], size) if k in pictures else None, image.picture() if image else None)
+        Endpoint(
+            stop.prompt,
+            fitted(pictures[k], size, 1, job.settings.fit, progress) if k in pictures else None,
+            image.picture() if image else None,
+        )
         for k, (stop, image) in enumerate(zip(job.stops, images, strict=True))
     ]

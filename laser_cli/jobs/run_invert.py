@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from laser_cli.jobs.prompts import warn_picture
-from laser_cli.jobs.run import Result
+from laser_cli.jobs.run import Result, fitted
 
 if TYPE_CHECKING:
     from laser_cli.jobs.invert import InvertJob
@@ -18,11 +18,10 @@ def run(job: InvertJob, model: Model, sinks: Sinks, progress: Progress) -> Resul
     """Invert a picture into the sinks; the result says in dB of PSNR how well it can be drawn again."""
     from laser_cli.engine.invert import nfe
     from laser_cli.measure.pictures import psnr
-    from laser_cli.output.frames import fit
     from laser_cli.stages.invert import invert_picture, regenerate, to_tensor
 
     s = job.settings
-    picture = fit(job.image.picture(), s.size or model.size, model.scale)
+    picture = fitted(job.image.picture(), s.size or model.size, model.scale, s.fit, progress)
     with progress.bar(nfe(s.steps, s.method) + s.steps, "inverting") as bar:
         inversion = invert_picture(model, picture, job.prompt, s.steps, s.method, job.image.sha256, bar.advance)
         again = regenerate(model, inversion, bar.advance)

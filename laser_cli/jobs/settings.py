@@ -5,15 +5,20 @@ Bases are listed last first, so that a job's fields stand in the order in which 
 
 from __future__ import annotations
 
+import re
+import secrets
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from laser_cli.errors import LaserError
 from laser_cli.plan.easing import Easing
 from laser_cli.plan.schema import Control
 
 MOST_FRAMES = 100_000
 LARGEST_SEED = 2**63 - 1
+RANDOM_SEED = -1
+"""In place of a seed: one is chosen, and recorded (`chosen_seed`)."""
 BESIDE = ("model", "device", "dtype", "seed")
 """Settings that a record keeps beside `settings`, under the same names."""
 
@@ -33,6 +38,11 @@ def setting(
     """
     shown: dict[str, Any] = {"panel": panel, "names": list(names), "metavar": metavar, "env": env}
     return Field(default, description=help, json_schema_extra=shown, **limits)
+
+
+def chosen_seed(seed: int) -> int:
+    """The seed itself, or one by chance for -1."""
+    return secrets.randbelow(2**32) if seed == RANDOM_SEED else seed
 
 
 class Frozen(BaseModel):
@@ -70,6 +80,12 @@ class Sampling(Settings):
         0.5, DRAWING, "Share of the steps with attention interpolation. (default: {default})", ge=0, le=1
     )
     size: int | None = setting(None, DRAWING, "Longer side in px. (default: the model's own size)", ge=32, le=4096)
+    fit: Literal["crop", "pad"] = setting(
+        "crop", DRAWING, "Crop a picture whose sides the model cannot draw (default), or pad it by its edges."
+    )
+    negative_prompt: Annotated[str, Field(max_length=10_000)] | None = setting(
+        None, DRAWING, "What guidance leads away from. (default: the picture's own prompt, or nothing)"
+    )
     chunk: int = setting(
         12,
         DRAWING,
@@ -92,13 +108,27 @@ def _loop(value: Any) -> Any:
     return int(value) if isinstance(value, str) and value.isdecimal() and value.isascii() and len(value) < 9 else value
 
 
+def _fps(value: Any) -> Any:
+    """`--fps 30000/1001` and a YAML `24` are numbers all the same."""
+    from laser_cli.output.look import parse_fps
+
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_fps(value)
+    except LaserError as error:
+        raise ValueError("should be a number or a ratio: 24, 29.97 or 30000/1001") from error
+
+
 Times = Annotated[int, Field(ge=1, le=65_535)]
 
 
 class Playback(Settings):
     """The viewer's side."""
 
-    fps: float = setting(12.0, PLAYING, "Frames a second. (default: {default})", ge=0.1, le=240)
+    fps: Annotated[float, BeforeValidator(_fps)] = setting(
+        12.0, PLAYING, "Frames a second, also as a ratio. (default: {default})", metavar="N|N/M", ge=0.1, le=240
+    )
     loop: Annotated[Times | Literal["forever", "none"], BeforeValidator(_loop)] = setting(
         "forever", PLAYING, "forever (default), none, or how often it is shown.", metavar="N|forever|none"
     )
@@ -179,7 +209,11 @@ class AnimateSettings(FrameSettings):
         "direct", DRAWING, "Inversion method. (default: {default})"
     )
     seed: int = setting(
-        0, DRAWING, "Seed of all noise, and of a model that plans. (default: {default})", ge=0, le=LARGEST_SEED
+        0,
+        DRAWING,
+        "Seed of all noise, and of a model that plans; -1 chooses one, which is told. (default: {default})",
+        ge=RANDOM_SEED,
+        le=LARGEST_SEED,
     )
     even_pace: bool = setting(
         True, DRAWING, "Lay the frames so that each changes as much (default, costs a quick draft), or evenly in time."
@@ -193,13 +227,13 @@ def _seeds(value: Any) -> Any:
     """`--seed 3,7`, and the lists of YAML and JSON, as a tuple."""
     if isinstance(value, str):
         parts = [part.strip() for part in value.split(",")]
-        if not all(part.isascii() and part.isdigit() and len(part) < 30 for part in parts):
+        if not all(re.fullmatch(r"-1|[0-9]{1,29}", part) for part in parts):
             raise ValueError("should be a number, or one for each stop: --seed 3,7")
         return tuple(map(int, parts))
     return (value,) if isinstance(value, int) else tuple(value) if isinstance(value, list) else value
 
 
-Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
+Seed = Annotated[int, Field(ge=RANDOM_SEED, le=LARGEST_SEED)]
 
 
 class InterpolateSettings(FrameSettings):
@@ -238,7 +272,7 @@ class InterpolateSettings(FrameSettings):
     seeds: Annotated[tuple[Seed, ...], BeforeValidator(_seeds)] = setting(
         (0,),
         DRAWING,
-        "Seed of the noise, or one for each stop. (default: 0)",
+        "Seed of the noise, or one for each stop; -1 chooses one, which is told. (default: 0)",
         "--seed",
         metavar="N[,M...]",
         min_length=1,
@@ -270,6 +304,9 @@ class InvertSettings(ModelChoice):
         50, None, "Steps; an animation from this file takes as many. (default: {default})", ge=1, le=1000
     )
     size: int | None = setting(None, None, "Longer side in px; the model's own size if not given.", ge=32, le=4096)
+    fit: Literal["crop", "pad"] = setting(
+        "crop", None, "Crop a picture whose sides the model cannot draw (default), or pad it by its edges."
+    )
 
 
 KINDS: tuple[type[Settings], ...] = (AnimateSettings, InterpolateSettings)

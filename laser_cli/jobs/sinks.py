@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+from laser_cli.errors import LaserError, reason
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -52,15 +54,20 @@ class FileSinks(Sinks):
     """The files of `outputs`, which depend on `read`; `stream` takes raw frames, the report prints `command`."""
 
     def __init__(
-        self, outputs: Outputs, read: Sequence[Path] = (), stream: BinaryIO | None = None, command: str = ""
+        self,
+        outputs: Outputs,
+        read: Sequence[Path] = (),
+        stream: BinaryIO | None = None,
+        command: str = "",
+        warn: Callable[[str], object] = lambda message: None,
     ) -> None:
         super().__init__()
-        self.outputs, self.read, self.stream, self.command = outputs, read, stream, command
+        self.outputs, self.read, self.stream, self.command, self.warn = outputs, read, stream, command, warn
         self.paths = outputs.paths
 
     @contextmanager
     def open(self, rendering: Rendering, look: Look, count: int) -> Iterator[Take]:
-        """All files of the outputs; the dependency file is written before they appear."""
+        """All files of the outputs; when they are in place the dependency file, which only warns if it cannot be."""
         from laser_cli.output.sink import open_sinks
 
         outputs = self.outputs
@@ -76,9 +83,22 @@ class FileSinks(Sinks):
             report=outputs.report,
             command=self.command,
             stream=(self.stream, outputs.stream) if self.stream and outputs.stream else None,
+            force=outputs.force,
+            warn=self.warn,
         ) as sink:
             yield sink.add
+        with self.aside("the dependency file"):
             outputs.note_dependencies(self.read)
+
+    @contextmanager
+    def aside(self, what: str) -> Iterator[None]:
+        """Something beside the work: where it cannot be written the user is told, and the work goes on."""
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except (LaserError, OSError, RuntimeError, ValueError) as error:
+            self.warn(f"{what} could not be written: {getattr(error, 'why', '') or reason(error)}")
 
     def checkpoints(self, fingerprint: str) -> Checkpointer | None:
         """Beside the first output, with --resume."""
@@ -88,13 +108,17 @@ class FileSinks(Sinks):
         if self.outputs.unfinished:
             sweep(self.outputs.unfinished)  # what a kill in the middle of a saving left; the saved render itself stays
         kept = self.outputs.unfinished if self.outputs.resume else None
-        return Checkpointer(kept, fingerprint) if kept else None
+        return Checkpointer(kept, fingerprint, aside=self.aside) if kept else None
 
     def preview(self) -> PreviewWriter | None:
         """The sheet of --preview."""
         from laser_cli.stages.preview import PreviewWriter
 
-        return PreviewWriter(self.outputs.show) if self.outputs.preview else None
+        def show(frames: list[tuple[int, np.ndarray]]) -> None:
+            with self.aside("the preview"):
+                self.outputs.show(frames)
+
+        return PreviewWriter(show) if self.outputs.preview else None
 
 
 class InversionFile(Sinks):

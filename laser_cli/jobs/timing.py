@@ -43,6 +43,8 @@ def remember(kind: str, took: Took) -> None:
     from laser_cli.output.atomic import staged
 
     folder = cache_folder()
+    if folder is None:
+        return
     # runs that end at the same moment wait for each other, but for no more than a blink
     with suppress(OSError, LaserError, Timeout, NotImplementedError):
         folder.mkdir(parents=True, exist_ok=True)
@@ -92,8 +94,11 @@ def _measured(past: Mapping[str, Mapping[str, float]], stage: str) -> bool:
 
 def _known() -> dict[str, dict[str, dict[str, float]]]:
     """What is remembered, by kind and stage; nothing where it is missing or damaged."""
+    folder = cache_folder()
+    if folder is None:
+        return {}
     try:
-        told: Any = json.loads((cache_folder() / "timing.json").read_text("utf-8"))
+        told: Any = json.loads((folder / "timing.json").read_text("utf-8"))
         if told["version"] != FORMAT:
             return {}
         numbers = ("runs", "rows", "seconds")

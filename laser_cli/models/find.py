@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,7 +38,7 @@ def find_model(name: str, variant: str | None = None, revision: str | None = Non
                 hint="install laser-cli again, or pass --model",
             )
         return Found(WEIGHTS, weights_key(WEIGHTS))
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))
     if path.is_dir():
         return Found(path, weights_key(path, variant))
     if path.suffix.lower() in ENDINGS:
@@ -51,13 +52,21 @@ def find_model(name: str, variant: str | None = None, revision: str | None = Non
 
 def cached_model(name: str, variant: str | None = None, revision: str | None = None) -> Found | None:
     """A model if all of it is on this machine; nothing is fetched."""
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))
     if name == STORYBOOK or path.is_dir() or path.suffix.lower() in ENDINGS:
         return find_model(name, variant)
     folder = _cached(name, revision)
     if folder is None or missing_files(folder, variant):
         return None
     return Found(folder, _hub_revision(folder, variant))
+
+
+def cached_path(name: str, revision: str | None = None) -> Path | None:
+    """Where a model lies on this machine, even if a download of it broke off; nothing is fetched."""
+    path = Path(name).expanduser()
+    if name == STORYBOOK or path.is_dir() or path.suffix.lower() in ENDINGS:
+        return WEIGHTS if name == STORYBOOK else path if path.is_dir() else _single_file(path)
+    return _cached(name, revision) if name.count("/") == 1 and not name.startswith((".", "/", "~")) else None
 
 
 def weights_key(path: Path, variant: str | None = None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -22,9 +23,9 @@ def parse_lora(text: str) -> Lora:
     """``FILE`` or ``FILE:WEIGHT``; UsageError if the weight is no number."""
     file, colon, weight = text.rpartition(":")
     if not colon or Path(text).exists() or weight.endswith(".safetensors"):
-        return Lora(Path(text).expanduser())
+        return Lora(Path(os.path.expanduser(text)))
     try:
-        return Lora(Path(file).expanduser(), float(weight))
+        return Lora(Path(os.path.expanduser(file)), float(weight))
     except ValueError as error:
         raise UsageError(f"--lora {text}: {weight!r} is not a weight", hint="--lora FILE:0.8") from error
 

@@ -46,9 +46,8 @@ def staged_dir(target: Path) -> Iterator[Path]:
 
     Every other file in `target` is kept; a missing `target` is created (its parent must exist).
     """
+    check_frames_dir(target)
     target = Path(os.path.realpath(target))
-    if target.exists() and not target.is_dir():
-        raise UsageError(f"{target.name} is not a folder", hint="name a folder for the frames")
     sweep(target)
     # inside an existing folder: beside it could be another file system, or not ours to write to
     with _scratch(target if target.exists() else target.parent, target.name) as scratch:
@@ -85,6 +84,20 @@ def check_target(target: Path, *, force: bool = False) -> None:
     if mode is not None and not force and (not mode & 0o222 or not os.access(target, os.W_OK)):
         raise UsageError(f"{name} is read-only", why="it is there already", hint="another name, or --force")
     check_folder(target)
+
+
+def check_frames_dir(target: Path) -> None:
+    """Raise unless frames can be written into the folder `target`, or it can be made; call it before the work."""
+    try:
+        mode = os.stat(target).st_mode
+    except FileNotFoundError:
+        check_folder(target)
+        return
+    except (OSError, ValueError) as error:
+        raise BadInputError(f"cannot write {target}", why=reason(error), hint="another name") from error
+    if not stat.S_ISDIR(mode):
+        raise UsageError(f"{target.name} is not a folder", hint="name a folder for the frames")
+    check_folder(target / "frame_0000.png")
 
 
 def check_folder(target: Path) -> None:

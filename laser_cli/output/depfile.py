@@ -30,13 +30,23 @@ def check_names(target: Path, dependencies: Iterable[Path]) -> None:
         _as_prerequisite(path)
 
 
-def write_depfile(path: Path, target: Path, dependencies: Sequence[Path]) -> None:
+def is_depfile(path: Path) -> bool:
+    """Whether a file is a dependency file, laser's or a compiler's: one rule for one target."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(1 << 20)
+    except OSError:
+        return False
+    return bool(re.fullmatch(rb"(?:\\.|[^\\\n:])+:(?:[^\\\n]|\\.|\\\n)*\n?", text, re.DOTALL))
+
+
+def write_depfile(path: Path, target: Path, dependencies: Sequence[Path], *, force: bool = False) -> None:
     """Write the rule that GCC's -MD writes: `target` depends on `dependencies`; Make reads it by `include`.
 
     Raises UsageError as `check_names` does.
     """
     rule = " \\\n ".join([_as_target(target) + ":", *map(_as_prerequisite, dependencies)])
-    with staged(path) as made:
+    with staged(path, force=force) as made:
         # names may be bytes that are no text
         made.write_bytes(os.fsencode(rule + "\n"))
 

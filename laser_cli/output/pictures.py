@@ -120,8 +120,7 @@ def opened(path: Path) -> Iterator["Image"]:
     """A picture opened by Pillow; whatever is raised, here or while decoding, becomes a BadInputError."""
     from PIL import Image, UnidentifiedImageError
 
-    if re.match(r"[a-z][a-z0-9+.-]+:/", str(path), re.IGNORECASE):
-        raise BadInputError(f"{path} is an address, not a file", why="laser reads no network", hint="download it first")
+    refuse_address(path)
     _register_heif()
     with parsing(f"cannot read {path}", hint="the file may be damaged or cut short"):
         try:
@@ -143,6 +142,12 @@ def opened(path: Path) -> Iterator["Image"]:
             raise BadInputError(f"{path} is not a picture that laser can read", hint=hint) from error
         with picture:
             yield picture
+
+
+def refuse_address(path: Path) -> None:
+    """Raise BadInputError for a URL, of which a Path keeps only one of the slashes."""
+    if re.match(r"[a-z][a-z0-9+.-]+:/", str(path), re.IGNORECASE) and not path.exists():
+        raise BadInputError(f"{path} is an address, not a file", why="laser reads no network", hint="download it first")
 
 
 def first_bytes(path: Path) -> bytes:

@@ -1,5 +1,6 @@
 """All outputs of one run behind one `add`: video or still, frames, sheet, report, stream; all appear, or none."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -8,14 +9,17 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from laser_cli.errors import LaserError, UsageError
-from laser_cli.output.atomic import check_folder, staged, staged_dir
+from laser_cli.output.atomic import check_frames_dir, check_target, staged, staged_dir
 from laser_cli.output.frames import frame_name, write_png
 from laser_cli.output.look import Look
+from laser_cli.output.pictures import ignore
 from laser_cli.output.record import to_json
 from laser_cli.output.report import ReportCollector
 from laser_cli.output.sheet import SheetCollector
 from laser_cli.output.stream import StreamFormat, open_stream
 from laser_cli.output.video import STILL, check_video, open_video
+
+MOST_WORDS = 8  # that a warning names
 
 
 class FrameSink:
@@ -66,20 +70,23 @@ def open_sinks(
     report: Path | None = None,
     command: str = "",
     stream: tuple[BinaryIO, StreamFormat] | None = None,
+    force: bool = False,
+    warn: Callable[[str], object] = ignore,
 ) -> Iterator[FrameSink]:
     """A sink for `count` distinct frames of `size` (w, h); outputs that are None are left out.
 
     When the context ends well the frames appear, then the report and the sheet, and the video last; else nothing does.
     Video and stream show the frames as `look` says, a .png the one that it names, the others each once. `labels` are
     captions of the sheet by frame number; it shows at most `keep` frames. `command` is the line to print in the report.
+    `force`: replace read-only files. `warn` hears of words that no font can draw.
     """
-    check_sinks(out, frames_dir, sheet, look=look, count=count, report=report)
+    check_sinks(out, frames_dir, sheet, look=look, count=count, report=report, force=force)
     takers: list[Callable[[int, np.ndarray], None]] = []
     # each context ends before the ones entered earlier: encoders first, then frames, sheet and video move into place
     with ExitStack() as stack:
-        video_path = stack.enter_context(staged(out)) if out else None
-        sheet_path = stack.enter_context(staged(sheet)) if sheet else None
-        report_path = stack.enter_context(staged(report)) if report else None
+        video_path = stack.enter_context(staged(out, force=force)) if out else None
+        sheet_path = stack.enter_context(staged(sheet, force=force)) if sheet else None
+        report_path = stack.enter_context(staged(report, force=force)) if report else None
         folder = stack.enter_context(staged_dir(frames_dir)) if frames_dir else None
         if folder:
             takers.append(lambda index, frame: write_png(folder / frame_name(index), frame, record))
@@ -103,6 +110,8 @@ def open_sinks(
             raise LaserError(f"only {sink.taken} of {count} frames were made")
         if sheet_path:
             collector.save(sheet_path, record)
+            if missing := collector.undrawable():
+                warn(f"no font on this machine can draw {', '.join(missing[:MOST_WORDS])}: the sheet shows boxes there")
         if report_path:
             page.save(report_path)
 
@@ -115,6 +124,7 @@ def check_sinks(
     look: Look,
     count: int,
     report: Path | None = None,
+    force: bool = False,
 ) -> None:
     """Raise for outputs that cannot be written or that overwrite each other; call it before the work."""
     if out and out.suffix.lower() == STILL:
@@ -125,8 +135,11 @@ def check_sinks(
         raise UsageError(f"cannot write {sheet.name}: a contact sheet is a PNG", hint="a name that ends in .png")
     if report and report.suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"cannot write {report.name}: a report is a web page", hint="a name that ends in .html")
-    named = [path.resolve() for path in (out, frames_dir, sheet, report) if path]
+    named = [os.path.realpath(path) for path in (out, frames_dir, sheet, report) if path]
     if len(set(named)) != len(named):
         raise UsageError("two outputs have the same name")
-    for path in named:
-        check_folder(path)
+    for path in (out, sheet, report):
+        if path:
+            check_target(path, force=force)
+    if frames_dir:
+        check_frames_dir(frames_dir)

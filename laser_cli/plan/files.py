@@ -62,15 +62,24 @@ def parse_plan(text: str, name: str = "the plan") -> Plan:
         raise _explain(error, document.root, name) from error
 
 
-def write_plan(plan: Plan, path: str | Path) -> None:
-    """Write the plan, as JSON where the name ends in .json, else as YAML; `-` is stdout."""
+def is_plan(path: Path) -> bool:
+    """Whether a file is a plan: what laser wrote, however it was edited since."""
+    try:
+        read_plan(path)
+    except BadInputError:
+        return False
+    return True
+
+
+def write_plan(plan: Plan, path: str | Path, *, force: bool = False) -> None:
+    """Write the plan, as JSON where the name ends in .json, else as YAML; `-` is stdout. `force`: if read-only too."""
     if str(path) == "-":
         write_stdout(plan_text(plan))
         return
     from laser_cli.output.atomic import staged
 
     path = Path(path)
-    with staged(path) as made:
+    with staged(path, force=force) as made:
         made.write_text(plan_text(plan, format_of(path)), encoding="utf-8", newline="\n")
 
 

@@ -5,6 +5,7 @@ A planner is an object with `plan`, and `guides` and `claims` if it has them; it
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -71,7 +72,7 @@ def find_planner(name: str) -> Planner:
 
     if name in registered():
         return _load(name)
-    if is_model(name) or Path(name).expanduser().is_file():
+    if is_model(name) or Path(os.path.expanduser(name)).is_file():
         return LanguageModelPlanner(name)
     raise NotFoundError(f"there is no planner {name!r}", hint=hint())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from laser_cli.errors import BadInputError
 from laser_cli.plan.schema import MAX_PROMPT, Plan
@@ -21,7 +21,7 @@ class PlanRequest:
 
     `source` is the prompt of the picture, None if only the description names it. `keyframes` counts those after the
     picture; None leaves it to the planner, as it does for `easing`. The rest concerns language models: `timeout` in
-    seconds, `layers` on the GPU (None: all).
+    seconds, `layers` on the GPU (None: all), and the `form` of its answers.
     """
 
     description: str
@@ -34,6 +34,7 @@ class PlanRequest:
     timeout: float = TIMEOUT
     retries: int = RETRIES
     layers: int | None = None
+    form: Literal["lines", "full"] = "lines"
 
     @property
     def most(self) -> int:

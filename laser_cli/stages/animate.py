@@ -130,11 +130,12 @@ def generate(
     guidance: float,
     size: tuple[int, int],
     report: Report = lambda nfe: None,
+    negative: str = "",
 ) -> np.ndarray:
     """A picture of (w, h) px from a prompt alone: what an animation without a picture begins with."""
     shape = (model.vae.config.latent_channels, size[1] // model.scale, size[0] // model.scale)
     x = noise_like(shape, seed)[None].to(model.device)
-    told = model.encode_prompts(["", prompt])
+    told = model.encode_prompts([negative, prompt])
     uncond, cond, levels, z = told.select([0]), told.select([1]), model.schedule.levels(steps), x
     for z in denoise(model.backbone, x, levels, cond, uncond, guidance, model.workers):  # noqa: B007
         report(2 if guidance != 1 else 1)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from laser_cli.engine.spec import Arc, Frame, RenderState
+from laser_cli.errors import parsing
 
 FORMAT = "laser-render-3"
 EVERY = 10.0
@@ -27,8 +29,15 @@ class Checkpoint:
 class Checkpointer:
     """Saves a render's state every few seconds under ``path``; ``fingerprint`` tells whose it is."""
 
-    def __init__(self, path: Path, fingerprint: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self.path, self.fingerprint, self.clock = path, fingerprint, clock
+    def __init__(
+        self,
+        path: Path,
+        fingerprint: str,
+        clock: Callable[[], float] = time.monotonic,
+        aside: Callable[[str], AbstractContextManager[None]] = lambda what: nullcontext(),
+    ) -> None:
+        """``aside`` is entered around what may fail without harm to the render: saving and removing."""
+        self.path, self.fingerprint, self.clock, self.aside = path, fingerprint, clock, aside
         self.last = clock()
 
     def load(self, device: torch.device, frames: int) -> Checkpoint | None:
@@ -69,13 +78,14 @@ class Checkpointer:
         if state:
             tensors |= {"keyframes": state.keyframes.cpu().contiguous(), "frames": state.frames.cpu().contiguous()}
         about = {"format": FORMAT, "fingerprint": self.fingerprint, "done": str(state.done if state else 0)}
-        with staged(self.path) as part:
-            save_file(tensors, part, metadata=about)
         self.last = self.clock()
+        with self.aside("the checkpoint"), parsing(f"cannot write {self.path.name}"), staged(self.path) as part:
+            save_file(tensors, part, metadata=about)
 
     def discard(self) -> None:
         """Removes the checkpoint: the render is done."""
-        self.path.unlink(missing_ok=True)
+        with self.aside("the end of the checkpoint"):
+            self.path.unlink(missing_ok=True)
 
 
 def _places(frame: Frame) -> tuple[int, int, int, int]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from laser_cli.output.frames import write_png
 from laser_cli.output.record import make_record
 from laser_cli.storybook.draw import draw
+from laser_cli.storybook.look import SHIPPED
 from laser_cli.storybook.scenes import Scene, pure
 from laser_cli.storybook.words import caption
 
@@ -23,7 +24,7 @@ EXAMPLES = {
 }
 
 
-def save(folder: Path, size: int = 128) -> None:
+def save(folder: Path, size: int = SHIPPED.size) -> None:
     """Draws every example; each PNG carries its caption, so that no command needs to be told."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, scene in EXAMPLES.items():

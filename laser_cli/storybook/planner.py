@@ -81,6 +81,10 @@ class StorybookForm(FullForm):
         """The request alone."""
         return [{"role": "user", "content": question(request.description, request.source)}]
 
+    def shared(self, messages: list[Message]) -> int:
+        """None: there are no instructions."""
+        return 0
+
     def again(self, messages: list[Message], answer: str | None, problems: list[str]) -> list[Message]:
         """The same once more: it knows no words for problems."""
         return messages

@@ -151,7 +151,7 @@ def test_a_users_preset_overrides_one_of_the_same_name_and_a_file_can_be_named(m
     [
         ("steps: 5\nframse: 3\n", "line 2: unknown key 'framse'"),
         ("steps: 5\nsteps: 6\n", "line 2: the key 'steps' is there twice"),
-        ("steps: 5\n: : x: [\n", "line 2: not valid YAML"),
+        ("steps: 5\n: : x: [\n", "line 2, column 1: not valid YAML"),
         ("- steps\n", "is not a preset"),
         ("", "is not a preset"),
         ("? [a]\n: 3\n", "preset"),

@@ -97,7 +97,7 @@ def test_it_is_asked_again_with_what_was_wrong():
         def __init__(self):
             self.asked = []
 
-        def answer(self, messages, seed, deadline):
+        def answer(self, messages, request, seed, deadline):
             self.asked.append(messages)
             yield json.dumps({"reasoning": "r", "guide": ("a cat", "a fox")[len(self.asked) - 1]})
 

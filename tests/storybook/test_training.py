@@ -119,6 +119,11 @@ def test_options_that_would_be_ignored_are_refused(argv, capsys):
     assert stopped.value.code == 2 and "error" in capsys.readouterr().err
 
 
+def test_an_option_of_nothing_counts_and_one_that_is_not_given_does_not():
+    chosen = __main__.parser().parse_args(["unet", "--focus", "0", "--samples", "64"])
+    assert __main__._given(chosen, "focus", "samples", "twins", "shape") == {"focus": 0.0, "samples": 64}
+
+
 # VAE
 
 

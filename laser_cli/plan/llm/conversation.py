@@ -23,11 +23,33 @@ class NoAnswer(Exception):
         self.again = again
 
 
-class ChatModel(Protocol):
-    """Whoever answers: a model in llama.cpp, or a test."""
+READING = 5
+"""How many times its limit a model may take before its first token: a long prompt is read but once."""
 
-    def answer(self, messages: list[Message], seed: int, deadline: float) -> Iterator[str]:
-        """The answer piece by piece; NoAnswer if there is none by `deadline` (time.monotonic) or at all."""
+
+class Deadline:
+    """A limit in seconds that counts from the first token of the first answer."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.seconds, self._clock = seconds, clock
+        self._end = clock() + READING * seconds
+        self._started = False
+
+    def start(self) -> None:
+        """The first token has come."""
+        if not self._started:
+            self._started, self._end = True, self._clock() + self.seconds
+
+    def passed(self) -> bool:
+        """Whether the time is over."""
+        return self._clock() > self._end
+
+
+class ChatModel(Protocol):
+    """Whoever answers: a model in llama.cpp, a server, or a test."""
+
+    def answer(self, messages: list[Message], request: PlanRequest, seed: int, deadline: Deadline) -> Iterator[str]:
+        """The answer piece by piece. Raises NoAnswer if there is none by the deadline, or at all."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +74,7 @@ def converse(
     """
     messages = form.messages(request)
     question, before, why = messages, None, ""
-    deadline = clock() + request.timeout
+    deadline = Deadline(request.timeout, clock)
     for message in messages:
         callbacks.explain(f"[{message['role']}]\n{message['content']}")
     for attempt in range(request.retries + 1):
@@ -63,7 +85,7 @@ def converse(
             answer = _listen(model, question, request, form, attempt, deadline, callbacks, clock)
         except NoAnswer as error:
             why = str(error)
-            if not error.again or clock() >= deadline:
+            if not error.again or deadline.passed():
                 return Outcome(None, attempt + 1, why)
             question = form.again(messages, None, [why])
             continue
@@ -89,7 +111,7 @@ def _listen(
     request: PlanRequest,
     form: AnswerForm,
     attempt: int,
-    deadline: float,
+    deadline: Deadline,
     callbacks: PlanCallbacks,
     clock: Callable[[], float],
 ) -> str:
@@ -97,8 +119,9 @@ def _listen(
     answer, shown, pieces, start = "", 0, 0, clock()
     total = f" of {request.keyframes}" if request.keyframes else ""
     callbacks.note("the planner reads the request …")
-    for piece in model.answer(question, request.seed + attempt, deadline):
+    for piece in model.answer(question, request, request.seed + attempt, deadline):
         if not pieces:
+            deadline.start()
             start = clock()
         answer += piece
         pieces += 1

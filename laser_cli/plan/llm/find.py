@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -32,7 +33,7 @@ def find(name: str, note: Callable[[str], None]) -> Path:
     What is not on this machine is downloaded from the hub, and `note` says so.
     """
     if not name.startswith("hf:"):
-        path = Path(name).expanduser()
+        path = Path(os.path.expanduser(name))
         missing = [part for part in parts(path) if not part.is_file()]
         if missing:
             why = "it is a part of a split model" if len(parts(path)) > 1 else "no such file"

@@ -65,6 +65,14 @@ class AnswerForm(ABC):
         """The GBNF grammar of an answer, where no schema says it."""
         return None
 
+    def shared(self, messages: list[Message]) -> int:
+        """How many of the first messages are the same for all requests; what a model read of them can be kept."""
+        return 0
+
+    def opening(self, request: PlanRequest) -> str:
+        """What is written for the model at the beginning of its answer; the grammar is that of what follows."""
+        return ""
+
     @abstractmethod
     def longest(self, request: PlanRequest) -> int:
         """The most tokens that an answer may have; a longer one goes round in circles."""

@@ -19,7 +19,7 @@ from pydantic import (
 from laser_cli.plan.easing import Easing
 from laser_cli.plan.llm.draft import Draft, DraftKeyframe, Unreadable
 from laser_cli.plan.llm.faces import face_track
-from laser_cli.plan.llm.forms import AnswerForm, text, worked_examples
+from laser_cli.plan.llm.forms import AnswerForm, Message, text, worked_examples
 from laser_cli.plan.llm.moment import MOST_SHAPES, Moment
 from laser_cli.plan.llm.repair import repair
 from laser_cli.plan.request import MOST_KEYFRAMES, PlanRequest
@@ -98,6 +98,10 @@ class FullForm(AnswerForm):
             found.append((question, json.dumps(answer, ensure_ascii=False)))
         return found
 
+    def shared(self, messages: list[Message]) -> int:
+        """The instructions and the worked examples, which differ only by whether a face is asked for."""
+        return 1 + 2 * sum("face" not in row["answer"] for row in worked_examples(self.version))
+
     def schema(self, request: PlanRequest) -> dict[str, Any]:
         """The JSON schema for one request: a source that is given cannot be changed, nor a number of keyframes."""
         made = copy.deepcopy(Answer.model_json_schema())
@@ -124,7 +128,7 @@ class FullForm(AnswerForm):
         return len(re.findall(r'"prompt"\s*:', answer))
 
     def read(self, answer: str, request: PlanRequest) -> Draft:
-        """The draft in an answer, repaired. Raises Unreadable if it does not have the form."""
+        """The draft in an answer, repaired and with its problems. Raises Unreadable if it does not have the form."""
         return repair(self.draft(answer), request)
 
     def draft(self, answer: str) -> Draft:

@@ -48,6 +48,12 @@ class Header:
         return self.number("context_length")
 
     @property
+    def embeds(self) -> bool:
+        """Whether the model makes embeddings of texts instead of writing."""
+        architecture = str(self.values.get("general.architecture", ""))
+        return "bert" in architecture or architecture == "t5encoder" or self.number("pooling_type") > 0
+
+    @property
     def template(self) -> str:
         """Its chat template; empty if it has none."""
         value = self.values.get("tokenizer.chat_template")

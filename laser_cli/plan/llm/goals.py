@@ -1,71 +1,114 @@
-"""What a description asks for, as far as the rules are sure of it: what a model's answer has to show."""
+"""What a description asks for, stage by stage, by its words and by what the rules read: what an answer has to show."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 from itertools import pairwise
+from typing import Any
 
 from laser_cli.errors import LaserError
 from laser_cli.plan.rules import lexicon as lex
-from laser_cli.plan.rules import plan_by_rules
-from laser_cli.plan.rules.phrases import main_phrase
+from laser_cli.plan.rules import parse_attributes, plan_by_rules
+from laser_cli.plan.rules.phrases import main_phrase, noun_phrases
+from laser_cli.plan.rules.stages import split_stages
 
 _SMALL = lex.word_set("small_words")
 
 
 @dataclass(frozen=True)
-class Goals:
-    """The goal words of every stage in order, and the word for the subject; empty where nothing is sure."""
+class Goal:
+    """A stage of a description: its content words, and the attributes that the rules make of it."""
 
-    goals: tuple[tuple[str, ...], ...] = ()
+    words: tuple[str, ...] = ()
+    attributes: dict[str, object] = field(default_factory=dict)
+    gone: tuple[str, ...] = ()
+    """Nouns of the prompt before that this stage takes away."""
+
+    def shown_by(self, prompt: str) -> bool:
+        """Whether a prompt says a word of the stage or a form of it, or has an attribute of it; vacuous if empty."""
+        if not self.words and not self.attributes:
+            return True
+        if self.gone and not any(says(prompt, noun) for noun in self.gone):
+            return True
+        if any(says(prompt, word) for word in self.words):
+            return True
+        found = parse_attributes(prompt)
+        return any(found.get(kind) == value for kind, value in self.attributes.items())
+
+
+@dataclass(frozen=True)
+class Goals:
+    """The stages in order, and the word for a subject that all of them keep; empty where nothing is sure."""
+
+    stages: tuple[Goal, ...] = ()
     subject: str = ""
 
 
 def goals_of(description: str, source: str) -> Goals:
-    """The stages of a description by the rules, and the source's subject unless they change it.
+    """The stages of a description of change, and the source's subject where the rules are sure that it stays."""
+    texts = split_stages(description)
+    plan, sure = _by_rules(description, source)
+    pairs = list(pairwise(plan)) if plan is not None and len(plan) == len(texts) + 1 else [("", "")] * len(texts)
+    shown = _stems(source)
+    stages = []
+    for text, (before, after) in zip(texts, pairs, strict=True):
+        said = content_words(text)
+        words = tuple(word for word in said if stem(word) not in shown) or said
+        gone = tuple(phrase.head for phrase in noun_phrases(before) if not says(after, phrase.head)) if sure else ()
+        stages.append(Goal(words, _new(before, after) if sure else {}, gone))
+    heads = {main.head if (main := main_phrase(prompt)) else "" for prompt in plan or ()}
+    return Goals(tuple(stages), heads.pop() if sure and len(heads) == 1 else "")
 
-    Goal words stand both in the description and in what the rules make of it; a description that the rules do not
-    wholly understand wants nothing for sure.
-    """
+
+def says(prompt: str, word: str) -> bool:
+    """Whether a prompt holds a word or a form of it."""
+    wanted = stem(word)
+    return any(_kin(wanted, other) for other in _stems(prompt))
+
+
+def content_words(text: str) -> tuple[str, ...]:
+    """The words of a text that say what a picture shows."""
+    found = re.findall(r"[^\W\d_]+(?:['-][^\W\d_]+)*", text.lower())
+    return tuple(dict.fromkeys(word for word in found if word not in _SMALL and len(word) > 2))
+
+
+@cache
+def stem(word: str) -> str:
+    """What the forms of an English word share: smile of smiles and smiling, snow of snowy, but sunset of itself."""
+    word = lex.IRREGULAR_FORMS.get(word.lower(), word.lower())
+    found: str = _stemmer().stemWord(lex.IRREGULAR_PLURALS.get(word, word))
+    adjective = re.fullmatch(r"(\w{2,}?)(\w)?\2?i", found)  # snowi, foggi
+    return f"{adjective[1]}{adjective[2] or ''}" if adjective and len(found) > 4 else found
+
+
+def _kin(a: str, b: str) -> bool:
+    """Whether two stems are of one word all the same: rot and rotten, ripe and ripen."""
+    short, long = sorted((a, b), key=len)
+    return a == b or (len(short) >= 3 and long.removeprefix(short) in ("n", "en", f"{short[-1]}en"))
+
+
+@cache
+def _stemmer() -> Any:
+    from snowballstemmer import stemmer
+
+    return stemmer("english")
+
+
+def _stems(text: str) -> set[str]:
+    return {stem(word) for word in content_words(text)}
+
+
+def _by_rules(description: str, source: str) -> tuple[tuple[str, ...] | None, bool]:
+    """The rules' prompts, and whether they understood everything."""
     try:
         plan, notes = plan_by_rules(description, source, frames=200)
     except LaserError:
-        return Goals()
-    if notes:
-        return Goals()
-    said = _words(description)
-    goals = []
-    for before, after in pairwise(plan.prompts):
-        new = [word for word in _words(after) if not _among(word, _words(before))]
-        # as the description has it: «snowy», where the rules say «in falling snow»
-        goals.append(tuple(dict.fromkeys(theirs for word in new for theirs in said if same(word, theirs))))
-    return Goals(tuple(goals), _subject(plan.prompts))
+        return None, False
+    return plan.prompts, not notes
 
 
-def same(a: str, b: str) -> bool:
-    """Whether two words are forms of one, by their beginnings: snow and snowy, jump and jumping."""
-    short, long = sorted((a, b), key=len)
-    if short == long:
-        return True
-    begin = next((i for i, (x, y) in enumerate(zip(short, long, strict=False)) if x != y), len(short))
-    return begin >= 5 or (begin == len(short) >= 3 and len(long) - begin <= 4)
-
-
-def says(prompt: str, goal: str) -> bool:
-    """Whether a prompt holds a word or a form of it."""
-    return _among(goal, _words(prompt))
-
-
-def _subject(prompts: tuple[str, ...]) -> str:
-    heads = {main.head if (main := main_phrase(prompt)) else "" for prompt in prompts}
-    return heads.pop() if len(heads) == 1 else ""
-
-
-def _among(word: str, words: list[str]) -> bool:
-    return any(same(word, other) for other in words)
-
-
-def _words(text: str) -> list[str]:
-    found = re.findall(r"[^\W\d_]+(?:['-][^\W\d_]+)*", text.lower())
-    return [word for word in found if word not in _SMALL and len(word) > 2]
+def _new(before: str, after: str) -> dict[str, object]:
+    known, found = parse_attributes(before), parse_attributes(after)
+    return {kind: value for kind, value in found.items() if known.get(kind) != value}

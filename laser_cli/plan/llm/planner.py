@@ -17,6 +17,7 @@ from laser_cli.plan.llm.find import digest, find, is_model
 from laser_cli.plan.llm.forms import AnswerForm
 from laser_cli.plan.llm.full import FullForm
 from laser_cli.plan.llm.gguf import read_model
+from laser_cli.plan.llm.lines import LinesForm
 from laser_cli.plan.request import PlanCallbacks, Planned, PlanRequest, check_description
 from laser_cli.plan.rules import plan_by_rules
 from laser_cli.plan.schema import Plan, Planner, Segment, share_frames
@@ -61,7 +62,7 @@ def plan_by_model(name: str, request: PlanRequest, callbacks: PlanCallbacks) -> 
     check_description(request.description, request.source)
     share_frames(request.frames, [1] * (request.keyframes or 1))
     path = find(name, callbacks.note)
-    form = FullForm()
+    form: AnswerForm = FullForm() if request.form == "full" else LinesForm()
     outcome = ask_model(path, request, callbacks, form)
     if outcome.draft is None:
         return by_rules_instead(path.name, request, outcome)

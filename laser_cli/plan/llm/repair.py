@@ -1,162 +1,153 @@
-"""Turn a model's answer into keyframes: repair what is safe to repair, and list the problems to ask it about again."""
+"""Repair a draft where that is safe, and list the problems to ask the model about again.
+
+Nothing is ever glued onto a prompt that the model wrote: what is missing is a problem.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from laser_cli.plan.length import CLIP_TOKENS, clip_tokens, cut
+from laser_cli.plan.guide import alike
+from laser_cli.plan.length import cut
 from laser_cli.plan.llm.draft import Draft, DraftKeyframe
-from laser_cli.plan.llm.goals import Goals, goals_of, says
+from laser_cli.plan.llm.goals import Goals, content_words, goals_of, says, stem
 from laser_cli.plan.request import PlanRequest
-from laser_cli.plan.rules.phrases import main_phrase
+from laser_cli.plan.rules import lexicon as lex
+from laser_cli.plan.rules.edits import set_tail
+from laser_cli.plan.rules.phrases import main_phrase, tail_spans
 
 
 def repair(draft: Draft, request: PlanRequest, *, by_words: bool = True) -> Draft:
-    """Clean and repair a draft: equal neighbours, order, subject, goal words, length of prompts.
+    """Clean prompts, put them in order, give lost places back, cut what is too long; then collect the problems.
 
-    With `by_words` it has to show what the rules are sure that the description asks for.
+    With `by_words` the draft has to show what the description asks for, as far as words and rules tell.
     """
     source = request.source or _clean(draft.source)
-    keyframes = tuple(_with_prompt(k, _clean(k.prompt)) for k in draft.keyframes)
-    draft = replace(draft, source=source, keyframes=keyframes)
-    sure = goals_of(request.description, source) if by_words else Goals()
-    for step in (_without_repeats, _in_order, _with_subject, _with_goals, _short_enough):
-        draft = step(draft, sure)
-    problems = [*draft.problems]
-    if not draft.keyframes:
-        problems.append("nothing changes: every prompt is the same as the source")
-    elif request.keyframes and len(draft.keyframes) != request.keyframes:
-        found = len(draft.keyframes)
-        problems.append(f"{request.keyframes} keyframes with prompts of their own are needed, there are {found}")
-    return replace(draft, problems=tuple(problems))
+    keyframes = tuple(replace(k, prompt=_clean(k.prompt)) for k in draft.keyframes)
+    draft = replace(draft, source=source, keyframes=tuple(k for k in keyframes if re.search(r"[^\W\d_]{2}", k.prompt)))
+    goals = goals_of(request.description, source) if by_words else Goals()
+    draft = _in_order(draft, goals)
+    draft = _without_repeats(draft, goals, request)
+    draft = _with_places(draft, request) if by_words else draft
+    draft = _short_enough(draft)
+    return replace(draft, problems=(*draft.problems, *_problems(draft, request, goals)))
 
 
 def _clean(text: str) -> str:
-    """Without the quotes, stars and full stops that models put around prompts."""
-    return re.sub(r"^[\s\"'`*#>-]+|[\s\"'`*.,;]+$", "", " ".join(text.split()))
+    """Without the numbers, quotes, stars and full stops that models put around prompts."""
+    return re.sub(r"^(?:\d+[.)]\s*)?[\s\"'`*#>-]+|[\s\"'`*.,;]+$", "", " ".join(text.split()))
 
 
-def _with_prompt(keyframe: DraftKeyframe, prompt: str) -> DraftKeyframe:
-    return replace(keyframe, prompt=prompt)
+def _in_order(draft: Draft, goals: Goals) -> Draft:
+    """The keyframes sorted into the order of the stages, if each shows all stages that another shows, and more."""
+    if _ordered(draft.keyframes, goals) or len(goals.stages) < 2:
+        return draft
+    shown = [{i for i, goal in enumerate(goals.stages) if goal.shown_by(k.prompt)} for k in draft.keyframes]
+    order = sorted(range(len(shown)), key=lambda i: len(shown[i]))
+    nested = all(shown[a] < shown[b] for a, b in pairwise(order))
+    keyframes = tuple(draft.keyframes[i] for i in order)
+    if not nested or not _ordered(keyframes, goals):
+        return draft
+    note = "the keyframes are put in the order asked for"
+    return replace(draft, keyframes=keyframes, repairs=(*draft.repairs, note))
 
 
-def _same(a: str, b: str) -> bool:
-    return re.sub(r"\W+", " ", a).strip().casefold() == re.sub(r"\W+", " ", b).strip().casefold()
+def _ordered(keyframes: Sequence[DraftKeyframe], goals: Goals) -> bool:
+    """Whether the stages are first shown one after the other, and the last one at the end."""
+    first = [next((i for i, k in enumerate(keyframes) if goal.shown_by(k.prompt)), None) for goal in goals.stages]
+    found = [i for i in first if i is not None]
+    at_end = not goals.stages or not keyframes or first[-1] is None or goals.stages[-1].shown_by(keyframes[-1].prompt)
+    return found == sorted(found) and at_end
 
 
-def _without_repeats(made: Draft, sure: Goals) -> Draft:
-    """No empty prompt, and none like the one before it unless it says that it holds; its time goes to its neighbour."""
+def _without_repeats(draft: Draft, goals: Goals, request: PlanRequest) -> Draft:
+    """Without keyframes that repeat what is before them, where enough are left; their time goes to those after them."""
     kept: list[DraftKeyframe] = []
-    notes = list(made.repairs)
-    owed, before = 0, made.source
-    for number, keyframe in enumerate(made.keyframes, 1):
-        repeats = _same(keyframe.prompt, before)
-        words = re.search(r"[^\W\d_]{2}", keyframe.prompt)
-        if not words or (repeats and keyframe.control != "hold"):
-            notes.append(f"keyframe {number} is left out: it shows nothing new")
+    before, owed = draft.source, 0
+    for keyframe in draft.keyframes:
+        if repeats(keyframe, before):
             owed += keyframe.share
             continue
-        kept.append(_longer(keyframe, owed))
-        owed, before = 0, keyframe.prompt
-    if owed and kept:
-        kept[-1] = _longer(kept[-1], owed)
-    if all(_same(keyframe.prompt, made.source) for keyframe in kept):
-        kept = []
-    return replace(made, keyframes=tuple(kept), repairs=tuple(notes))
+        kept.append(replace(keyframe, share=keyframe.share + owed))
+        before, owed = keyframe.prompt, 0
+    left_out = len(draft.keyframes) - len(kept)
+    if not left_out or not kept or len(kept) < (request.keyframes or len(goals.stages)):
+        return draft
+    kept[-1] = replace(kept[-1], share=kept[-1].share + owed)
+    note = f"{left_out} keyframe{'s' if left_out > 1 else ''} left out: nothing new"
+    return replace(draft, keyframes=tuple(kept), repairs=(*draft.repairs, note))
 
 
-def _longer(keyframe: DraftKeyframe, owed: int) -> DraftKeyframe:
-    return replace(keyframe, share=keyframe.share + owed) if owed else keyframe
+def repeats(keyframe: DraftKeyframe, before: str) -> bool:
+    """Whether a keyframe shows what is before it, without saying that it holds."""
+    same = {stem(w) for w in content_words(keyframe.prompt)} == {stem(w) for w in content_words(before)}
+    return keyframe.control != "hold" and (same or alike(keyframe.prompt, before))
 
 
-def _in_order(made: Draft, sure: Goals) -> Draft:
-    """Keyframes in the order of the description's stages; sorted where each says all that another does, and more."""
-    distinct = _distinct(made.source, sure)
-    goals = distinct[-1][1] if distinct else []
-    ordered = _ordered(made.keyframes, made.source, sure)
-    at_end = [any(says(k.prompt, word) for word in goals) for k in made.keyframes]
-    if ordered and (not any(at_end) or at_end[-1]):
-        return made
-    reached = [{i for i, words in distinct if any(says(k.prompt, w) for w in words)} for k in made.keyframes]
-    sizes = sorted(range(len(reached)), key=lambda i: len(reached[i]))
-    chain = [reached[i] for i in sizes]
-    nested = all(a < b for a, b in pairwise(chain))
-    shuffled = tuple(made.keyframes[i] for i in sizes)
-    if nested and _ordered(shuffled, made.source, sure):
-        return replace(
-            made, keyframes=shuffled, repairs=(*made.repairs, "the keyframes are put in the order asked for")
-        )
-    if ordered:
-        return made
-    order = ", then ".join(" and ".join(words) for _, words in distinct)
-    problem = f"the order is wrong: the keyframes have to show {order}"
-    return replace(made, problems=(*made.problems, problem))
+def _with_places(draft: Draft, request: PlanRequest) -> Draft:
+    """A setting that a prompt lost though the description names none, given back."""
+    settings = [span for span in tail_spans(draft.source) if span.kind == "setting"]
+    words = {stem(word) for word in content_words(request.description)}
+    if len(settings) != 1 or any(stem(noun) in words for noun in lex.SETTINGS):
+        return draft
+    place = draft.source[settings[0].start : settings[0].end]
+    made, repairs = [], list(draft.repairs)
+    main = main_phrase(draft.source)
+    for number, keyframe in enumerate(draft.keyframes, 1):
+        same = main is not None and says(keyframe.prompt, main.head)
+        if same and not any(says(keyframe.prompt, noun) for noun in lex.SETTINGS if says(place, noun)):
+            repairs.append(f"keyframe {number} had lost {place!r}")
+            keyframe = replace(keyframe, prompt=set_tail(keyframe.prompt, "setting", place))
+        made.append(keyframe)
+    return replace(draft, keyframes=tuple(made), repairs=tuple(repairs))
 
 
-def _distinct(source: str, sure: Goals) -> list[tuple[int, list[str]]]:
-    """The stages by number, each with the words that neither the source nor a stage before it has."""
-    stages, known = [], [source]
-    for i, goals in enumerate(sure.goals):
-        words = [word for word in goals if not any(says(text, word) for text in known)]
-        known.append(" ".join(goals))
-        if words:
-            stages.append((i, words))
-    return stages
-
-
-def _ordered(keyframes: Sequence[DraftKeyframe], source: str, sure: Goals) -> bool:
-    first = []
-    for _, words in _distinct(source, sure):
-        found = next((i for i, k in enumerate(keyframes) if any(says(k.prompt, word) for word in words)), None)
-        if found is not None:
-            first.append(found)
-    return first == sorted(first)
-
-
-def _with_subject(made: Draft, sure: Goals) -> Draft:
-    """Every prompt names the subject, unless the description changes it."""
-    main = main_phrase(made.source)
-    if not sure.subject or main is None:
-        return made
-    named = made.source[main.start : main.end]
-    kept, notes = [], list(made.repairs)
-    for number, keyframe in enumerate(made.keyframes, 1):
-        if not says(keyframe.prompt, main.head):
-            notes.append(f"keyframe {number} did not name {named!r}")
-            keyframe = _with_prompt(keyframe, f"{named}, {keyframe.prompt}")
-        kept.append(keyframe)
-    return replace(made, keyframes=tuple(kept), repairs=tuple(notes))
-
-
-def _with_goals(made: Draft, sure: Goals) -> Draft:
-    """The last prompt says what the last stage asks for; a stage before it that no prompt shows is a problem."""
-    if not made.keyframes or not sure.goals:
-        return made
-    prompts = [k.prompt for k in made.keyframes]
-    unseen = [g for g in sure.goals[:-1] if g and not any(says(p, word) for word in g for p in prompts)]
-    problems = [f"no prompt shows {' '.join(goals)!r}" for goals in unseen]
-    goals = sure.goals[-1]
-    if goals and not any(says(prompts[-1], word) for word in goals):
-        missing = " ".join(goals)
-        last = _with_prompt(made.keyframes[-1], f"{prompts[-1]}, {missing}")
-        notes = (*made.repairs, f"the last prompt did not say {missing!r}")
-        made = replace(made, keyframes=(*made.keyframes[:-1], last), repairs=notes)
-    return replace(made, problems=(*made.problems, *problems))
-
-
-def _short_enough(made: Draft, sure: Goals) -> Draft:
-    """No prompt longer than a text encoder reads; the goal words of the last stay."""
-    kept, notes = [], list(made.repairs)
-    goals = sure.goals[-1] if sure.goals else ()
-    for number, keyframe in enumerate(made.keyframes, 1):
+def _short_enough(draft: Draft) -> Draft:
+    """No prompt longer than a text encoder reads."""
+    made, repairs = [], list(draft.repairs)
+    for number, keyframe in enumerate(draft.keyframes, 1):
         prompt, lost = cut(keyframe.prompt)
         if lost:
-            notes.append(f"keyframe {number} was longer than 77 tokens: cut before {lost!r}")
-            missing = " ".join(word for word in goals if says(lost, word) and not says(prompt, word))
-            if missing and number == len(made.keyframes):
-                prompt = f"{cut(prompt, CLIP_TOKENS - clip_tokens(missing) - 1)[0]}, {missing}"
-        kept.append(_with_prompt(keyframe, prompt))
-    return replace(made, keyframes=tuple(kept), repairs=tuple(notes))
+            repairs.append(f"keyframe {number} was longer than 77 tokens: cut before {lost!r}")
+        made.append(replace(keyframe, prompt=prompt))
+    return replace(draft, keyframes=tuple(made), repairs=tuple(repairs))
+
+
+def _problems(draft: Draft, request: PlanRequest, goals: Goals) -> Iterator[str]:
+    """What is wrong with a draft, in words for the model."""
+    prompts = [k.prompt for k in draft.keyframes]
+    if not prompts or all(alike(prompt, draft.source) for prompt in prompts):
+        yield "nothing changes: every prompt is the same as the source"
+        return
+    if not request.source and goals.stages and (strange := _invented(draft.source, request.description)):
+        yield f"the request does not say that the picture shows {strange!r}"
+    for number, (before, keyframe) in enumerate(zip([draft.source, *prompts], draft.keyframes, strict=False), 1):
+        if repeats(keyframe, before):
+            yield f"keyframe {number} shows nothing new beside the one before it"
+    if request.keyframes and len(prompts) != request.keyframes:
+        yield f"{request.keyframes} keyframes with prompts of their own are needed, there are {len(prompts)}"
+    steps = min(len(goals.stages), request.most)
+    if not request.keyframes and len(prompts) < steps:
+        yield f"the request has {steps} steps, one after the other: each needs a keyframe of its own"
+    for goal in goals.stages[:-1]:
+        if not any(goal.shown_by(prompt) for prompt in prompts):
+            yield f"no prompt shows {' '.join(goal.words)!r}"
+    if goals.stages and not goals.stages[-1].shown_by(prompts[-1]):
+        yield f"the last prompt does not show {' '.join(goals.stages[-1].words)!r}"
+    elif not _ordered(draft.keyframes, goals):
+        yield f"the order is wrong: show {', then '.join(' '.join(goal.words) for goal in goals.stages)}"
+    for noun in sorted({noun for goal in goals.stages[-1:] for noun in goal.gone if says(prompts[-1], noun)}):
+        yield f"the last prompt still has the {noun}"
+    for number, prompt in enumerate(prompts, 1):
+        if goals.subject and not says(prompt, goals.subject):
+            yield f"keyframe {number} does not name the {goals.subject}"
+        if foreign := set(re.findall(r"[^\W\d_]+", prompt.lower())) & lex.word_set("foreign_articles"):
+            yield f"keyframe {number} is not in English: it has {sorted(foreign)[0]!r}"
+
+
+def _invented(source: str, description: str) -> str:
+    """The first word of an invented source that the description does not have."""
+    return next((word for word in content_words(source) if not says(description, word)), "")

@@ -30,16 +30,40 @@ from laser_cli.plan.rules.phrases import (
     noun_value,
     singular,
     tail_spans,
+    tokens,
 )
 
 Result = tuple[str, frozenset[str]]
+CONTROL_KINDS = {"height": "size", "girth": "size", "opening": "pose", "waking": "pose"}
+"""Kinds of attributes that a control is chosen by as for another kind: what alters an outline counts as size."""
 
 
 def apply_clause(prompt: str, clause: Clause) -> Result:
     """The prompt after a clause, and the kinds of attributes that it touched."""
     made, kinds = _change(prompt, clause)
     made, more = settle(made, clause.settled)
-    return made, kinds | more
+    return without_what_ended(prompt, made), kinds | more
+
+
+def without_what_ended(before: str, after: str) -> str:
+    """The prompt without adjectives that its new words, new things or lost things contradict («a closed open door»)."""
+    old, new = ([t[0].lower() for t in tokens(text)] for text in (before, after))
+    over: set[str] = set()
+    for word in set(new) - set(old):
+        over |= lex.ENDS.get(word, frozenset())
+    for word in set(old) - set(new):
+        over |= lex.ENDS_WITHOUT.get(word, frozenset())
+    heads = ({p.head for p in noun_phrases(text)} for text in (before, after))
+    known, found = heads
+    if len(found) > len(known) and not {"without", "empty"} & (set(new) - set(old)):
+        over |= {"empty", "deserted"}
+    over &= set(old)
+    for phrase in reversed(noun_phrases(after)):
+        for span in reversed(adjective_spans(after, phrase)):
+            if after[span.start : span.end].lower() in over:
+                after = after[: span.start] + after[span.end :].lstrip(" ")
+                after = fix_article(after, phrase.start)
+    return tidy(after)
 
 
 def settle(prompt: str, changes: Iterable[tuple[str, str | None]]) -> Result:
@@ -49,6 +73,8 @@ def settle(prompt: str, changes: Iterable[tuple[str, str | None]]) -> Result:
         before = prompt
         if kind == "season":
             prompt = _season(prompt, phrase or "")
+        elif kind == "snow" and phrase and any(s.value in ("spring", "summer") for s in tail_spans(prompt)):
+            prompt = set_tail(set_tail(prompt, "season", None), kind, phrase)
         elif kind == "day":
             if any(s.kind == "time" and s.value == "night" for s in tail_spans(prompt)):
                 prompt = set_tail(prompt, "time", phrase)
@@ -108,6 +134,8 @@ def _change(prompt: str, clause: Clause) -> Result:
         target = phrase or main
         word = None if clause.what == "plain" else clause.what
         return (set_adjective(prompt, target, "pattern", word) if target else prompt), frozenset({"pattern"})
+    if clause.how == "wear":
+        return _wear(prompt, clause.what, phrase or main)
     if clause.how == "pose":
         return _pose(prompt, clause, phrase, main)
     if clause.how == "gain":
@@ -123,7 +151,7 @@ def _change(prompt: str, clause: Clause) -> Result:
         )
         return add_part(prompt, f"with {words} {clause.what}"), frozenset({"object"})
     removed = remove_noun(prompt, clause.who)
-    return (removed or add_part(prompt, f"without {clause.who}")), frozenset({"object"})
+    return (removed, frozenset({"object"})) if removed else (prompt, none)
 
 
 def with_article_once(words: str) -> str:
@@ -199,13 +227,8 @@ def _adjectives(prompt: str, who: str, words: str) -> tuple[str, set[str]]:
             prompt = set_adjective(prompt, target, "pattern", None)
         else:
             prompt = set_adjective(prompt, target, span.kind, word)
-        kinds.add(_kind(span.kind))
+        kinds.add(CONTROL_KINDS.get(span.kind, span.kind))
     return prompt, kinds
-
-
-def _kind(kind: str) -> str:
-    """The attribute that a control is chosen by: what alters an outline counts as size."""
-    return {"height": "size", "girth": "size", "opening": "pose", "waking": "pose"}.get(kind, kind)
 
 
 def _mass(noun: str) -> bool:
@@ -216,7 +239,9 @@ def _mass(noun: str) -> bool:
 def _is_part(who: str) -> bool:
     """Whether words name something that belongs to the picture without being its subject."""
     words = who.lower().split()
-    return words[0] in ("his", "her", "its", "their") or words[-1] in lex.PARTS or singular(words[-1]) != words[-1]
+    named = noun_phrases(who)
+    head = named[0].head if named else words[-1]
+    return words[0] in ("his", "her", "its", "their") or head in lex.PARTS or singular(head) != head
 
 
 def _noun(prompt: str, who: str, what: str) -> tuple[str, set[str]]:
@@ -230,6 +255,8 @@ def _noun(prompt: str, who: str, what: str) -> tuple[str, set[str]]:
         noun = noun_phrases(what)[0].head if noun_phrases(what) else what
         return set_tail(prompt, "setting", lex.SETTINGS[noun][1]), {"setting"}
     words = what.lower().split()
+    if target is not None and not target.determiner and target.head in lex.MASS_NOUNS and len(words) == 1:
+        return replace_noun(prompt, target, what, who), {"subject"}
     if target is not None and words[-1] == "one":
         what = f"{what[:-3]}{target.head}"
     if target is not None and target.determiner and words[-1] in lex.MATERIALS and len(words) == 1:
@@ -283,6 +310,20 @@ def _gain(prompt: str, what: str, target: NounPhrase | None) -> Result:
     if target is not None:
         return add_part(prompt, f"with {what}", target), frozenset(known)
     return add_part(prompt, join(f"with {what}").strip(", ")), frozenset(known)
+
+
+def _wear(prompt: str, clothes: str, target: NounPhrase | None) -> Result:
+    """What somebody changes into, in place of what they wore."""
+    clothes = re.sub(r"^(?:his|her|their|its|the) ", "", clothes)
+    clothes = (
+        clothes if re.match(r"an? |some |two ", clothes) or singular(clothes) != clothes else with_article(clothes)
+    )
+    for phrase in reversed(noun_phrases(prompt)):
+        if phrase != target and phrase.head in lex.CLOTHES:
+            prompt = remove_noun(prompt, prompt[phrase.start : phrase.end]) or prompt
+    main = main_phrase(prompt)
+    made = f"{prompt[: main.end]} in {clothes}{prompt[main.end :]}" if main else prompt
+    return tidy(made), frozenset({"object"})
 
 
 def _lose(prompt: str, what: str, target: NounPhrase | None) -> Result:

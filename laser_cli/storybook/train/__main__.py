@@ -110,7 +110,8 @@ def _carry(chosen: argparse.Namespace) -> None:
 
 def _given(chosen: argparse.Namespace, *names: str) -> dict[str, Any]:
     """The options among these that the command line names."""
-    return {name: value for name in names if (value := getattr(chosen, name))}
+    values = {name: getattr(chosen, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None and value is not False}
 
 
 if __name__ == "__main__":

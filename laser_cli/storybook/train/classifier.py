@@ -107,6 +107,8 @@ def train(
         Clock(steps, minutes),
         lambda progress: learning_rate(progress, level=0.5),
     )
+    if run.done and (out / "critic" / "config.json").is_file():
+        return out / "critic"
     mean = run.means["model"].model
     vae = None
     if (out / "vae" / "config.json").is_file():

@@ -95,6 +95,11 @@ class Run:
         """Share of the training that is done, 0..1."""
         return self.clock.progress(self.step)
 
+    @property
+    def done(self) -> bool:
+        """Whether all of the training is done."""
+        return self.progress >= 1
+
     def going(self) -> bool:
         """Whether to train on (not finished, not told to stop); sets the learning rates of the next step."""
         progress = self.progress

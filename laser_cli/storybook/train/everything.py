@@ -11,7 +11,9 @@ from laser_cli.storybook.train.common import STOP
 from laser_cli.storybook.train.pack import pack
 
 SHARES = {"vae": 0.25, "classifier": 0.15, "unet": 0.6}
-"""Shares of the minutes; what is drawn before a stage starts comes on top."""
+"""Shares of the minutes; what is drawn before a stage starts, and its last report, come on top."""
+ENDLESS = 10**9
+"""Steps: the minutes end every stage."""
 
 
 def train(folder: Path, minutes: float, seed: int = 0, start: Path | None = None, device: str = "cpu") -> Path:
@@ -20,13 +22,13 @@ def train(folder: Path, minutes: float, seed: int = 0, start: Path | None = None
     Run again with more minutes, every stage goes on where it stopped.
     """
     on_gpu = torch.device(device).type == "cuda"
-    large = {"vae": 64, "classifier": 256, "unet": 512} if on_gpu else {"vae": 12, "classifier": 48, "unet": 64}
-    common = {"seed": seed, "start": start, "device": device, "steps": 10**9}
-    stages = {"vae": vae.train, "classifier": classifier.train, "unet": unet.train}
-    more = {"unet": {"first": 65_536 if on_gpu else 4096}}
-    for name, stage in stages.items():
-        if STOP.is_set():
-            break
-        stage(folder, minutes=minutes * SHARES[name], batch=large[name], **more.get(name, {}), **common)  # type: ignore[operator]
+    spent = {name: share * minutes for name, share in SHARES.items()}
+    vae.train(folder, ENDLESS, spent["vae"], seed, batch=64 if on_gpu else 12, start=start, device=device)
+    if not STOP.is_set():
+        batch = 256 if on_gpu else 48
+        classifier.train(folder, ENDLESS, spent["classifier"], seed, batch, start=start, device=device)
+    if not STOP.is_set():
+        batch, first, held = (512, 65_536, 512) if on_gpu else (64, 8192, 128)
+        unet.train(folder, ENDLESS, spent["unet"], seed, batch, start=start, device=device, first=first, held=held)
     pack(folder, folder / "pack")
     return folder / "pipeline"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,8 @@ from laser_cli.storybook.train.tokens import LENGTH, build
 WIDTH = 256
 HELD = 512
 """Held-out items in their own cache."""
-FRESH = 16
-"""Samples learned from for every new item drawn, once the cache is full."""
+FRESH, RENEWED = 16, 64
+"""Samples learned from for every new item while the cache grows and once it is full: an item costs as much as seven."""
 LATE = 2 / 3
 """The progress from which on subjects weigh more: earlier that ruins skies and grounds."""
 SCHEDULE = {
@@ -130,9 +131,10 @@ def sources(out: Path, start: Path | None, look: Look, device: str) -> Sources:
     return Sources(vae, text.requires_grad_(False).to(device), tokenizer, classifier, look, device)
 
 
-def fill(cache: Cache, count: int) -> None:
-    """Grow a cache to ``count`` items, or until the training is told to stop."""
-    while len(cache) < min(count, cache.capacity) and not STOP.is_set():
+def fill(cache: Cache, count: int, minutes: float | None = None) -> None:
+    """Grow a cache to ``count`` items, for so many minutes at most, or until the training is told to stop."""
+    end = time.monotonic() + 60 * minutes if minutes else math.inf
+    while len(cache) < min(count, cache.capacity) and not STOP.is_set() and (not len(cache) or time.monotonic() < end):
         cache.grow()
 
 
@@ -160,13 +162,13 @@ def train(
     """Trains, or goes on with, a U-Net in ``out``, where VAE and classifier are; returns the pipeline's folder.
 
     ``start`` gives tokenizer and text encoder, which stays as it is unless ``learn_text``. A cache of ``items`` is
-    filled while it trains, from ``first`` on; ``shown`` pictures a sheet.
+    filled while it trains, from ``first`` on, or what a quarter of the minutes gives; ``shown`` pictures a sheet.
     """
     torch.manual_seed(seed)
     frozen = sources(out, start, look, device)
     made_with = frozen.fingerprint()
     kept = Cache(out / ("twins" if twins else "cache"), items, made_with, stream(frozen, seed, twins), device)
-    fill(kept, first)
+    fill(kept, first, minutes / 4 if minutes else None)
     unseen = Cache(out / "held-out", held, made_with, stream(frozen, 1_000_003), device)
     fill(unseen, held)
     vae = frozen.vae.config
@@ -179,7 +181,7 @@ def train(
     maps = unseen.take(torch.arange(len(unseen)), "maps")["maps"].float()
     mean, deviation = maps.mean((0, 2, 3), keepdim=True), maps.std((0, 2, 3), keepdim=True) + 1e-6
     learner = Learner(unet, maps.shape[1], text)
-    learner.to(device, memory_format=torch.channels_last)
+    learner.to(device)
     total = steps or math.ceil(samples / batch)
     run = Run(
         out / ("unet-text.pt" if learn_text else "unet.pt"),
@@ -215,7 +217,7 @@ def train(
         run.descend()
         count, grown = count + 1, grown + batch
         running += (loss - running) / min(count, 100)
-        if grown >= AT_ONCE * (FRESH if len(kept) == kept.capacity else FRESH // 4):
+        if grown >= AT_ONCE * (RENEWED if len(kept) == kept.capacity else FRESH):
             kept.grow()
             grown = 0
         if run.step % 25 == 0:

@@ -173,6 +173,8 @@ def train(
 
     optims = optimizers([vae], 2e-3, 2e-3, workers)
     run = Run(out / "vae.pt", {"model": vae}, optims, 0.995, Clock(steps, minutes), rate)
+    if run.done and (out / "vae" / "config.json").is_file():
+        return out / "vae"
     mean, rng = run.means["model"].model, torch.Generator().manual_seed(seed + run.step)
     held = {
         name: drawn(list(islice(items(HELD_OUT, share, look), shown)), look, device)[0] * 2 - 1 for name, share in KINDS

@@ -9,6 +9,8 @@ from laser_cli.errors import MemoryExhausted, NotFoundError, UsageError
 from laser_cli.plan.files import parse_plan, plan_text
 from laser_cli.plan.llm import gguf
 from laser_cli.plan.llm.backends import llama_cpp as backend
+from laser_cli.plan.llm.backends.generate import ThreadChoice
+from laser_cli.plan.llm.backends.vocabulary import Grammar
 from laser_cli.plan.llm.find import digest
 from laser_cli.plan.llm.planner import plan_by_model
 from laser_cli.plan.request import PlanCallbacks, PlanRequest
@@ -36,15 +38,15 @@ def test_a_real_model_plans(tiny):
     assert "a red house" in plan.segments[0].prompt and "night" in plan.segments[-1].prompt
     planner = plan.planner
     assert (planner.name, planner.sha256, planner.seed) == ("tiny.gguf", digest(tiny), 0)
-    assert (planner.prompts, planner.attempts) == ("full1", 1) and planner.version.startswith("llama-cpp-python ")
+    assert (planner.prompts, planner.attempts) == ("lines1", 1) and planner.version.startswith("llama-cpp-python ")
     assert notes == ["the planner reads the request …", "keyframe 1 …"]
-    assert any("did not say 'night'" in note for note in told)
+    assert told == ()
     assert parse_plan(plan_text(plan)) == plan
     assert plan_by_model(str(tiny), ASKED, callbacks).plan == plan
 
 
 def test_the_number_of_keyframes_and_what_the_source_holds_are_kept(tiny):
-    request = PlanRequest("night falls", 'a "häuschen" \\ {x} $y 😀', keyframes=3, temperature=1.2, seed=5)
+    request = PlanRequest("it changes in the meadow", 'a "häuschen" \\ {x} $y 😀', keyframes=3, temperature=1.2, seed=5)
     notes, callbacks = heard()
     plan, _ = plan_by_model(str(tiny), request, callbacks)
     assert plan.source == request.source and len(plan.segments) == 3
@@ -130,13 +132,55 @@ def test_what_is_too_large_or_has_no_room(tmp_path, tiny, monkeypatch):
 def test_memory_is_given_back(tiny, monkeypatch):
     import llama_cpp
 
-    closed = []
-    close = llama_cpp.Llama.close
-    monkeypatch.setattr(llama_cpp.Llama, "close", lambda self: (closed.append(self), close(self)))
+    freed = []
+    for name in ("llama_free", "llama_model_free"):
+        free = getattr(llama_cpp, name)
+        monkeypatch.setattr(llama_cpp, name, lambda pointer, name=name, free=free: (freed.append(name), free(pointer)))
     monkeypatch.setattr(backend.LlamaModel, "answer", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         plan_by_model(str(tiny), ASKED, PlanCallbacks())
-    assert closed
+    assert freed == ["llama_free", "llama_model_free"]
+
+
+def test_what_it_read_is_kept_and_changes_nothing(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("LASER_CACHE", str(tmp_path))
+    hot = PlanRequest("it changes", "a red house", keyframes=1, temperature=1.5, seed=3, retries=0)
+    fresh = plan_by_model(str(tiny), hot, PlanCallbacks()).plan
+    (state,) = (tmp_path / "planner").iterdir()
+    assert plan_by_model(str(tiny), hot, PlanCallbacks()).plan == fresh
+    state.write_bytes(b"torn")
+    assert plan_by_model(str(tiny), hot, PlanCallbacks()).plan == fresh
+    monkeypatch.setenv("LASER_CACHE", str(tmp_path / "file"))
+    (tmp_path / "file").touch()
+    assert plan_by_model(str(tiny), hot, PlanCallbacks()).plan == fresh
+
+
+def test_threads_are_those_that_the_user_names_or_the_faster(monkeypatch):
+    monkeypatch.setenv("LASER_THREADS", "3")
+    assert ThreadChoice().next(1) == 3
+    monkeypatch.delenv("LASER_THREADS")
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("os.sched_getaffinity", lambda pid: range(4))
+    choice, tried = ThreadChoice(), []
+    for _ in range(8):
+        count = choice.next(1)
+        tried.append(count)
+        choice.took(1, count, 0.7 if count == 4 else 0.1)
+    assert tried == [4, 4, 4, 1, 1, 1, 1, 1] and choice.next(100) == 4
+
+
+def test_the_grammar_is_asked_about_the_drawn_token_first(tiny, monkeypatch):
+    asked = []
+    allowed = Grammar.allowed
+    monkeypatch.setattr(Grammar, "allowed", lambda self, tokens: asked.append(len(tokens)) or allowed(self, tokens))
+    plan_by_model(str(tiny), ASKED, PlanCallbacks())
+    assert asked[0] == 1 and set(asked) <= {1, 256, 354 + 3} and asked.count(1) > len(asked) / 2
+
+
+def test_an_embedding_model_is_no_planner(tmp_path):
+    path = write_tiny(tmp_path / "nomic.gguf", architecture="nomic-bert")
+    with pytest.raises(NotFoundError, match="is an embedding model"):
+        plan_by_model(str(path), ASKED, PlanCallbacks())
 
 
 def test_a_header_tells_the_memory_of_a_context(tiny):
@@ -160,13 +204,15 @@ def test_ctrl_c_ends_it(tmp_path):
     assert (running.returncode, out) == (130, "") and "Traceback" not in told
 
 
-def test_a_portrait_is_planned_under_the_grammar_of_faces(tiny):
+def test_a_portrait_is_planned_under_the_grammar_of_faces(tiny, tmp_path):
     request = PlanRequest("she smiles", "a portrait of a woman")
     assert request.face
     made = {}
     for seed in range(3):  # hot enough to write points at random
-        hot = PlanRequest(request.description, request.source, temperature=2.0, seed=seed)
+        hot = PlanRequest(request.description, request.source, temperature=2.0, seed=seed, form="full")
         plan, _ = plan_by_model(str(tiny), hot, PlanCallbacks())
         assert parse_plan(plan_text(plan)) == plan and plan.planner.name in ("tiny.gguf", "rules")
         made[plan.planner.name] = plan
-    assert plan_by_model(str(tiny), request, PlanCallbacks()).plan.planner.name == "tiny.gguf"
+    said = write_tiny(tmp_path / "said.gguf", says=("a portrait of a smiling woman",))
+    full = PlanRequest(request.description, request.source, form="full")
+    assert plan_by_model(str(said), full, PlanCallbacks()).plan.planner.name == "said.gguf"

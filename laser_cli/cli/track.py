@@ -1,0 +1,85 @@
+"""`laser track`: a video of a face, a capture or a plan becomes a face track, which drives a portrait."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from laser_cli.cli.console import Console
+from laser_cli.cli.options import Json, Quiet
+
+
+def track(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="A video or picture of a face, a Live Link Face CSV, MediaPipe's results as JSON, a plan, or a track."
+        ),
+    ],
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="A .yaml, .json or .csv file; - is stdout, as YAML.")
+    ] = "-",
+    fps: Annotated[
+        float | None,
+        typer.Option("--fps", min=1, max=240, help="Frames a second of the track. (default: the source's)"),
+    ] = None,
+    start: Annotated[float | None, typer.Option("--from", min=0, help="Seconds into the source to begin at.")] = None,
+    end: Annotated[float | None, typer.Option("--to", min=0, help="Seconds into the source to end at.")] = None,
+    smooth: Annotated[
+        float | None,
+        typer.Option(min=0, help="Hz: lower is smoother, 0 is off. (default: 1.5 for videos and captures, else off)"),
+    ] = None,
+    ratio: Annotated[float, typer.Option(min=0, max=3, help="How much of the movement is taken.")] = 1.0,
+    relative: Annotated[
+        bool,
+        typer.Option("--relative", help="Count the movement from the neutral frame, which becomes a face at rest."),
+    ] = False,
+    neutral: Annotated[int, typer.Option(min=0, help="The frame with the face at rest, for --relative.")] = 0,
+    face_model: Annotated[
+        Path | None, typer.Option(help="MediaPipe's face_landmarker.task. (default: an installed package's)")
+    ] = None,
+    puppet: Annotated[bool, typer.Option("--puppet", help="The video shows a storybook puppet, not a person.")] = False,
+    plot: Annotated[Path | None, typer.Option(help="Also draw the track over time, as a .png.")] = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> None:
+    """Turn a video of a face, a capture or a plan into a face track: blendshapes and head pose by frame."""
+    from laser_cli.errors import UsageError
+    from laser_cli.tracks.files import track_text, write_track
+    from laser_cli.tracks.read import Reading, read_track
+    from laser_cli.tracks.retarget import retarget
+
+    console = Console(quiet=quiet, json=json)
+    if output != "-" and Path(output).suffix.lower() not in (".yaml", ".yml", ".json", ".csv"):
+        raise UsageError(f"{output} is not a track's name", why="it ends in none of .yaml, .json, .csv")
+    if plot is not None and plot.suffix.lower() != ".png":
+        raise UsageError(f"cannot draw {plot}", why="plots are .png files")
+    if neutral and not relative:
+        raise UsageError("--neutral goes with --relative")
+    if output == "-" and json:
+        raise UsageError("--json tells of written files", hint="name one with --output")
+    model = str(face_model) if face_model else None
+    found, notes = read_track(source, Reading(start, end, fps, smooth, model, puppet), console.progress)
+    found = retarget(found, "relative" if relative else "absolute", ratio=ratio, neutral=neutral)
+    for note in notes:
+        console.note(note)
+    if plot is not None:
+        from laser_cli.output.atomic import staged
+        from laser_cli.tracks.plot import plot_track
+
+        with staged(plot) as made:
+            plot_track(found).save(made, "PNG")
+    if output == "-":
+        sys.stdout.write(track_text(found, ".yaml"))
+        return
+    write_track(found, output)
+    told = {"frames": len(found.frames), "fps": found.fps, "columns": list(found.columns), "notes": notes}
+    console.result([Path(output), *([plot] if plot else [])], told)
+
+
+def register(app: typer.Typer) -> None:
+    """Add `laser track`."""
+    app.command("track")(track)

@@ -1,0 +1,58 @@
+"""From a face track to what drives a portrait: head poses around the portrait's own, and coefficients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from laser_cli.controls.knit.drive import COEFFICIENTS, Drive, no_parts
+from laser_cli.controls.knit.pose import FACE_DEPTH, FOCAL, HeadPose, pose_maps
+from laser_cli.tracks.names import ANGLES, PLACE
+from laser_cli.tracks.schema import FaceTrack
+
+FACE_CENTIMETRES = 17.7
+"""What the landmarks of MediaPipe's canonical face extend, in a track's unit."""
+TRACK_FOCAL = 256 / np.tan(np.radians(31.5))
+"""MediaPipe's focal length in pixels of a picture 512 high: it assumes a vertical field of view of 63 degrees."""
+DEPTH = TRACK_FOCAL * FACE_CENTIMETRES / FACE_DEPTH
+"""Centimetres a unit of z: both cameras see the same face at the same size."""
+ACROSS = DEPTH * FOCAL / TRACK_FOCAL
+"""Centimetres a unit of x and y: both see the same shift."""
+
+
+@dataclass(frozen=True)
+class FaceMotion:
+    """The head poses of n frames, and their coefficients [n, 51] in 0..1."""
+
+    pose: HeadPose
+    coefficients: np.ndarray
+
+    def drive(self, frames: Sequence[int], height: int = 512, width: int = 512) -> Drive:
+        """What drives these frames at a picture size; pose maps are drawn here, a few at a time."""
+        chosen = list(frames)
+        pose = HeadPose(self.pose.angles[chosen], self.pose.translation[chosen])
+        coefficients = torch.from_numpy(self.coefficients[chosen]).float()
+        return Drive(pose_maps(pose, height, width), coefficients, no_parts(len(chosen)))
+
+
+def face_motion(track: FaceTrack, portrait: HeadPose, ratio: float = 0.5) -> FaceMotion:
+    """The track's motion on a portrait that is held as `portrait` (one pose).
+
+    Angles are the track's where it has them, as published; the place is the portrait's plus `ratio` times the track's
+    change since its first frame. What the track does not know stays the portrait's.
+    """
+    count = len(track.frames)
+    angles = np.repeat(portrait.angles[:1], count, 0)
+    for i, name in enumerate(ANGLES):
+        if name in track.columns:
+            angles[:, i] = np.radians(track[name])
+    translation = np.repeat(portrait.translation[:1], count, 0)
+    for i, (name, unit) in enumerate(zip(PLACE, (ACROSS, ACROSS, DEPTH), strict=True)):
+        if name in track.columns:
+            translation[:, i] += ratio * (track[name] - track[name][0]) / unit
+    # a face may come near, never through the camera
+    translation[:, 2] = np.minimum(translation[:, 2], portrait.translation[0, 2] / 4)
+    return FaceMotion(HeadPose(angles, translation), np.stack([track[name] for name in COEFFICIENTS], 1))

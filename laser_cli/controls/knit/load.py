@@ -1,0 +1,237 @@
+"""Finds, checks and loads the nets of a HelloMeme version: from a folder, or from the hub and its cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import MotionAdapter as AnimateDiff
+from diffusers.models.embeddings import SinusoidalPositionalEmbedding
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from laser_cli.controls.knit import reference
+from laser_cli.controls.knit.control import ControlV1, ControlV2, ControlV3
+from laser_cli.controls.knit.control_base import ControlBase, ProjectedControl, Projector
+from laser_cli.controls.knit.drive import Drive
+from laser_cli.controls.knit.motion import MotionAdapter, MotionV5, SKMotion
+from laser_cli.controls.knit.reference import ReferenceAdapter
+from laser_cli.controls.knit.versions import FACE_TOOLS, FILE, OWNER, PREFIX, Net, Role, Version, find_version, lacking
+from laser_cli.errors import BadInputError, NotFoundError
+
+LAYOUTS: dict[str, Callable[[], nn.Module]] = {
+    "v1_reference": reference.reference_v1,
+    "v2_reference": reference.reference_v2,
+    "v3_reference": reference.reference_v3,
+    "v5_reference": reference.reference_v5,
+    "v5b_reference": reference.reference_v5b,
+    "v1_control": lambda: ControlV1(pdfgc=False),
+    "v1_control2": lambda: ControlV1(pdfgc=True),
+    "v2_control": lambda: ControlV2(pdfgc=False),
+    "v2_control2": lambda: ControlV2(pdfgc=True),
+    "v3_control": ControlV3,
+    "v4_control_base": lambda: ControlBase(stored_positions=True),
+    "v5_control_base": lambda: ControlBase(stored_positions=False),
+    "v4_control_proj": lambda: Projector(attend=False),
+    "v5_control_proj": lambda: Projector(attend=True),
+    "v3_motion": lambda: MotionAdapter(SKMotion),
+    "v5_motion": lambda: MotionAdapter(MotionV5),
+    "animatediff": lambda: AnimateDiff(use_motion_mid_block=False, motion_max_seq_length=32),
+}
+"""The net of every layout at its published width."""
+POSITIONS = ".pe"
+"""What the names of position tables end in; they are computed where a file leaves them out."""
+
+
+@dataclass(frozen=True)
+class Nets:
+    """A version's nets, loaded: `control` turns a drive into control maps by insertion point."""
+
+    version: Version
+    reference: ReferenceAdapter
+    control: Callable[[Drive], Mapping[str, Tensor]]
+    motion: MotionAdapter | None = None
+    animatediff: nn.Module | None = None
+
+
+def load(
+    name: str,
+    folder: str | Path | None = None,
+    *,
+    route: str = "arkit",
+    video: bool = False,
+    dtype: torch.dtype = torch.float32,
+    device: str | torch.device = "cpu",
+) -> Nets:
+    """The nets of `hellomeme:v5b` and the like, from `folder` or the hub; with their motion modules for `video`.
+
+    `route` says how expressions come, `arkit` or `pdfgc`. Raises NotFoundError for a net that is not there or not
+    whole, and for motion modules that a version does not have.
+    """
+    version = find_version(name)
+    unused = "control_pdfgc" if route == "arkit" else "control_arkit"
+    wanted = [net for net in version.nets if net.role != unused and (video or not net.for_video)]
+    if video and not any(net.for_video for net in version.nets):
+        raise NotFoundError(f"{PREFIX}{version.name} has no motion modules", hint=f"for videos use {PREFIX}v5b")
+    loaded: dict[str, Any] = {net.role: load_net(net, find_net(net, folder), dtype, device) for net in wanted}
+    control = next((loaded[role] for role in ("control", "control_arkit", "control_pdfgc") if role in loaded), None)
+    if control is None:
+        control = ProjectedControl(loaded["base"], loaded["projector"])
+    return Nets(version, loaded["reference"], control, loaded.get("motion"), loaded.get("animatediff"))
+
+
+def find_net(net: Net, folder: str | Path | None = None) -> Path:
+    """The file of a net: under `folder`, or from the hub, its cache first. Raises NotFoundError."""
+    found = local_file(net, folder) if folder else _cached(net)
+    if found:
+        return found
+    if folder:
+        raise NotFoundError(
+            f"{net.repo} is not in {folder}",
+            why=f"neither {net.repo}/{FILE} nor {net.repo}.safetensors",
+            hint=f"copy {OWNER}/{net.repo} from the hub there",
+        )
+    return _downloaded(net)
+
+
+def local_file(net: Net, folder: str | Path) -> Path | None:
+    """The file of a net in a folder: `REPO/diffusion_pytorch_model.safetensors` or `REPO.safetensors`."""
+    folder = Path(folder).expanduser()
+    tries = (folder / net.repo / FILE, folder / f"{net.repo}.safetensors")
+    return next((file for file in tries if file.is_file()), None)
+
+
+def _cached(net: Net) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(f"{OWNER}/{net.repo}", FILE)
+    return Path(found) if isinstance(found, str) else None
+
+
+def _downloaded(net: Net) -> Path:
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return Path(hf_hub_download(f"{OWNER}/{net.repo}", FILE))
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        raise NotFoundError(
+            f"cannot get {OWNER}/{net.repo}",
+            why=str(error).splitlines()[0],
+            hint=f"check the network, or name a folder that holds {net.repo}/{FILE}",
+        ) from error
+
+
+def check_file(net: Net, file: Path) -> None:
+    """Compare the names and shapes in a file with the net's; the weights are not read. Raises NotFoundError."""
+    try:
+        with safe_open(file, "pt") as opened:
+            given = {key: list(opened.get_slice(key).get_shape()) for key in opened.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise NotFoundError(f"{file} cannot be read", why=str(error), hint="copy or download it again") from error
+    wanted = shapes(net.layout)
+    missing = [key for key in wanted if key not in given and not key.endswith(POSITIONS)]
+    surplus = [key for key in given if key not in wanted]
+    other = [key for key in wanted if key in given and given[key] != wanted[key]]
+    problems = [
+        *([f"{len(missing)} of {len(wanted)} tensors are missing, {missing[0]} first"] if missing else []),
+        *([f"{len(surplus)} tensors do not belong there, {surplus[0]} first"] if surplus else []),
+        *([f"{other[0]} is {given[other[0]]}, not {wanted[other[0]]}"] if other else []),
+    ]
+    if problems:
+        fits = [name for name in LAYOUTS if name != net.layout and _fits(given, shapes(name))]
+        hint = f"it holds the net {fits[0]}" if fits else f"copy {OWNER}/{net.repo} from the hub again"
+        raise NotFoundError(f"{file} is not {net.repo}", why="\n".join(problems), hint=hint)
+
+
+def shapes(layout: str) -> dict[str, list[int]]:
+    """The name and shape of every tensor of a net; no memory is taken for them."""
+    with torch.device("meta"):
+        return {key: list(tensor.shape) for key, tensor in LAYOUTS[layout]().state_dict().items()}
+
+
+def _fits(given: Mapping[str, list[int]], wanted: Mapping[str, list[int]]) -> bool:
+    return all(given.get(key) == shape for key, shape in wanted.items() if not key.endswith(POSITIONS)) and (
+        given.keys() <= wanted.keys()
+    )
+
+
+def load_net(net: Net, file: Path, dtype: torch.dtype, device: str | torch.device) -> Any:
+    """The net with a file's weights, after `check_file`; memory for one copy of them."""
+    check_file(net, file)
+    with torch.device("meta"):
+        module = LAYOUTS[net.layout]()
+    with safe_open(file, "pt") as opened:
+        weights = {key: opened.get_tensor(key).to(device, dtype) for key in opened.keys()}  # noqa: SIM118
+    module.load_state_dict(weights, strict=False, assign=True)
+    for part in module.modules():
+        if isinstance(part, SinusoidalPositionalEmbedding) and part.pe.is_meta:
+            part.pe = SinusoidalPositionalEmbedding(part.pe.shape[2], part.pe.shape[1]).pe.to(device, dtype)
+    return module.eval().requires_grad_(False)
+
+
+@dataclass(frozen=True)
+class Status:
+    """What of a version is on this machine: `files` by role, `absent` nets, and the lines to show a user."""
+
+    version: Version
+    files: Mapping[Role, Path]
+    absent: tuple[Net, ...]
+
+    @property
+    def draws(self) -> bool:
+        """Whether single frames can be drawn."""
+        return not lacking(self.version, self.files)
+
+    @property
+    def lines(self) -> list[str]:
+        """What is there, what is missing, and what works without it."""
+        name = PREFIX + self.version.name
+        said = [f"{role}: {path}" for role, path in self.files.items()]
+        said += [f"{net.role}: missing, {OWNER}/{net.repo}" for net in self.absent]
+        said.append(f"{name} {'draws single frames' if self.draws else 'cannot be used yet'}")
+        if self.draws:
+            motion = [net for net in self.version.nets if net.for_video]
+            if not motion:
+                said.append("it has no motion modules: frames are drawn one by one")
+            elif any(net in self.absent for net in motion):
+                said.append("without its motion modules frames are drawn one by one")
+        said += [f"not needed: {tool.name}, for {tool.gives}; {tool.instead}" for tool in FACE_TOOLS]
+        return said
+
+
+def status(name: str, folder: str | Path | None = None, *, download: bool = False) -> Status:
+    """Find and check every net of a version, in `folder` or the hub's cache; `download` fetches those not there.
+
+    Raises NotFoundError for a file that is there and not whole.
+    """
+    version, files, absent = find_version(name), {}, []
+    for net in version.nets:
+        file = local_file(net, folder) if folder else _cached(net)
+        if file is None and download and not folder:
+            file = _downloaded(net)
+        if file is None:
+            absent.append(net)
+        else:
+            check_file(net, file)
+            files[net.role] = file
+    return Status(version, files, tuple(absent))
+
+
+def check_base(version: Version, config: Mapping[str, Any], height: int, width: int) -> None:
+    """Raise BadInputError if a U-Net of this `config` cannot take the version's nets, or not at this picture size."""
+    channels = list(config.get("block_out_channels", ()))
+    if channels != list(reference.DOWN_CHANNELS) or config.get("cross_attention_dim") != 768:
+        raise BadInputError(
+            f"{PREFIX}{version.name} does not fit this model",
+            why=f"it is made for SD 1.5, and this U-Net has the channels {channels}",
+            hint="use a model of the SD 1.5 family with --model",
+        )
+    if version.max_side and max(height, width) > version.max_side:
+        raise BadInputError(
+            f"{PREFIX}{version.name} draws at most {version.max_side} pixels a side, not {width}x{height}",
+            hint=f"ask for a smaller picture, or use {PREFIX}v5b",
+        )
