@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from laser_cli.errors import UsageError
+from laser_cli.jobs.fields import Frozen, setting
 from laser_cli.jobs.progress import Progress
-from laser_cli.jobs.settings import Frozen, setting
 
 if TYPE_CHECKING:
     from laser_cli.plan.request import PlanCallbacks, PlanRequest
