@@ -19,7 +19,6 @@ from laser_cli.plan.rules import lexicon as lex
 from laser_cli.plan.rules.edits import set_tail
 from laser_cli.plan.rules.phrases import main_phrase, tail_spans
 
-
 COPIED = 3
 """Words from which on a request counts as copied where a prompt holds it."""
 
