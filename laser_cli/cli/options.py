@@ -13,8 +13,8 @@ from annotated_types import Ge, Le
 from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
+from laser_cli.jobs.fields import Frozen, setting
 from laser_cli.jobs.merge import flags, merge
-from laser_cli.jobs.settings import Frozen, setting
 
 PANELS = (None, "Output", "Method", "Image prompts", "Drawing", "Playing", "Planning", "Model", "Console")
 """The order of a help's panels."""

@@ -13,11 +13,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import Self
 
+from laser_cli.jobs.fields import Frozen
 from laser_cli.jobs.inputs import CONTENTS, Input, named
-from laser_cli.jobs.settings import BESIDE, FrameSettings, Frozen, ModelChoice
+from laser_cli.jobs.settings import BESIDE, FrameSettings, ModelChoice
 
 if TYPE_CHECKING:
     from laser_cli.models.model import Model
+
+
+UNSAID = {"fit": "crop", "negative_prompt": None}
+"""Settings that records only name where they are not these: so records of 0.1 stay as they were."""
 
 
 class Job(Frozen, ABC):
@@ -109,7 +114,8 @@ class FrameJob(Job):
     def recorded_settings(self) -> dict[str, Any]:
         """The settings that have no place of their own in a record."""
         told = self.settings.model_dump(mode="json", exclude=set(BESIDE))
-        told |= {key: _named(told[key]) for key in ("lora", "embedding", "vae") if told[key]}
+        told = {key: value for key, value in told.items() if key not in UNSAID or value != UNSAID[key]}
+        told |= {key: _named(told[key]) for key in ("lora", "embedding", "vae") if told.get(key)}
         return {**told, "audio": self.audio.recorded_file} if self.audio else told
 
     def record(self, model: Model, prompt: str | None, **more: Any) -> dict[str, Any]:

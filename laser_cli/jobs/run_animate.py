@@ -67,7 +67,7 @@ def evaluations_of(job: AnimateJob, *, drawn_first: bool, inverted: bool) -> dic
     stages = {
         "first_picture": settings.steps * guided if drawn_first else 0,
         "inversion": invert.nfe(settings.steps, settings.method) if inverted else 0,
-        "pacing": pacing.nfe(*way) if settings.even_pace else 0,
+        "pacing": pacing.nfe(*way, unguided) if settings.even_pace else 0,
         "rendering": render.nfe(plan.total_frames, settings.steps, settings.guidance, unguided=unguided),
     }
     return {**stages, "total": sum(stages.values())}

@@ -9,9 +9,10 @@ import re
 import secrets
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from laser_cli.errors import LaserError
+from laser_cli.jobs.fields import DRAWING, METHOD, MODEL, PLAYING, Settings, setting
 from laser_cli.plan.easing import Easing
 from laser_cli.plan.schema import Control
 
@@ -23,49 +24,9 @@ BESIDE = ("model", "device", "dtype", "seed")
 """Settings that a record keeps beside `settings`, under the same names."""
 
 
-def setting(
-    default: Any,
-    panel: str | None,
-    help: str,
-    *names: str,
-    metavar: str | None = None,
-    env: str | None = None,
-    **limits: Any,
-) -> Any:
-    """A field and how a command line asks for it; ``{default}`` in the help stands for the default.
-
-    `names`: all its names, where the field's own will not do. `metavar`: what the help shows instead of the type.
-    """
-    shown: dict[str, Any] = {"panel": panel, "names": list(names), "metavar": metavar, "env": env}
-    return Field(default, description=help, json_schema_extra=shown, **limits)
-
-
 def chosen_seed(seed: int) -> int:
     """The seed itself, or one by chance for -1."""
     return secrets.randbelow(2**32) if seed == RANDOM_SEED else seed
-
-
-class Frozen(BaseModel):
-    """A value that cannot change; unknown keys and values of another type are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
-
-
-class Settings(Frozen):
-    """What a job is done with; `None` leaves it to the plan, or to the model."""
-
-    PLURAL: ClassVar[str] = ""
-    """What messages call the jobs that have these."""
-    TRANSLATED: ClassVar[dict[str, str]] = {}
-    """Keys of other jobs' settings that `translate` understands, and the key that each becomes."""
-
-    @classmethod
-    def translate(cls, key: str, value: Any) -> Any:
-        """The value that a key of TRANSLATED becomes."""
-        return value
-
-
-DRAWING, PLAYING, MODEL, METHOD = "Drawing", "Playing", "Model", "Method"
 
 
 class Sampling(Settings):
