@@ -81,7 +81,7 @@ _INPUT: dict[int, str] = {
     errno.EISDIR: "it is a folder",
     errno.EROFS: "the file system is read-only",
 }
-OUT_OF_MEMORY_HINT = "a smaller picture, fewer frames at a time (--batch-size), or a half-precision --dtype"
+OUT_OF_MEMORY_HINT = "a smaller picture, fewer frames at a time, or a half-precision --dtype"
 # what libraries say where memory, address space or threads ran out; torch, oneDNN, libav and loaders raise no kind of
 # their own for it
 _MEMORY_WORDS = (

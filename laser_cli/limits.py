@@ -22,6 +22,8 @@ RECORD_BYTES = 4_000_000
 """Bytes of the record inside an output."""
 PAGE_BYTES = 64_000_000
 """Bytes of a report, which embeds its pictures."""
+PLAN_PARTS = 200_000
+"""Words, lists and mappings in a plan or preset: a face track of 1,000 points takes about half."""
 DEPTH = 16
 """Lists and mappings inside each other, in plans, presets and records."""
 DIGITS = 100

@@ -44,6 +44,7 @@ def animate(
     production = Production(settings, outputs, options, sources.rerun)
     image, description = _positionals(arguments or [], sources.plan_file)
     description, words = words_of(description)
+    production.guard(image, words, sources.plan_file, sources.inversion)
     console, verbose = production.console, options.verbose
     built = build_animation(flags(settings), image, description, sources, planning, console, verbose=verbose)
     production.carry_out(built._replace(read=(*built.read, words)) if words else built, _lines)

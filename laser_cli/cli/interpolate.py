@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -38,10 +39,13 @@ def interpolate(
     """
     from laser_cli.jobs.build_interpolate import build_interpolation
     from laser_cli.jobs.merge import flags
+    from laser_cli.jobs.stops import is_picture
 
     production = Production(settings, outputs, options, sources.rerun)
     if "at" in settings and outputs.out is not None and outputs.out.suffix.lower() != ".png":
         raise UsageError("--at draws one picture", why=f"{outputs.out} is none", hint="-o OUT.png")
+    named = [Path(text.removeprefix("@")) for text in stops or () if text.startswith("@") or is_picture(text)]
+    production.guard(*named, *sources.image_prompt, sources.ip_adapter)
     console, verbose = production.console, options.verbose
     built = build_interpolation(flags(settings), stops or (), sources, planning, console, verbose=verbose)
     production.carry_out(built, _lines)

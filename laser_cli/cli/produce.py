@@ -35,6 +35,13 @@ class Production:
 
             self.console.note(", ".join(f"{name} {version}" for name, version in versions().items()))
 
+    def guard(self, *named: Path | None) -> None:
+        """Refuse outputs that are among the files named on the command line, before a planner or a model is asked."""
+        from laser_cli.jobs.outputs import STDOUT
+
+        read = [path for path in (*named, self.again, self.outputs.audio) if path is not None and path != STDOUT]
+        self.outputs.guard(read, self.again)
+
     def carry_out(self, built: Built, lines: Callable[[Mapping[str, Any]], Iterator[str]]) -> None:
         """Do the job, or tell its costs (`lines`: for people), or skip it."""
         from laser_cli.jobs.run import load, place, run

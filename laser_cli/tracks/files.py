@@ -27,6 +27,16 @@ TIME = "time"
 """The CSV's first column, in seconds."""
 
 
+def is_track(path: Path) -> bool:
+    """Whether a file begins as `write_track` begins one."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(100)
+    except OSError:
+        return False
+    return head.startswith((HEADER[:21].encode(), b'{"version": ', f"{TIME},".encode()))
+
+
 def parse_track(text: str, name: str) -> FaceTrack:
     """The track in a text of YAML or JSON. Raises BadInputError."""
     try:
@@ -78,12 +88,12 @@ def track_text(track: FaceTrack, suffix: str) -> str:
     return HEADER + text + "frames:\n" + "".join(f"- {line}\n" for line in lines)
 
 
-def write_track(track: FaceTrack, path: str | Path) -> None:
-    """Write the track to a file, which appears when it is complete."""
+def write_track(track: FaceTrack, path: str | Path, *, force: bool = False) -> None:
+    """Write the track to a file, which appears when it is complete. `force`: in place of a read-only one too."""
     from laser_cli.output.atomic import staged
 
     path = Path(path)
-    with staged(path) as made:
+    with staged(path, force=force) as made:
         made.write_text(track_text(track, path.suffix.lower()), encoding="utf-8", newline="\n")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from laser_cli.output.frames import write_png
 from laser_cli.output.record import read_record
 from laser_cli.presets_dir import presets_folder
 
@@ -116,3 +117,15 @@ def test_a_plan_may_be_written_over_a_plan_and_not_over_notes(laser, here):
     code, _, stderr = laser("plan", "night falls", "-p", "a red house", "-o", "words.txt")
     assert code == 2 and "was not made by laser" in stderr and Path("words.txt").read_text() == "night falls"
     assert laser("plan", "night falls", "-p", "a red house", "-o", "words.txt", "--force")[0] == 0
+
+
+def test_a_track_is_not_written_over_its_source(laser, here):
+    Path("face.yaml").write_text("source: a face\nsegments:\n- {prompt: a face, frames: 3}\nface:\n- {at: 0, yaw: 5}\n")
+    write_png(Path("mine.png"), np.zeros((16, 16, 3), np.uint8))
+    before = holdings(here)
+    for arguments in (["-o", "face.yaml"], ["-o", "t.yaml", "--plot", "mine.png"]):
+        code, _, stderr = laser("track", "face.yaml", *arguments)
+        assert code == 2 and ("would be replaced" in stderr or "was not made by laser" in stderr)
+        assert holdings(here) == before
+    assert laser("track", "face.yaml", "-o", "t.yaml", "--plot", "p.png")[0] == 0
+    assert laser("track", "face.yaml", "-o", "t.yaml", "--plot", "p.png")[0] == 0

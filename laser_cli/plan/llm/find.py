@@ -23,7 +23,7 @@ def hint() -> str:
 
 
 def is_model(name: str) -> bool:
-    """Whether a planner's name means a model."""
+    """Whether a name means a model's file, here or on the hub."""
     return name.startswith("hf:") or name.lower().endswith(".gguf")
 
 

@@ -161,6 +161,8 @@ def train(
 ) -> Path:
     """Trains, or goes on with, a U-Net in ``out``, where VAE and classifier are; returns the pipeline's folder.
 
+    Stopped early, it leaves a checkpoint and the pipeline of its last report.
+
     ``start`` gives tokenizer and text encoder, which stays as it is unless ``learn_text``. A cache of ``items`` is
     filled while it trains, from ``first`` on, or what a quarter of the minutes gives; ``shown`` pictures a sheet.
     """
@@ -171,6 +173,8 @@ def train(
     fill(kept, first, minutes / 4 if minutes else None)
     unseen = Cache(out / "held-out", held, made_with, stream(frozen, 1_000_003), device)
     fill(unseen, held)
+    if STOP.is_set():
+        return out / "pipeline"
     vae = frozen.vae.config
     side = look.size // 2 ** (len(vae.block_out_channels) - 1)
     unet = new_unet(unet_config(shape, vae.latent_channels, side), out / "pipeline", start)
@@ -225,7 +229,10 @@ def train(
             log(out / "unet.log", **values, loss=running, items=len(kept))
         if run.due():
             checkpoint()
+    if not run.done:
+        run.save()
+        return out / "pipeline"
     checkpoint()
-    if learn_text and run.progress == 1:  # whoever trains next on frozen words finds these
+    if learn_text:  # whoever trains next on frozen words finds these
         run.means["learner"].model.text.save_pretrained(out / "text_encoder")
     return out / "pipeline"
