@@ -54,7 +54,7 @@ class World:
         return any(known[0] == word[0] and sorted(known) == sorted(word) for known in self.words)
 
     def corrected(self, text: str) -> str:
-        """The text with typing errors put right: words that are only nearly known, as the known word nearest to them."""
+        """The text with typing errors put right: words that are nearly known become the nearest known word."""
 
         def right(found: re.Match[str]) -> str:
             word = found[0]
