@@ -23,7 +23,9 @@ from laser_cli.jobs.planning import PlannerChoice, Planning
 from laser_cli.jobs.progress import SILENT, Progress
 from laser_cli.jobs.run import load, run
 from laser_cli.jobs.sinks import FileSinks, Sinks
+from laser_cli.jobs.sources import AnimateSources, InterpolateSources
 from laser_cli.models.load import load_model
+from laser_cli.plan.schema import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from laser_cli.jobs.build_animate import Built
     from laser_cli.jobs.job import FrameJob
     from laser_cli.models.model import Model
-    from laser_cli.plan.schema import Plan
 
 __all__ = ["Drawn", "LaserError", "animate", "interpolate", "load_model"]
 
@@ -70,11 +71,10 @@ def animate(
         _said(settings, model),
         _path(image),
         description,
-        plan=_path(plan) if isinstance(plan, str) else plan,
-        prompt=prompt,
-        preset=preset,
-        planning=Planning(planner=planner),
-        progress=progress,
+        AnimateSources(plan_file=None if isinstance(plan, Plan) else _path(plan), prompt=prompt, preset=preset),
+        Planning(planner=planner),
+        progress,
+        plan=plan if isinstance(plan, Plan) else None,
     )
     return _draw(built, out, model, progress)
 
@@ -95,20 +95,21 @@ def interpolate(
     `guide`: what the frames between show, one for all or one for each segment. `prompts`: what the pictures show, in
     their order. The rest as of ``animate``.
     """
+    guides = (guide,) if isinstance(guide, str) else tuple(guide)
     built = build_interpolation(
         _said(settings, model),
         [str(stop) for stop in stops],
-        prompts=prompts,
-        guides=[guide] if isinstance(guide, str) else guide,
-        preset=preset,
-        planning=PlannerChoice(planner=planner),
-        progress=progress,
+        InterpolateSources(prompts=tuple(prompts), guides=guides, preset=preset),
+        PlannerChoice(planner=planner),
+        progress,
     )
     return _draw(built, out, model, progress)
 
 
 def _said(settings: Mapping[str, Any], model: Model | None) -> Layer:
-    return flags(settings if model is None else {**settings, "model": model.name}, "the arguments")
+    """The settings that were passed, on the model if one was."""
+    here = {} if model is None else {"model": model.name, "device": "auto", "dtype": "auto"}
+    return flags({**settings, **here}, "the arguments")
 
 
 def _path(name: str | Path | None) -> Path | None:

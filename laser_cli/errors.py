@@ -56,12 +56,6 @@ class BadInputError(LaserError):
     exit_code = 5
 
 
-class BatchError(LaserError):
-    """Some jobs of a batch failed; the others are done."""
-
-    exit_code = 6
-
-
 _MACHINE: dict[int, tuple[str, str]] = {
     errno.ENOSPC: ("the disk is full", "make room, or write to another disk"),
     errno.EFBIG: ("the file would be larger than allowed", "raise the limit (ulimit -f), or write to another disk"),
@@ -81,7 +75,7 @@ _INPUT: dict[int, str] = {
     errno.EISDIR: "it is a folder",
     errno.EROFS: "the file system is read-only",
 }
-OUT_OF_MEMORY_HINT = "a smaller picture, fewer frames at a time (--batch-size), or a half-precision --dtype"
+OUT_OF_MEMORY_HINT = "a smaller picture, fewer frames at a time, or a half-precision --dtype"
 # what libraries say where memory, address space or threads ran out; torch, oneDNN, libav and loaders raise no kind of
 # their own for it
 _MEMORY_WORDS = (

@@ -16,10 +16,14 @@ TEXT_BYTES = 1_000_000
 """Bytes of a text file that words are taken from (@FILE)."""
 PLAN_BYTES = 1_500_000
 """Bytes of a plan or preset: the largest valid plan takes about a half."""
+TRACK_BYTES = 200_000_000
+"""Bytes of a face track or capture: hours of all blendshapes."""
 RECORD_BYTES = 4_000_000
 """Bytes of the record inside an output."""
 PAGE_BYTES = 64_000_000
 """Bytes of a report, which embeds its pictures."""
+PLAN_PARTS = 200_000
+"""Words, lists and mappings in a plan or preset: a face track of 1,000 points takes about half."""
 DEPTH = 16
 """Lists and mappings inside each other, in plans, presets and records."""
 DIGITS = 100

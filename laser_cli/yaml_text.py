@@ -113,11 +113,13 @@ def _no_number(constant: str) -> None:
 
 def _compose(text: str, name: str, kind: str) -> yaml.Node | None:
     depth = 0
-    for event in yaml.parse(text, Loader=_PARSER):
+    for number, event in enumerate(yaml.parse(text, Loader=_PARSER)):
         line = event.start_mark.line + 1 if event.start_mark else 0
         if isinstance(event, yaml.AliasEvent):
             why = f"{kind.removeprefix('a ')}s have no aliases"
             raise BadInputError(f"{name}, line {line}: *{event.anchor} refers to another part", why=why)
+        if number > limits.PLAN_PARTS:
+            raise BadInputError(f"{name} is not {kind}", why=f"it has more than {limits.PLAN_PARTS:,} parts")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > limits.DEPTH:
             why = f"its parts are nested more than {limits.DEPTH} deep"

@@ -8,16 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from laser_cli.cli.options import From, Preset, RunOptions, expand, option
+from laser_cli.cli.options import RunOptions, expand
 from laser_cli.cli.produce import Production
 from laser_cli.errors import UsageError
 from laser_cli.jobs.outputs import Outputs
 from laser_cli.jobs.planning import Planning
 from laser_cli.jobs.settings import AnimateSettings
+from laser_cli.jobs.sources import AnimateSources
 
 
 def animate(
     settings: Annotated[dict[str, Any], AnimateSettings],
+    sources: AnimateSources,
     outputs: Outputs,
     planning: Planning,
     options: RunOptions,
@@ -27,24 +29,6 @@ def animate(
             metavar="[IMAGE] [DESCRIPTION]",
             help="The picture, and what happens to it (@FILE reads it from a file).",
             show_default=False,
-        ),
-    ] = None,
-    plan_file: Annotated[
-        Path | None, option(None, "Render this plan instead of a description; - is stdin.", "--plan")
-    ] = None,
-    rerun: From = None,
-    preset: Preset = None,
-    inversion_file: Annotated[
-        Path | None, option(None, "Use this inversion of the picture (laser invert).", "--inversion")
-    ] = None,
-    source_prompt: Annotated[
-        str | None,
-        option(
-            None,
-            "What the picture shows; else its metadata or the description tell.",
-            "--prompt",
-            "--source-prompt",
-            "-p",
         ),
     ] = None,
 ) -> None:
@@ -57,22 +41,12 @@ def animate(
     from laser_cli.jobs.merge import flags
     from laser_cli.jobs.stops import words_of
 
-    production = Production(settings, outputs, options, rerun)
-    image, description = _positionals(arguments or [], plan_file)
+    production = Production(settings, outputs, options, sources.rerun)
+    image, description = _positionals(arguments or [], sources.plan_file)
     description, words = words_of(description)
-    built = build_animation(
-        flags(settings),
-        image,
-        description,
-        plan=plan_file,
-        prompt=source_prompt,
-        inversion=inversion_file,
-        rerun=rerun,
-        preset=preset,
-        planning=planning,
-        progress=production.console,
-        verbose=options.verbose,
-    )
+    production.guard(image, words, sources.plan_file, sources.inversion)
+    console, verbose = production.console, options.verbose
+    built = build_animation(flags(settings), image, description, sources, planning, console, verbose=verbose)
     production.carry_out(built._replace(read=(*built.read, words)) if words else built, _lines)
 
 

@@ -55,6 +55,7 @@ def speed(
 ) -> None:
     """Time and memory of an animation, beside plain sampling."""
     from laser_cli.measure import speed as measured
+    from laser_cli.measure.cores import cores
 
     console = on.console()
     model = on.load(console)
@@ -62,6 +63,7 @@ def speed(
     if whole:
         console.note("whole commands")
         figures += measured.commands(on.model) + measured.memory(on.model, console.note)
+        figures += cores(model, frames, say=console.note)
     _show(console, "speed", figures)
 
 

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from laser_cli.cli.options import From, Preset, RunOptions, expand, option
+from laser_cli.cli.options import RunOptions, expand
 from laser_cli.cli.produce import Production
+from laser_cli.errors import UsageError
 from laser_cli.jobs.outputs import Outputs
 from laser_cli.jobs.planning import PlannerChoice
 from laser_cli.jobs.settings import InterpolateSettings
-
-IMAGES = "Image prompts"
-
-
-class Latents(str, Enum):
-    """Where the prompts' noise comes from."""
-
-    same = "same"
-    slerp = "slerp"
+from laser_cli.jobs.sources import InterpolateSources
 
 
 def interpolate(
     settings: Annotated[dict[str, Any], InterpolateSettings],
+    sources: InterpolateSources,
     outputs: Outputs,
     planning: PlannerChoice,
     options: RunOptions,
@@ -38,76 +31,23 @@ def interpolate(
             show_default=False,
         ),
     ] = None,
-    rerun: From = None,
-    preset: Preset = None,
-    prompts: Annotated[
-        list[str] | None,
-        option(
-            None,
-            "What a picture shows, once for each picture in their order; else their metadata tell.",
-            "--prompt",
-            "--source-prompt",
-            "-p",
-        ),
-    ] = None,
-    guides: Annotated[
-        list[str] | None,
-        option(
-            "Method",
-            "What the pictures between show (PAID); once, or once for each segment. auto: the planner says it.",
-            "--guide",
-            metavar="PROMPT|auto",
-        ),
-    ] = None,
-    latents: Annotated[
-        Latents | None,
-        option(
-            "Method",
-            "Noise of the prompts: the same for all (default; that of the first picture, if there is one), or each its "
-            "own and an arc between them.",
-        ),
-    ] = None,
-    ip_adapter: Annotated[
-        Path | None,
-        option(
-            IMAGES,
-            "An IP-Adapter for the model (folder, or file beside its image_encoder): stops are drawn by pictures too.",
-        ),
-    ] = None,
-    ip_scale: Annotated[
-        float | None, option(IMAGES, "How strongly image prompts lead. (default: 0.6)", min=0, max=2)
-    ] = None,
-    image_prompt: Annotated[
-        list[Path] | None,
-        option(IMAGES, "A stop's picture to draw by, once for each stop; else stops that are pictures are their own."),
-    ] = None,
 ) -> None:
     """Draw what lies between prompts and pictures.
 
     A chain of stops is one animation without a cut. Example:
     laser interpolate "a red ball in a meadow" "a blue cube in a meadow" cottage.png -o out.mp4
     """
-    from laser_cli.errors import UsageError
     from laser_cli.jobs.build_interpolate import build_interpolation
     from laser_cli.jobs.merge import flags
-    from laser_cli.jobs.stops import Images
+    from laser_cli.jobs.stops import is_picture
 
-    production = Production(settings, outputs, options, rerun)
+    production = Production(settings, outputs, options, sources.rerun)
     if "at" in settings and outputs.out is not None and outputs.out.suffix.lower() != ".png":
         raise UsageError("--at draws one picture", why=f"{outputs.out} is none", hint="-o OUT.png")
-    built = build_interpolation(
-        flags(settings),
-        stops or (),
-        prompts=prompts or (),
-        guides=guides or (),
-        latents=latents.value if latents else None,
-        images=Images(ip_adapter, ip_scale, image_prompt or ()),
-        rerun=rerun,
-        preset=preset,
-        planning=planning,
-        progress=production.console,
-        verbose=options.verbose,
-    )
+    named = [Path(text.removeprefix("@")) for text in stops or () if text.startswith("@") or is_picture(text)]
+    production.guard(*named, *sources.image_prompt, sources.ip_adapter)
+    console, verbose = production.console, options.verbose
+    built = build_interpolation(flags(settings), stops or (), sources, planning, console, verbose=verbose)
     production.carry_out(built, _lines)
 
 

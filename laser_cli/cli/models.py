@@ -15,16 +15,21 @@ from laser_cli.errors import NotFoundError
 Name = Annotated[
     str,
     typer.Argument(
-        help="storybook, a folder or a hub id; FILE.gguf or hf:REPO[:FILE] for planners.", show_default=False
+        help="storybook, a folder, a .safetensors or a hub id; FILE.gguf or hf:REPO[:FILE] for planners.",
+        show_default=False,
     ),
 ]
 
-models = typer.Typer(help="List the models on this machine, say where one lies, or check that it is whole.")
+Variant = Annotated[
+    str | None, typer.Option(help="Of several precisions on disk this one, such as fp16.", show_default=False)
+]
+
+models = typer.Typer(help="List the models on this machine, say what one is or where it lies, or check it.")
 
 
 @models.callback(invoke_without_command=True)
 def list_models(context: typer.Context, json: Json = False) -> None:
-    """List the models on this machine, say where one lies, or check that it is whole."""
+    """List the models on this machine, say what one is or where it lies, or check it."""
     if context.invoked_subcommand:
         return
     from laser_cli.plan.llm.find import cached as planners
@@ -47,22 +52,82 @@ def path(name: Name) -> None:
     typer.echo(planner_of(name) if is_model(name) else folder_of(name))
 
 
+@models.command("add")
+def add(
+    name: Annotated[str, typer.Argument(help="hellomeme:v1 to hellomeme:v5c.", show_default=False)],
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="Where its files lie, a folder for each repository. (default: the hub, its cache first)"),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Find or download the nets that animate portraits, check that every tensor is there, and keep where they lie.
+
+    Exit code 3 if they do not suffice to draw a frame.
+    """
+    from laser_cli.controls.knit.places import remember
+    from laser_cli.controls.knit.versions import find_version, is_hellomeme
+
+    if not is_hellomeme(name):
+        raise NotFoundError(f"{name} is not an adapter for portraits", hint="hellomeme:v5b, for example")
+    find_version(name)
+    if folder is not None and not folder.is_dir():
+        raise NotFoundError(f"there is no folder {folder}")
+    _tell_adapter(name, folder, json, download=True)
+    if folder is not None:
+        remember(name, folder)
+
+
+def _tell_adapter(name: str, folder: Path | None, json: bool, *, download: bool = False) -> None:
+    from laser_cli.controls.knit.load import status
+
+    found = status(name, folder, download=download)
+    if not found.draws:
+        missing = [f"{net.repo} is missing" for net in found.absent]
+        raise NotFoundError(f"{name} is not whole", why="\n".join(missing), hint=f"laser models add {name} [FOLDER]")
+    console = Console(json=json)
+    for line in found.notes:
+        console.note(line)
+    files = {role: str(path) for role, path in found.files.items()}
+    told = {"model": name, "files": files, "missing": [net.repo for net in found.absent]}
+    console.result(list(found.files.values()), told)
+
+
+@models.command("show")
+def show(name: Name, variant: Variant = None, json: Json = False) -> None:
+    """Say what a model on this machine is: its kind, sizes, schedule and precision, and what laser can do with it."""
+    from laser_cli.models.describe import describe
+
+    told = describe(name, folder_of(name), variant)
+    if json:
+        Console(json=True).json_object(told.json())
+    else:
+        for line in told.lines():
+            typer.echo(line)
+
+
 @models.command("verify")
-def verify(name: Name, json: Json = False) -> None:
-    """Check a model without loading it: its configuration can be read, its weight files are whole.
+def verify(name: Name, variant: Variant = None, json: Json = False) -> None:
+    """Check a model: its settings fit together, its files are whole and hold all tensors, no weight is NaN.
 
     Exit code 3 if it is not there or not whole.
     """
+    from laser_cli.controls.knit.versions import is_hellomeme
     from laser_cli.plan.llm.find import is_model
 
     if is_model(name):
         return _verify_planner(name, json)
-    folder = folder_of(name)
-    found = problems(folder)
+    if is_hellomeme(name):
+        return _tell_adapter(name, None, json)
+    from laser_cli.models import verify as check
+    from laser_cli.models.layout import WEIGHTED, weight_files
+
+    path = folder_of(name)
+    found = list(check.problems(path, variant, deep=True))
     if found:
         hint = "copy or download it again"
         raise NotFoundError(f"the model {name} is not whole", why="\n".join(found), hint=hint)
-    files = sum(1 for _ in folder.glob("*/*.safetensors"))
+    files = 1 if path.is_file() else sum(len(weight_files(path / part, variant)) for part in WEIGHTED)
     if json:
         Console(json=True).json_object({"model": name, "whole": True, "weight_files": files})
     else:
@@ -95,13 +160,13 @@ def cached() -> Iterator[tuple[str, Path]]:
 
 
 def folder_of(name: str) -> Path:
-    """A model's folder on this machine; nothing is downloaded."""
-    from laser_cli.jobs.estimate import cached_model
+    """The folder or file of a model on this machine, whole or not; nothing is downloaded."""
+    from laser_cli.models.find import cached_path
 
-    found = cached_model(name)
+    found = cached_path(name)
     if found is None:
         raise NotFoundError(f"the model {name} is not on this machine", hint="laser models lists those that are")
-    return found[0]
+    return found
 
 
 def planner_of(name: str) -> Path:
@@ -128,33 +193,14 @@ def _verify_planner(name: str, json: bool) -> None:
         typer.echo(f"{name} is whole")
 
 
-def problems(folder: Path) -> list[str]:
-    """What keeps a model from being loaded, one line a part; headers are read, not weights."""
-    from laser_cli.models.layout import NEEDED
+def problems(path: Path) -> list[str]:
+    """What keeps a model from being loaded, a line each; headers are read, not weights."""
+    from laser_cli.models import verify as check
 
-    return [f"{part}: {said}" for part in NEEDED if (said := _problem(folder / part))]
-
-
-def _problem(part: Path) -> str:
-    import json
-
-    from laser_cli.jobs.estimate import read_header, weights_of
-
-    if not part.is_dir():
-        return "missing"
-    if part.name == "tokenizer":
-        known = (part / "tokenizer.json").is_file() or (part / "vocab.json").is_file()
-        return "" if known else "no vocabulary"
-    name = "scheduler_config.json" if part.name == "scheduler" else "config.json"
-    file = part / name
     try:
-        json.loads(file.read_text("utf-8"))
-        weights = [] if part.name == "scheduler" else list(weights_of(part))
-        for file in weights:
-            read_header(file)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        return f"{file.name} cannot be read: {getattr(error, 'strerror', None) or error}"
-    return "" if weights or part.name == "scheduler" else "no .safetensors weights"
+        return list(check.problems(path))
+    except NotFoundError as error:
+        return [error.what]
 
 
 def register(app: typer.Typer) -> None:

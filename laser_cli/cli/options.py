@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Callable
 from enum import Enum
 from functools import wraps
-from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
@@ -14,8 +13,8 @@ from annotated_types import Ge, Le
 from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
+from laser_cli.jobs.fields import Frozen, setting
 from laser_cli.jobs.merge import flags, merge
-from laser_cli.jobs.settings import Frozen, setting
 
 PANELS = (None, "Output", "Method", "Image prompts", "Drawing", "Playing", "Planning", "Model", "Console")
 """The order of a help's panels."""
@@ -71,13 +70,6 @@ Force = Annotated[
     bool,
     typer.Option("--force", help="Replace a file that is read-only or that laser did not make; never one it reads."),
 ]
-From = Annotated[
-    Path | None,
-    typer.Option("--from", help="Run again what made this output; other options change it.", show_default=False),
-]
-Preset = Annotated[
-    str | None, typer.Option(help="A preset's name or YAML file (laser presets lists them).", show_default=False)
-]
 
 
 def option(panel: str | None, help: str, *names: str, **more: Any) -> Any:
@@ -107,7 +99,7 @@ def expand(function: Callable[..., None]) -> Callable[..., None]:
     def command(**said: Any) -> None:
         for parameter, (model, whole) in models.items():
             values = {name: _plain(said.pop(name)) for name in model.model_fields}
-            given = {name: value for name, value in values.items() if value is not None}
+            given = {name: value for name, value in values.items() if value not in (None, [], ())}
             said[parameter] = merge(model, flags(given)) if whole else given
         function(**said)
 
@@ -145,11 +137,15 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
 
 
 def _asked_type(name: str, field: FieldInfo) -> type:
-    """The type that a command line is read as: text for what has several spellings or parts."""
+    """The type that a command line is read as: text for what has several spellings, a list for what is said again."""
     kinds = [kind for kind in _members(field.annotation) if kind is not type(None)]
     kind = kinds[0]
-    if len(kinds) > 1 or get_origin(kind) is tuple or any(isinstance(m, BeforeValidator) for m in field.metadata):
+    if get_args(kind) == (str, ...):  # an option that may be given several times
+        return list[str]
+    if len(kinds) > 1 or any(isinstance(m, BeforeValidator) for m in field.metadata):
         return str
+    if get_origin(kind) is tuple:
+        return list[get_args(kind)[0]]  # type: ignore[misc, return-value]
     return choice(name, kind) if get_origin(kind) is Literal else kind
 
 
@@ -172,4 +168,6 @@ def _panel(parameter: inspect.Parameter) -> int:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return tuple(value)
     return value.value if isinstance(value, Enum) else value

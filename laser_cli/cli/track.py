@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from laser_cli.cli.console import Console
-from laser_cli.cli.options import Json, Quiet
+from laser_cli.cli.options import Force, Json, Quiet
+
+PLOT = {"version": 1, "program": "laser", "command": "track"}
+"""The record of a plot: it tells that laser made the file, and cannot be run again."""
 
 
 def track(
@@ -43,12 +45,19 @@ def track(
     ] = None,
     puppet: Annotated[bool, typer.Option("--puppet", help="The video shows a storybook puppet, not a person.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Also draw the track over time, as a .png.")] = None,
+    force: Force = False,
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
     """Turn a video of a face, a capture or a plan into a face track: blendshapes and head pose by frame."""
-    from laser_cli.errors import UsageError
-    from laser_cli.tracks.files import track_text, write_track
+    import numpy as np
+
+    from laser_cli.errors import UsageError, parsing
+    from laser_cli.output.atomic import check_target, staged
+    from laser_cli.output.frames import write_png
+    from laser_cli.output.guard import check_outputs
+    from laser_cli.text import write_stdout
+    from laser_cli.tracks.files import is_track, track_text, write_track
     from laser_cli.tracks.read import Reading, read_track
     from laser_cli.tracks.retarget import retarget
 
@@ -61,21 +70,27 @@ def track(
         raise UsageError("--neutral goes with --relative")
     if output == "-" and json:
         raise UsageError("--json tells of written files", hint="name one with --output")
+    target = Path(output) if output != "-" else None
+    written = [path for path in (target, plot) if path]
+    read = [path for path in (source, face_model) if path]
+    check_outputs(written, read, force=force, ours={target: is_track} if target else None)
+    for path in written:
+        check_target(path, force=force)
     model = str(face_model) if face_model else None
-    found, notes = read_track(source, Reading(start, end, fps, smooth, model, puppet), console.progress)
+    with parsing(f"cannot read the track {source}"):
+        found, notes = read_track(source, Reading(start, end, fps, smooth, model, puppet), console.progress)
     found = retarget(found, "relative" if relative else "absolute", ratio=ratio, neutral=neutral)
     for note in notes:
         console.note(note)
     if plot is not None:
-        from laser_cli.output.atomic import staged
         from laser_cli.tracks.plot import plot_track
 
-        with staged(plot) as made:
-            plot_track(found).save(made, "PNG")
+        with staged(plot, force=force) as made:
+            write_png(made, np.asarray(plot_track(found).convert("RGB")), PLOT)
     if output == "-":
-        sys.stdout.write(track_text(found, ".yaml"))
+        write_stdout(track_text(found, ".yaml"))
         return
-    write_track(found, output)
+    write_track(found, output, force=force)
     told = {"frames": len(found.frames), "fps": found.fps, "columns": list(found.columns), "notes": notes}
     console.result([Path(output), *([plot] if plot else [])], told)
 

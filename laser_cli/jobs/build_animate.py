@@ -16,9 +16,11 @@ from laser_cli.jobs.presets import chosen_preset, preset_layer
 from laser_cli.jobs.progress import SILENT, Progress
 from laser_cli.jobs.rerun import Recorded, read_job
 from laser_cli.jobs.settings import AnimateSettings, chosen_seed
+from laser_cli.jobs.sources import AnimateSources
 from laser_cli.plan.schema import Plan
 
 UNDRAWN = "the plan has a face track, which animate does not draw yet: faces follow the prompts alone"
+NOTHING, BY_DEFAULT = AnimateSources(), Planning()
 
 
 class Built(NamedTuple):
@@ -32,22 +34,20 @@ def build_animation(
     said: Layer,
     image: Path | None = None,
     description: str | None = None,
-    *,
-    plan: Path | Plan | None = None,
-    prompt: str | None = None,
-    inversion: Path | None = None,
-    rerun: Path | None = None,
-    preset: str | None = None,
-    planning: Planning | None = None,
+    sources: AnimateSources = NOTHING,
+    planning: Planning = BY_DEFAULT,
     progress: Progress = SILENT,
+    *,
+    plan: Plan | None = None,
     verbose: bool = False,
 ) -> Built:
-    """The job of an animation; `said` are the settings that override all others, `rerun` an output to run again.
+    """The job of an animation; `said` are the settings that override all others, `plan` one that lies in no file.
 
     Errors: UsageError for what contradicts itself, BadInputError for files that cannot be used, NotFoundError for
     presets, models and planners that are not there.
     """
-    chosen = chosen_preset(preset, rerun)
+    rerun, inversion, prompt = sources.rerun, sources.inversion, sources.prompt
+    chosen = chosen_preset(sources.preset, rerun)
     before = read_job(rerun, AnimateJob, AnimateSettings) if rerun else None
     picture = _picture(image, before)
     if before and picture and image is None:
@@ -60,23 +60,23 @@ def build_animation(
         progress.note(f"the record in {rerun} {told if inversion else missing}")
     if picture is None and inversion is not None:
         raise UsageError("--inversion needs the picture it was made of", hint="name the picture before the description")
-    written = _written_plan(plan, description, before)
+    written, layer = _written_plan(plan, sources.plan_file, description, before)
     settings = settle(
         AnimateSettings,
         before.layer if before else preset_layer(chosen, AnimateSettings, progress),
-        _plan_layer(plan, written) if plan is not None and written else None,
+        layer,
         inversion_layer(inversion) if inversion else None,
         said,
     )
     settings = settings.model_copy(update={"seed": _seed(settings.seed, progress)})
     if "distance" in said.values and not settings.even_pace:
         raise UsageError("--distance would do nothing here", why="without an even pace nothing is measured")
-    if before and prompt is None and plan is None:
+    if before and prompt is None and layer is None:
         prompt = before.job.plan.source
     if picture:
         picture.picture(progress.warn)  # a bad one is told now, before the planner and the model
     if written is None:
-        written = _new_plan(planning or Planning(), description or "", prompt, picture, settings, progress, verbose)
+        written = _new_plan(planning, description or "", prompt, picture, settings, progress, verbose)
     elif prompt is not None:
         written = written.model_copy(update={"source": prompt})
     directions = directed(written, settings)
@@ -90,7 +90,7 @@ def build_animation(
         audio=before.audio(progress) if before else None,
         revision=before.revision(settings) if before else None,
     )
-    others = (plan if isinstance(plan, Path) else None, rerun, chosen.path if chosen and chosen.own else None)
+    others = (sources.plan_file, rerun, chosen.path if chosen and chosen.own else None)
     read = (*(found.path for found in job.inputs), *(path for path in others if path and str(path) != "-"))
     return Built(job, read)
 
@@ -108,39 +108,32 @@ def _picture(image: Path | None, before: Recorded[AnimateJob] | None) -> Input |
 
 
 def _written_plan(
-    plan: Path | Plan | None, description: str | None, before: Recorded[AnimateJob] | None
-) -> Plan | None:
-    """The plan that is there already, in a file or a record; None if it is to be made of the description."""
+    plan: Plan | None, file: Path | None, description: str | None, before: Recorded[AnimateJob] | None
+) -> tuple[Plan | None, Layer | None]:
+    """The plan that is there already, None if it is to be made of the description; and what it says as a layer.
+
+    That overrides presets; what it leaves to each segment is no setting of the run. A recorded plan is no layer.
+    """
     from laser_cli.plan.files import read_plan
 
-    if plan is not None:
-        if description is not None:
+    if plan is None and file is None:
+        if description is None and before is None:
             raise UsageError(
-                "both a description and --plan", why="the plan says what happens", hint="leave one of them out"
+                "what should happen?",
+                why="neither a description nor a plan was given",
+                hint='laser animate IMAGE "the leaves turn red" -o out.mp4',
             )
-        if isinstance(plan, Plan):
-            return plan
-        try:
-            return read_plan(plan)
-        except BadInputError as error:
-            error.hint = error.hint or "mend it there, or write a new one with: laser plan DESCRIPTION -o FILE.yaml"
-            raise
-    if before and description is None:
-        return before.job.plan
-    if description is None:
-        raise UsageError(
-            "what should happen?",
-            why="neither a description nor a plan was given",
-            hint='laser animate IMAGE "the leaves turn red" -o out.mp4',
-        )
-    return None
-
-
-def _plan_layer(plan: Path | Plan, written: Plan) -> Layer:
-    """What a plan file says overrides presets; what it leaves to each segment is no setting of the run."""
-    per_segment = {"easing": None, "control": None, "strength": None}
-    name = str(plan) if isinstance(plan, Path) else "the plan"
-    return Layer(name, {"frames": written.total_frames, **per_segment})
+        return (before.job.plan if before and description is None else None), None
+    if description is not None:
+        why = "the plan says what happens"
+        raise UsageError("both a description and --plan", why=why, hint="leave one of them out")
+    try:
+        written = plan or read_plan(str(file))
+    except BadInputError as error:
+        error.hint = error.hint or "mend it there, or write a new one with: laser plan DESCRIPTION -o FILE.yaml"
+        raise
+    told = {"frames": written.total_frames, "easing": None, "control": None, "strength": None}
+    return written, Layer(str(file or "the plan"), told)
 
 
 def _seed(seed: int, progress: Progress) -> int:

@@ -16,34 +16,31 @@ from laser_cli.jobs.presets import chosen_preset, preset_layer
 from laser_cli.jobs.progress import SILENT, Progress
 from laser_cli.jobs.rerun import read_job
 from laser_cli.jobs.settings import InterpolateSettings, chosen_seed
-from laser_cli.jobs.stops import Images, fitting, read_adapter, read_stops, recorded_stops
+from laser_cli.jobs.sources import InterpolateSources
+from laser_cli.jobs.stops import fitting, read_adapter, read_stops, recorded_stops
 from laser_cli.models.find import STORYBOOK
 from laser_cli.plan.schema import Planner
 
 AUTO = "auto"
 """In place of a guide: the planner makes it."""
+NOTHING, BY_DEFAULT = InterpolateSources(), PlannerChoice()
 
 
 def build_interpolation(
     said: Layer,
     words: Sequence[str] = (),
-    *,
-    prompts: Sequence[str] = (),
-    guides: Sequence[str] = (),
-    latents: str | None = None,
-    images: Images | None = None,
-    rerun: Path | None = None,
-    preset: str | None = None,
-    planning: PlannerChoice | None = None,
+    sources: InterpolateSources = NOTHING,
+    planning: PlannerChoice = BY_DEFAULT,
     progress: Progress = SILENT,
+    *,
     verbose: bool = False,
 ) -> Built:
-    """The job of an interpolation along `words`, each a prompt or the name of a picture.
+    """The job of an interpolation along `words`, each a prompt or the name of a picture; of a rerun, those recorded.
 
-    `said` are the settings that override all others, `rerun` an output to run again; without words its stops are
-    taken. `latents` same or slerp: whether all prompts share their noise. Errors as of ``build_animation``.
+    `said` are the settings that override all others. Errors as of ``build_animation``.
     """
-    chosen = chosen_preset(preset, rerun)
+    rerun, guides = sources.rerun, sources.guides
+    chosen = chosen_preset(sources.preset, rerun)
     before = read_job(rerun, InterpolateJob, InterpolateSettings) if rerun else None
     layers = (before.layer if before else preset_layer(chosen, InterpolateSettings, progress), said)
     settings = settle(InterpolateSettings, *layers)
@@ -51,14 +48,14 @@ def build_interpolation(
     if before and not words:
         stops = recorded_stops(before, progress)
     else:
-        stops, files = read_stops(words, prompts, settings.model, progress)
+        stops, files = read_stops(words, sources.prompts, settings.model, progress)
     if len(stops) > MOST_STOPS:
         raise UsageError(f"{len(stops)} stops are too many", why=f"{MOST_STOPS} are the most")
     pictured = all(stop.picture for stop in stops)
     chosen_seeds = tuple(map(chosen_seed, settings.seeds))
     if chosen_seeds != settings.seeds:
         progress.note(f"seed {', '.join(map(str, chosen_seeds))}")
-    seeds = _noise(chosen_seeds, latents, len(stops), pictured)
+    seeds = _noise(chosen_seeds, sources.latents, len(stops), pictured)
     settings = settings.model_copy(update={"seeds": seeds})
     segments = len(stops) - 1
     words_between, planners = (before.job.guides, before.job.guided_by) if before else ((), ())
@@ -67,7 +64,7 @@ def build_interpolation(
     elif len(words_between) not in (0, segments):  # of a record, beside other stops
         why = f"{len(words_between)} guides, {segments} segments"
         raise UsageError("the guides are not as many as the segments", why=why)
-    adapter = read_adapter(images or Images(), before, stops, anew=bool(words))
+    adapter = read_adapter(sources, before, stops, anew=bool(words))
     job = InterpolateJob(
         settings=settings,
         stops=stops,
@@ -77,7 +74,6 @@ def build_interpolation(
         audio=before.audio(progress) if before else None,
         revision=before.revision(settings) if before else None,
     )
-    planning = planning or PlannerChoice()
     _agree(job, said.values.keys(), planning)
     if settings.frames < len(stops) and settings.at is None:
         what = f"{settings.frames} frames are too few for {len(stops)} stops"

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from laser_cli.errors import UsageError
-from laser_cli.jobs.settings import Frozen, Playback, setting
+from laser_cli.jobs.fields import Frozen, setting
+from laser_cli.jobs.settings import Playback
 from laser_cli.output.depfile import check_names, is_depfile, write_depfile
 
 if TYPE_CHECKING:
@@ -76,6 +77,25 @@ class Outputs(Frozen):
 
         return self.paths[0].with_name(hidden_name(self.paths[0].name, ".laser-render")) if self.paths else None
 
+    def guard(self, read: Sequence[Path], again: Path | None = None) -> None:
+        """Raise for outputs that are read, that are not laser's, or that cannot be written.
+
+        Called before anything takes time. `read` are the files that the run reads, which are never replaced; `again`
+        the output that is run again.
+        """
+        from laser_cli.output.atomic import check_frames_dir, check_target
+        from laser_cli.output.guard import check_outputs
+
+        files = [path for path in (self.file, self.sheet, self.report, self.depfile, self.preview) if path]
+        ours = {self.depfile: is_depfile} if self.depfile else None
+        check_outputs(files, read, frames_dir=self.frames_dir, force=self.force, again=again, ours=ours)
+        for path in files:
+            check_target(path, force=self.force)
+        if self.frames_dir:
+            check_frames_dir(self.frames_dir)
+        if self.depfile and self.paths:
+            check_names(self.paths[0], dependencies(read))
+
     def check(
         self,
         look: Look,
@@ -87,10 +107,8 @@ class Outputs(Frozen):
     ) -> None:
         """Raise for outputs of `count` frames that cannot be; called before the work. Without `needed` none may be.
 
-        `read` are the files that the run reads, which are never replaced; `again` the output that is run again.
+        `read` and `again` as of `guard`.
         """
-        from laser_cli.output.atomic import check_target
-        from laser_cli.output.guard import check_outputs
         from laser_cli.output.sink import check_sinks
 
         if needed and not self.paths and not self.stream:
@@ -100,23 +118,10 @@ class Outputs(Frozen):
                 raise UsageError(f"{option} needs an output that is a file", hint="-o OUT.mp4")
         if self.preview and self.preview.suffix.lower() != ".png":
             raise UsageError(f"cannot write {self.preview.name}: a preview is a PNG", hint="a name that ends in .png")
-        files = [path for path in (self.file, self.sheet, self.report, self.depfile, self.preview) if path]
-        check_outputs(
-            files,
-            [*read, *([look.audio] if look.audio else [])],
-            frames_dir=self.frames_dir,
-            force=self.force,
-            again=again,
-            ours={self.depfile: is_depfile} if self.depfile else None,
-        )
         check_sinks(
             self.file, self.frames_dir, self.sheet, look=look, count=count, report=self.report, force=self.force
         )
-        for path in (self.depfile, self.preview):
-            if path:
-                check_target(path, force=self.force)
-        if self.depfile:
-            check_names(self.paths[0], dependencies(read))
+        self.guard(read, again)
 
     def show(self, pictures: list[tuple[int, np.ndarray]]) -> None:
         """Write the preview: a viewer finds the old sheet or the new one."""

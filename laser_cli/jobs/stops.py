@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from laser_cli.errors import BadInputError, NotFoundError, UsageError
 from laser_cli.jobs.inputs import Input
@@ -12,17 +11,10 @@ from laser_cli.jobs.interpolate import MOST_LETTERS, Adapter, InterpolateJob, St
 from laser_cli.jobs.progress import Progress
 from laser_cli.jobs.prompts import source_prompt
 from laser_cli.jobs.rerun import Recorded
+from laser_cli.jobs.sources import InterpolateSources
 from laser_cli.text import read_text
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic")
-
-
-class Images(NamedTuple):
-    """The IP-Adapter that is asked for: its file or folder, how strongly it leads, and a picture for each stop."""
-
-    adapter: Path | None = None
-    scale: float | None = None
-    named: Sequence[Path] = ()
 
 
 def is_picture(text: str) -> bool:
@@ -90,20 +82,20 @@ def recorded_stops(before: Recorded[InterpolateJob], progress: Progress) -> tupl
 
 
 def read_adapter(
-    images: Images, before: Recorded[InterpolateJob] | None, stops: tuple[Stop, ...], anew: bool
+    sources: InterpolateSources, before: Recorded[InterpolateJob] | None, stops: tuple[Stop, ...], anew: bool
 ) -> Adapter | None:
     """The adapter that is asked for, or that of the record that is run again, and its image prompts.
 
     Without any named, stops that are pictures are their own. `anew`: the stops are not those of the record.
     """
     recorded = before.job.adapter if before else None
-    if images.adapter is None and recorded is None:
-        for option, value in (("--ip-scale", images.scale), ("--image-prompt", images.named or None)):
+    if sources.ip_adapter is None and recorded is None:
+        for option, value in (("--ip-scale", sources.ip_scale), ("--image-prompt", sources.image_prompt or None)):
             if value is not None:
                 raise UsageError(f"{option} would do nothing here", why="it is for --ip-adapter")
         return None
-    file = _adapter_file(images.adapter, before)
-    shown = _shown(images.named, before, stops, anew)
+    file = _adapter_file(sources.ip_adapter, before)
+    shown = _shown(sources.image_prompt, before, stops, anew)
     if not any(shown):
         why = "no stop is a picture, and no --image-prompt was given"
         raise UsageError(
@@ -112,7 +104,7 @@ def read_adapter(
     for picture in shown:
         if picture:
             picture.picture()
-    scale = images.scale if images.scale is not None else recorded.scale if recorded else 0.6
+    scale = sources.ip_scale if sources.ip_scale is not None else recorded.scale if recorded else 0.6
     return Adapter(file=file, scale=scale, images=shown)
 
 

@@ -61,6 +61,14 @@ def cached_model(name: str, variant: str | None = None, revision: str | None = N
     return Found(folder, _hub_revision(folder, variant))
 
 
+def cached_path(name: str, revision: str | None = None) -> Path | None:
+    """Where a model lies on this machine, even if a download of it broke off; nothing is fetched."""
+    path = Path(name).expanduser()
+    if name == STORYBOOK or path.is_dir() or path.suffix.lower() in ENDINGS:
+        return WEIGHTS if name == STORYBOOK else path if path.is_dir() else _single_file(path)
+    return _cached(name, revision) if name.count("/") == 1 and not name.startswith((".", "/", "~")) else None
+
+
 def weights_key(path: Path, variant: str | None = None) -> str:
     """A digest over every file that shapes a model's pictures: U-Net, VAE, text encoders, tokenizers, schedule.
 

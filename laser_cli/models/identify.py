@@ -46,7 +46,7 @@ class Identity:
 def identify(path: Path) -> Identity:
     """What a folder or a .safetensors file holds, told from configurations and tensor names; no weights are read.
 
-    NotFoundError if the path is damaged beyond telling; missing parts of a known family are `verify`'s matter.
+    NotFoundError if a file is damaged; damaged settings and missing parts of a folder are `verify`'s matter.
     """
     return _identify_file(path) if path.is_file() else _identify_folder(path)
 
@@ -64,21 +64,12 @@ def read_header(file: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _identify_folder(folder: Path) -> Identity:
-    try:
-        index = read_json(folder / "model_index.json") if (folder / "model_index.json").is_file() else {}
-        own = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
-        unet = read_json(folder / "unet" / "config.json") if (folder / "unet" / "config.json").is_file() else {}
-        parts = {
-            part: read_json(file)
-            for part in ("transformer", "prior", "vae", "text_encoder")
-            if (file := folder / part / "config.json").is_file()
-        }
-    except ValueError as error:
-        raise NotFoundError(f"{folder.name} is damaged", why=str(error), hint="copy or download it again") from error
+    index, own, unet = (_settings(folder / file) for file in ("model_index.json", "config.json", "unet/config.json"))
+    networks = [_settings(folder / part / "config.json") for part in ("transformer", "prior")]
     pipeline = str(index.get("_class_name") or "")
     if pipeline not in DRAWS and (other := _by_beginning(pipeline)):
         return Identity(other.what, other)
-    for name in (own.get("_class_name"), *(parts.get(p, {}).get("_class_name") for p in ("transformer", "prior"))):
+    for name in (each.get("_class_name") for each in (own, *networks)):
         if name and (other := OWN_OPTION.get(str(name)) or _by_beginning(str(name))):
             return Identity(other.what, other)
     if not index and not unet and (other := _by_files(folder)):
@@ -87,6 +78,14 @@ def _identify_folder(folder: Path) -> Identity:
     if other is None and pipeline and pipeline not in DRAWS:
         other = Other(f"a {pipeline}", "laser does not know that pipeline", CHECKPOINT)
     return Identity(family, other)
+
+
+def _settings(file: Path) -> dict[str, Any]:
+    """A file of settings, empty if it is not there or damaged, which `verify` tells together with all else."""
+    try:
+        return read_json(file)
+    except ValueError:
+        return {}
 
 
 def unet_family(config: Mapping[str, Any], folder: Path | None = None) -> tuple[str, Other | None]:
@@ -111,6 +110,8 @@ def unet_family(config: Mapping[str, Any], folder: Path | None = None) -> tuple[
         alone = folder is not None and not (folder / "text_encoder").is_dir() and (folder / "text_encoder_2").is_dir()
         if alone or config.get("projection_class_embeddings_input_dim") == 2560:
             return "SDXL refiner", REFINER
+        return "SDXL", None
+    if not config and folder is not None and (folder / "text_encoder_2").is_dir():
         return "SDXL", None
     width = config.get("cross_attention_dim")
     return ("SD 2.x" if width == 1024 else "SD 1.x"), None

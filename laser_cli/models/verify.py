@@ -46,6 +46,11 @@ def problems(path: Path, variant: str | None = None, deep: bool = False, skip: t
         return
     parts = [part for part in (*NEEDED, *(SECOND if family == "SDXL" else ())) if part not in skip]
     configs: dict[str, dict[str, Any]] = {}
+    if (path / "model_index.json").is_file():
+        try:
+            read_json(path / "model_index.json")
+        except ValueError as error:
+            yield str(error)
     for part in parts:
         try:
             configs[part] = _config(path / part)
@@ -235,13 +240,19 @@ def _pickle_header(file: Path) -> dict[str, tuple[int, ...]]:
 
 
 def not_finite(file: Path) -> Iterator[str]:
-    """Tensors with NaN or infinity in a weight file, a line each with the file's name."""
-    import torch
+    """Tensors with NaN or infinity in a weight file, a line each with the file's name; of a damaged file none."""
+    from pickle import UnpicklingError
 
-    for key, value in _tensors(file):
-        if value.is_floating_point() and not (value if value.element_size() > 1 else value.half()).isfinite().all():
-            kind = "NaN" if torch.isnan(value.float()).any() else "infinity"
-            yield f"{file.name}: {key} has {kind}"
+    import torch
+    from safetensors import SafetensorError
+
+    try:
+        for key, value in _tensors(file):
+            if value.is_floating_point() and not (value if value.element_size() > 1 else value.half()).isfinite().all():
+                kind = "NaN" if torch.isnan(value.float()).any() else "infinity"
+                yield f"{file.name}: {key} has {kind}"
+    except (OSError, RuntimeError, ValueError, EOFError, SafetensorError, UnpicklingError):
+        return  # its header told already
 
 
 def _tensors(file: Path) -> Iterator[tuple[str, Any]]:

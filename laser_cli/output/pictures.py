@@ -3,6 +3,7 @@
 import re
 import stat
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -122,7 +123,8 @@ def opened(path: Path) -> Iterator["Image"]:
 
     refuse_address(path)
     _register_heif()
-    with parsing(f"cannot read {path}", hint="the file may be damaged or cut short"):
+    with parsing(f"cannot read {path}", hint="the file may be damaged or cut short"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of damaged EXIF, which is not read then
         try:
             found = path.stat()
         except FileNotFoundError as error:

@@ -37,10 +37,10 @@ def read_directions(description: str) -> Directions:
     before = ""
     while left != before:  # «please could you …»
         before = left
-        for kind, pattern in _patterns():
+        for kind, pattern, plain in _patterns():
             for found in pattern.finditer(left) if kind in _LEFT_OUT else ():
                 notes.append(_LEFT_OUT[kind].format(words=found[0].strip(" ,;.!?")))
-            taken = pattern.sub(" ", left)
+            taken = pattern.sub(plain, left)
             if taken != left:
                 back = back or kind == "back"
                 left = _tidy(taken)
@@ -85,15 +85,12 @@ def lead_back(plan: Plan) -> Plan:
 
 
 @cache
-def _patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
+def _patterns() -> tuple[tuple[str, re.Pattern[str], str], ...]:
     text = (files("laser_cli.plan") / "directions.yaml").read_text(encoding="utf-8")
     table = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     numbers = "|".join(table.pop("numbers"))
-    return tuple(
-        (kind, re.compile(pattern.replace("NUMBER", numbers), re.IGNORECASE))
-        for kind, patterns in table.items()
-        for pattern in patterns
-    )
+    rows = [(kind, *(row if isinstance(row, list) else (row, " "))) for kind, rows in table.items() for row in rows]
+    return tuple((kind, re.compile(said.replace("NUMBER", numbers), re.I), plain) for kind, said, plain in rows)
 
 
 def _tidy(text: str) -> str:

@@ -17,7 +17,6 @@ from laser_cli.tracks.capture import Capture
 from laser_cli.tracks.names import known_column
 from laser_cli.tracks.schema import DECIMALS, FaceTrack
 
-MAX_BYTES = 200_000_000
 HEADER = """\
 # A laser face track: one line a frame, one number for each of `columns`, `fps` lines a second.
 #   blendshapes       0..1, by ARKit's names; left and right are the person's own
@@ -28,17 +27,14 @@ TIME = "time"
 """The CSV's first column, in seconds."""
 
 
-def read_text(path: str | Path) -> str:
-    """The text of a file. Raises BadInputError if it cannot be read as one."""
-    path = Path(path)
+def is_track(path: Path) -> bool:
+    """Whether a file begins as `write_track` begins one."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise BadInputError(f"{path} is not a face track", why="it is larger than 200 MB")
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise BadInputError(f"cannot read the track {path}", why=error.strerror or str(error)) from error
-    except UnicodeDecodeError as error:
-        raise BadInputError(f"{path} is not a face track", why="it is not text") from error
+        with path.open("rb") as file:
+            head = file.read(100)
+    except OSError:
+        return False
+    return head.startswith((HEADER[:21].encode(), b'{"version": ', f"{TIME},".encode()))
 
 
 def parse_track(text: str, name: str) -> FaceTrack:
@@ -92,12 +88,12 @@ def track_text(track: FaceTrack, suffix: str) -> str:
     return HEADER + text + "frames:\n" + "".join(f"- {line}\n" for line in lines)
 
 
-def write_track(track: FaceTrack, path: str | Path) -> None:
-    """Write the track to a file, which appears when it is complete."""
+def write_track(track: FaceTrack, path: str | Path, *, force: bool = False) -> None:
+    """Write the track to a file, which appears when it is complete. `force`: in place of a read-only one too."""
     from laser_cli.output.atomic import staged
 
     path = Path(path)
-    with staged(path) as made:
+    with staged(path, force=force) as made:
         made.write_text(track_text(track, path.suffix.lower()), encoding="utf-8", newline="\n")
 
 

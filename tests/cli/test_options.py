@@ -14,8 +14,10 @@ from laser_cli.cli.main import COMMANDS
 from laser_cli.cli.options import expand
 from laser_cli.engine.workers import WAITING
 from laser_cli.errors import UsageError
+from laser_cli.jobs.fields import Settings, setting
 from laser_cli.jobs.outputs import Outputs
-from laser_cli.jobs.settings import AnimateSettings, InterpolateSettings, InvertSettings, Settings, setting
+from laser_cli.jobs.settings import AnimateSettings, InterpolateSettings, InvertSettings
+from laser_cli.jobs.sources import AnimateSources, InterpolateSources
 
 
 def command(name):
@@ -34,8 +36,8 @@ def test_the_list_of_commands_says_of_each_what_it_says_itself(name):
 @pytest.mark.parametrize(
     ("name", "models"),
     [
-        ("animate", (AnimateSettings, Outputs)),
-        ("interpolate", (InterpolateSettings, Outputs)),
+        ("animate", (AnimateSettings, AnimateSources, Outputs)),
+        ("interpolate", (InterpolateSettings, InterpolateSources, Outputs)),
         ("invert", (InvertSettings,)),
     ],
 )
@@ -49,7 +51,7 @@ def test_every_field_is_an_option_with_its_limits_and_a_help(laser, monkeypatch,
             flag = (field.json_schema_extra["names"] or [f"--{key.replace('_', '-')}"])[0].split("/")[0]
             (line,) = [line for line in lines if re.match(rf"│[ *]*{flag}[ ,]", line)]
             limits = {type(limit).__name__: limit for limit in field.metadata}
-            if "Ge" in limits:
+            if "Ge" in limits and not field.json_schema_extra["metavar"]:
                 assert f"{limits['Ge'].ge}<=x<={limits['Le'].le}" in line
             assert field.description.split("{")[0].split(".")[0] in line
 
@@ -61,6 +63,7 @@ class Draft(Settings):
     mood: Literal["calm", "wild"] = setting("calm", "Drawing", "How it feels.", "--mood", "-m")
     quick: bool = setting(False, None, "In a hurry.")
     weight: float = setting(1.0, None, "How heavy.")
+    of: tuple[str, ...] = setting((), None, "What it is made of.", "--of")
 
 
 def test_a_new_field_is_an_option_without_another_line(capsys):
@@ -79,8 +82,8 @@ def test_a_new_field_is_an_option_without_another_line(capsys):
     app.command()(etch)
     app(["sketch", "--depth", "4", "--no-quick", "--name", "y"], standalone_mode=False)
     app(["sketch"], standalone_mode=False)
-    app(["etch", "-m", "wild"], standalone_mode=False)
-    assert got == [({"depth": 4, "quick": False}, "y"), ({}, "x"), Draft(mood="wild")]
+    app(["etch", "-m", "wild", "--of", "a", "--of", "b"], standalone_mode=False)
+    assert got == [({"depth": 4, "quick": False}, "y"), ({}, "x"), Draft(mood="wild", of=("a", "b"))]
     with pytest.raises(UsageError, match="the command line: weight cannot be nan"):
         app(["etch", "--weight", "nan"], standalone_mode=False)
     with pytest.raises(SystemExit):
@@ -116,7 +119,7 @@ main.exit_code(main.app)
 """
     out = tmp_path / "a.safetensors"
     picture = import_module("laser_cli.presets_dir").presets_folder() / "storybook" / "cottage.png"
-    words = ("invert", picture, "--steps", 1, "--size", 32, "-o", out, "-q")
+    words = ("invert", picture, "--steps", 2, "--size", 32, "-o", out, "-q")
     assert run(code, *words, "--threads", 3) == f"3\n{out}"
     assert run(code, *words, LASER_THREADS="2") == f"2\n{out}"
     assert "--threads" in run(code, *words, "--threads", 0)

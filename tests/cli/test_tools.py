@@ -57,8 +57,8 @@ def test_a_damaged_model_is_told_part_by_part(laser, tmp_path):
     shutil.rmtree(folder / "tokenizer")
     code, stdout, stderr = laser("models", "verify", folder)
     assert (code, stdout) == (3, "")
-    assert "unet: config.json cannot be read" in stderr
-    assert "vae: diffusion_pytorch_model.safetensors cannot be read" in stderr
+    assert "unet/config.json is not JSON" in stderr
+    assert "vae/diffusion_pytorch_model.safetensors is not whole" in stderr
     assert "tokenizer: missing" in stderr and "scheduler:" not in stderr
 
 

@@ -3,7 +3,10 @@
 import pickle
 import subprocess
 import sys
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -12,9 +15,11 @@ from laser_cli.jobs.animate import AnimateJob
 from laser_cli.jobs.inputs import Input
 from laser_cli.jobs.interpolate import Adapter, InterpolateJob, Stop
 from laser_cli.jobs.invert import InvertJob
-from laser_cli.jobs.job import Job
-from laser_cli.jobs.run import place
+from laser_cli.jobs.job import FrameJob, Job
+from laser_cli.jobs.progress import Progress
+from laser_cli.jobs.run import Rendering, place, run
 from laser_cli.jobs.settings import AnimateSettings, InterpolateSettings, InvertSettings
+from laser_cli.jobs.sinks import Sinks
 from laser_cli.plan.schema import Plan, Segment
 from laser_cli.presets_dir import presets_folder
 
@@ -70,6 +75,44 @@ def test_a_placed_job_has_nothing_left_open_and_is_placed_but_once(job):
     assert here.settings.size == 128 and here.revision not in (None, "abc")
     assert "auto" not in (here.settings.device, here.settings.dtype, here.settings.distance)
     assert place(here) == here
+
+
+class Fade(FrameJob):
+    """A new verb: its job. Its steps are a module of the name that it gives."""
+
+    verb: ClassVar[str] = "fade"
+    settings: AnimateSettings
+    count: ClassVar[int] = 3
+    seed: ClassVar[int] = 0
+    prompts: ClassVar[tuple[str, ...]] = ("black",)
+    inputs: ClassVar[tuple[Input, ...]] = ()
+    recorded: ClassVar[dict[str, Any]] = {}
+
+    @classmethod
+    def unrecorded(cls, settings, record):
+        return {}
+
+
+def test_a_new_verb_is_a_job_and_its_steps_which_know_no_command(monkeypatch):
+    model = SimpleNamespace(
+        name="toy", revision="1", device="cpu", dtype="float16", size=8, nfe=0, embedded=False, cut_off=lambda text: ""
+    )
+
+    def prepare(job, model, saved, progress):
+        progress.note(f"{job.settings.size} px, {job.settings.dtype}")
+        frames = [np.full((8, 8, 3), k, np.uint8) for k in range(job.count)]
+        return Rendering(model, (8, 8), {}, {}, 3, 0, lambda report, preview: iter(frames), lambda: {"faded": True})
+
+    class Told(Progress):
+        def note(self, message):
+            told.append(message)
+
+    told: list[str] = []
+    monkeypatch.setitem(sys.modules, "laser_cli.jobs.run_fade", SimpleNamespace(prepare=prepare))
+    job, sinks = Fade(settings=AnimateSettings(dtype="bfloat16")), Sinks()
+    done = run(job, model, sinks, Told())
+    assert [frame[0, 0, 0] for frame in sinks.frames] == [0, 1, 2] and told == ["8 px, bfloat16"]
+    assert done.told["faded"] and done.told["fingerprint"] == place(job, model).fingerprint and done.size == (8, 8)
 
 
 def test_an_input_that_changed_since_is_refused(tmp_path):

@@ -151,7 +151,7 @@ def test_a_users_preset_overrides_one_of_the_same_name_and_a_file_can_be_named(m
     [
         ("steps: 5\nframse: 3\n", "line 2: unknown key 'framse'"),
         ("steps: 5\nsteps: 6\n", "line 2: the key 'steps' is there twice"),
-        ("steps: 5\n: : x: [\n", "line 2: not valid YAML"),
+        ("steps: 5\n: : x: [\n", "line 2, column 1: not valid YAML"),
         ("- steps\n", "is not a preset"),
         ("", "is not a preset"),
         ("? [a]\n: 3\n", "preset"),
@@ -258,7 +258,7 @@ def test_memory_grows_with_frames_and_chunk_and_counts_the_weights(tmp_path):
     write("text_encoder")
     shape = read_shape(tmp_path)
     assert shape is not None and (shape.scale, shape.side) == (8, 128)
-    assert parameters(tmp_path / "unet") == 15
+    assert parameters(tmp_path, "unet") == 15
 
     def least(**settings):
         return memory(tmp_path, shape, Settings(dtype="float32", device="cpu", **settings), (128, 128), 2)

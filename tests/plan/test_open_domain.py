@@ -90,7 +90,7 @@ TABLE = [
         ["a portrait of a boy with open eyes", "a portrait of a boy smiling with open eyes"],
     ),
     ("a man with a hat", "he takes off his hat", ["a man"]),
-    ("a vase of flowers on a table", "the flowers wilt", ["a vase of flowers wilting on a table"]),
+    ("a vase of flowers on a table", "the flowers wilt", ["a vase of wilted flowers on a table"]),
     ("a full moon over the sea", "the moon turns blood red", ["a full blood red moon over the sea"]),
     ("a desert under a blue sky", "the desert turns green after the rain", ["a green desert under a blue sky"]),
     # things, styles and orders
@@ -114,7 +114,7 @@ TABLE = [
     ("a cat on a mat", "change the cat into a dog", ["a dog on a mat"]),
     ("a balloon in a park", "the balloon gets bigger and turns orange", ["a big orange balloon in a park"]),
     ("a red car", "its colour changes to green", ["a green car"]),
-    ("a busy street by day", "the neon signs turn on", ["a busy street by day, the neon signs turning on"]),
+    ("a busy street by day", "the neon signs turn on", ["a busy street by day, with lit neon signs"]),
     ("a man with a hat", "he takes off his hat and waves", ["a man waving"]),
     ("a man with a beard in a forest", "he shaves off his beard", ["a man in a forest"]),
     ("a boy on a bicycle", "the boy grows up into an old man", ["an old man on a bicycle"]),
@@ -128,7 +128,7 @@ TABLE = [
         "turn it into a van Gogh style oil painting",
         ["a van Gogh style oil painting of a lighthouse"],
     ),
-    ("an empty square", "the streets fill with people", ["an empty square, the streets filling with people"]),
+    ("an empty square", "the streets fill with people", ["a square with people"]),
 ]
 
 

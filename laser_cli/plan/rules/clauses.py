@@ -11,7 +11,7 @@ from laser_cli.plan.rules import lexicon as lex
 from laser_cli.plan.rules.edits import tidy
 from laser_cli.plan.rules.events import adjuncts, changes_of, environment, read_event
 from laser_cli.plan.rules.lexicon import Changes
-from laser_cli.plan.rules.orders import imperative
+from laser_cli.plan.rules.orders import rewritten
 from laser_cli.plan.rules.phrases import (
     adjective_spans,
     is_adjective,
@@ -24,7 +24,8 @@ from laser_cli.plan.rules.table import Row, read_row
 from laser_cli.plan.rules.verbs import Parts, ing, split_verb, without_adverbs
 
 How = Literal[
-    "become", "size", "place", "setting", "pattern", "pose", "gain", "lose", "appear", "vanish", "settle", "hold"
+    "become", "size", "place", "setting", "pattern", "pose", "wear", "gain", "lose", "appear", "vanish", "settle",
+    "hold",
 ]  # fmt: skip
 _WHERE = ("on", "over", "from", "out", "all", "along", "around", "across", "through")
 
@@ -43,11 +44,16 @@ def read_clause(text: str, prompt: str | None = None, after: Clause | None = Non
     """The meaning of a clause, or None; `after` is the clause before it, for a subject that is left out."""
     text = re.sub(r"^from .+? ((?:in)?to )", r"\1", text, flags=re.IGNORECASE)
     text = re.sub(r"^(it|he|she)'s\b", r"\1 is", text, flags=re.IGNORECASE)
-    text = imperative(without_adverbs(text))
+    text = rewritten(without_adverbs(text))
     if not text:
         return None
     if match := re.match(r"(add|remove) (.+)", text, re.IGNORECASE):
         return Clause("gain", "", match[2]) if match[1].lower() == "add" else Clause("vanish", match[2])
+    fronted = next((s for s in tail_spans(text) if s.start == 0 and s.kind not in ("place", "setting")), None)
+    if fronted and split_verb(left := text[fronted.end :].strip(" ,")):  # «in spring its fur turns brown»
+        clause = read_clause(left, prompt, after)
+        told = changes_of(fronted.kind, text[: fronted.end])
+        return clause and replace(clause, settled=(*told, *clause.settled))
     parts = split_verb(text, prompt)
     if parts is None:
         return _without_verb(text, after)
@@ -77,7 +83,8 @@ def _actions() -> tuple[Row, ...]:
 def _action(parts: Parts, timed: bool) -> Clause | None:
     """What the first fitting row of the actions says of a clause; `timed` where it also tells of time or weather."""
     who, verb, rest = parts.who, parts.verb, parts.rest
-    head = who.lower().split(" ")[-1]
+    named = noun_phrases(who)
+    head = named[0].head if named else who.lower()
     for row in _actions():
         found = row.match(head, verb, rest)
         if found is None or (row.says.get("if") == "adjectives" and not adjectives_only(rest)):
@@ -185,6 +192,8 @@ def style_of(words: str) -> str | None:
     """The style's name with its article, if that is what the words are («watercolour» -> «a watercolour»)."""
     plain = re.sub(r"^(?:in |as |the |style of )+", "", words.strip(), flags=re.IGNORECASE)
     plain = re.sub(r" style$", "", plain, flags=re.IGNORECASE)
+    if named := lex.STYLE_NAMES.get(re.sub(r"^an? ", "", plain.lower())):
+        return named
     own = r"(?:(?!(?:with|in|on|and|by|of|a|an|the)\b)[\w-]+ ){0,3}?"
     found = re.fullmatch(rf"(?:(an?) )?({own}(?:{lex.STYLE_NOUN}))", plain, re.IGNORECASE)
     if not found:

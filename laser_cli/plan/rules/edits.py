@@ -205,9 +205,31 @@ def add_part(text: str, words: str, phrase: NounPhrase | None = None) -> str:
 def remove_noun(text: str, named: str) -> str | None:
     """The text without a noun phrase and the preposition before it; None if it is not there or is the subject."""
     phrase, main = locate(text, named), main_phrase(text)
-    if phrase is None or main is None or phrase == main:
+    if phrase is None or main is None:
         return None
+    after = text[phrase.end :]
+    if phrase == main:
+        if other := re.match(r",?\s+(?:and|with)\s+", after):  # «a cat and a dog» -> «a dog»
+            return tidy(text[: phrase.start] + after[other.end() :])
+        return _emptied(text, phrase)
     before = re.sub(
-        r",?\s*(?:(?:and|with|holding|wearing|in|on|by|near|beside|under|behind|over)\s+)+$", "", text[: phrase.start]
+        r",?\s*(?:(?:and|with|holding|wearing|covered|full|of|in|on|at|by|near|beside|under|behind|over)\s+)+$",
+        "",
+        text[: phrase.start],
     )
-    return tidy(before + text[phrase.end :])
+    return tidy(before + after)
+
+
+def _emptied(text: str, subject: NounPhrase) -> str | None:
+    """The place where the subject was: «a red ball in a meadow at noon» -> «an empty meadow at noon»."""
+    setting = next((span for span in tail_spans(text) if span.kind == "setting" and span.start > subject.start), None)
+    place = next((p for p in noun_phrases(text) if setting and p.start >= setting.start), None)
+    if place is None:
+        return None
+    noun = text[place.body : place.end]
+    empty = noun if noun.lower().startswith("empty") else f"empty {noun}"
+    return tidy(
+        text[: subject.start]
+        + (f"the {empty}" if place.determiner == "the" else with_article(empty))
+        + text[place.end :]
+    )

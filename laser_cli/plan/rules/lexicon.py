@@ -53,7 +53,8 @@ SUBJECTS, PATTERNS, PATTERN_NOUNS, SIZES = map(_phrases, ("subjects", "patterns"
 PLAIN_SIZE: dict[str, str] = _TABLE["plain_size"]
 QUALITIES: Phrases = _phrases("qualities")
 PLAIN_QUALITY: dict[str, str] = _TABLE["plain_quality"]
-COLOURS, SHADES, ISH = map(words, ("colours", "shades", "ish"))
+COLOURS = (*words("colours"), "black and white")
+SHADES, ISH = words("shades"), words("ish")
 SAME_COLOUR: dict[str, str] = _TABLE["same_colour"]
 
 TAIL_ORDER = words("tail_order")
@@ -70,6 +71,13 @@ AIR: dict[str, Changes] = {word: tuple(changes.items()) for word, changes in _TA
 AIR_FILLERS = word_set("air_fillers")
 DRY: Changes = (("rain", None), ("snowfall", None))
 
+STYLE_NAMES: dict[str, str] = _TABLE["style_names"]
+"""Styles that are no noun for a picture -> the words before «of»."""
+ENDS = {word: frozenset(over.split()) for word, over in _TABLE["ends"].items()}
+"""A word that is new in a prompt -> adjectives that are over with it."""
+ENDS_WITHOUT = {noun: frozenset(over.split()) for noun, over in _TABLE["ends_without"].items()}
+"""A noun that is gone from a prompt -> adjectives that go with it."""
+CLOTHES = word_set("clothes")
 STYLE_NOUNS = {noun: value for value, nouns in _phrases("styles").items() for noun in nouns} | {
     noun: noun for noun in _TABLE["other_styles"]
 }

@@ -1,11 +1,37 @@
-"""Orders told as changes: «turn the ball blue» -> «the ball becomes blue», «make it snow» -> «it snows»."""
+"""Orders and idioms told as plain changes: «turn it blue» -> «it becomes blue», «catches fire» -> «becomes burning»."""
 
 from __future__ import annotations
 
 import re
+from functools import cache
 
+from laser_cli.plan.rules import lexicon as lex
 from laser_cli.plan.rules.events import environment
 from laser_cli.plan.rules.phrases import is_adjective
+
+
+def rewritten(text: str) -> str:
+    """A clause with the idioms of `idioms.yaml` told plainly, and orders as changes."""
+    for pattern, plain in _idioms():
+        text = pattern.sub(plain, text)
+    return imperative(_without_modal(text))
+
+
+def _without_modal(text: str) -> str:
+    """«the sofa should become green» -> «the sofa becomes green»."""
+    found = re.match(
+        r"(.+?) (?:should|shall|must|can|could|will|would|may|might|needs to|has to) (\w+)\b(.*)", text, re.IGNORECASE
+    )
+    if not found or found[2].lower() in ("not", "have"):
+        return text
+    verb = "is" if found[2].lower() == "be" else _finite([found[2]], 0)
+    return f"{found[1]} {verb}{found[3]}"
+
+
+@cache
+def _idioms() -> list[tuple[re.Pattern[str], str]]:
+    rows = lex.read_table("idioms.yaml")
+    return [(re.compile(rf"\b(?:{row['say']})(?!\w)", re.IGNORECASE), row["for"]) for row in rows]
 
 
 def imperative(text: str) -> str:

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast, get_args
 
 from laser_cli.errors import BadInputError
 from laser_cli.plan.directions import apply_directions, read_directions
 from laser_cli.plan.easing import Easing
 from laser_cli.plan.guide import Guide, guide_by_rules
+from laser_cli.plan.length import cut
 from laser_cli.plan.request import PlanCallbacks, Planned, PlanRequest, check_description
 from laser_cli.plan.rules import lexicon as lex
 from laser_cli.plan.rules.apply import apply_clause
 from laser_cli.plan.rules.clauses import Clause, is_scenery
 from laser_cli.plan.rules.edits import add_part, set_tail, with_article
 from laser_cli.plan.rules.faces import is_faceless, needs_face
+from laser_cli.plan.rules.languages import in_english
 from laser_cli.plan.rules.phrases import main_phrase, singular, tail_spans
 from laser_cli.plan.rules.stages import read_stage, split_stages
 from laser_cli.plan.schema import (
     MAX_PROMPT,
-    MAX_SEGMENTS,
     RULES,
     STRENGTHS,
     Control,
@@ -34,6 +35,8 @@ _NO_SUBJECT = frozenset(["its", "his", "her", "their", "it", "he", "she", "they"
 """First words of phrases that do not say what a picture shows."""
 
 
+STORY = 12
+"""Stages from which on a description is a story, of which only the main ones are shown."""
 _AGAIN = re.compile(r"\b(?:again|back|once more|returns?|as before)\b", re.IGNORECASE)
 _PLAIN_TAILS = {"time": "noon", "sky": "clear", "place": "middle"}
 """What a prompt that says nothing of these kinds is taken to show."""
@@ -89,7 +92,7 @@ def plan_by_rules(description: str, source: str | None = None, frames: int = 24,
 
 def _plan(description: str, source: str | None, frames: int, easing: str) -> Planned:
     """The plan of a description without directions."""
-    description = " ".join(description.split())
+    description = in_english(" ".join(description.split()))
     source = " ".join(source.split()) if source else None
     check_description(description, source)
     if easing not in get_args(Easing):
@@ -112,10 +115,11 @@ def _plan(description: str, source: str | None, frames: int, easing: str) -> Pla
     if not keyframes:
         keyframes = [_Keyframe(description, "hybrid")]
         notes = ["the rules did not understand the description: it is used as the last prompt, word for word"]
-    if len(keyframes) > MAX_SEGMENTS:
-        raise BadInputError(f"the description has {len(keyframes)} stages", why=f"a plan has at most {MAX_SEGMENTS}")
-    if any(len(k.prompt) > MAX_PROMPT for k in keyframes):
-        raise BadInputError("a prompt of the plan is too long", why=f"prompts have at most {MAX_PROMPT} characters")
+    if len(keyframes) > STORY:
+        keyframes, note = _main_stages(keyframes, source, frames)
+        notes.append(note)
+    keyframes, cuts = _short_enough(keyframes)
+    notes += cuts
     lengths = share_frames(frames, [1] * len(keyframes))
     segments = tuple(
         Segment(
@@ -165,6 +169,34 @@ def _keyframes(stages: list[str], source: str) -> tuple[list[_Keyframe], list[st
         back = prompt == source != before
         keyframes.append(_Keyframe(prompt, control_for(kinds), back))
     return (keyframes, notes) if understood else ([], notes)
+
+
+def _main_stages(keyframes: list[_Keyframe], source: str, frames: int) -> tuple[list[_Keyframe], str]:
+    """The keyframes that the most changes lead to, as many as fit into the frames, the last one always; and a note."""
+    count = max(1, min(STORY, (frames - 1) // 2))
+    before = [source, *(k.prompt for k in keyframes)]
+    news = [len(set(k.prompt.split()) ^ set(old.split())) for k, old in zip(keyframes, before, strict=False)]
+    size = len(keyframes) / count
+    groups = [range(round(i * size), round((i + 1) * size)) for i in range(count)]
+    chosen = [max(group, key=lambda i: (news[i], i)) for group in groups[:-1]]
+    kept = [keyframes[i] for i in (*chosen, len(keyframes) - 1)]
+    return kept, f"the description has {len(keyframes)} stages: the plan shows {count} of them"
+
+
+def _short_enough(keyframes: list[_Keyframe]) -> tuple[list[_Keyframe], list[str]]:
+    """The keyframes with prompts that a text encoder reads to the end, and a note for each that was cut."""
+    kept, notes = [], []
+    for number, keyframe in enumerate(keyframes, 1):
+        prompt, lost = cut(keyframe.prompt)
+        if lost and not keyframe.back:
+            notes.append(f"keyframe {number} was longer than 77 tokens: cut before {_shortened(lost)!r}")
+            keyframe = replace(keyframe, prompt=prompt)
+        kept.append(keyframe)
+    return kept, notes
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _in_words_of(prompt: str, source: str, again: bool) -> str:

@@ -29,6 +29,7 @@ _JOINT = re.compile(
     r"(,?\s*\b(?:and|while|as|when|whilst|whereas|plus)\b\s+(?:at the same time[, ]+)?|,\s*)", re.IGNORECASE
 )
 _AFTER = re.compile(r"^(?:after|once|as soon as)\s+(?!that\b|this\b)(.+?),\s*(.+)$", re.IGNORECASE)
+_BEFORE = re.compile(r"^(?:before|until)\s+(.+?),\s*(.+)$", re.IGNORECASE)
 _TURNED = re.compile(r"^(.+?),?\s+(after|once|as soon as|before)\s+(.+)$", re.IGNORECASE)
 
 
@@ -57,6 +58,9 @@ def _reordered(part: str) -> list[str]:
     if first:
         # «after the rain, the sun comes out»: the rain is over, or was never told of
         return [first[1], first[2]] if read_clause(first[1]) and split_verb(first[1]) else [first[2]]
+    earlier = _BEFORE.match(part)
+    if earlier and split_verb(earlier[1]):
+        return [earlier[2], earlier[1]]
     turned = _TURNED.match(part)
     if turned is None:
         return [part]

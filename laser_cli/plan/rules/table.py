@@ -34,9 +34,7 @@ class Row:
 
 def read_row(row: Mapping[str, Any]) -> Row:
     """A row of a table as a pattern."""
-    rest, unless = (
-        re.compile(row.get(key, default), re.IGNORECASE) for key, default in (("rest", ""), ("unless", "(?!)"))
-    )
+    rest, unless = (_pattern(row.get(key, default)) for key, default in (("rest", ""), ("unless", "(?!)")))
     return Row(
         _words(row["who"]) if "who" in row else None,
         _words(row["verb"]) if "verb" in row else None,
@@ -45,6 +43,11 @@ def read_row(row: Mapping[str, Any]) -> Row:
         unless,
         {key: value for key, value in row.items() if key not in _KEYS},
     )
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    """A pattern in which CLOTHES stands for any of the clothes."""
+    return re.compile(text.replace("CLOTHES", lex.alternatives(lex.word_set("clothes"))), re.IGNORECASE)
 
 
 def _words(cell: str) -> frozenset[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from laser_cli.plan.rules import lexicon as lex
-from laser_cli.plan.rules.phrases import is_adjective, is_participle, locate, singular, tokens
+from laser_cli.plan.rules.phrases import is_adjective, is_participle, locate, noun_phrases, singular, tokens
 
 _NEVER_BEFORE = frozenset(["a", "an", "the", "his", "her", "its", "their", "with", "of", "in", "at", "by", "on", "no"])
 """What stands before a noun and never before a verb."""
@@ -39,6 +39,11 @@ def base_of_ing(form: str) -> str:
     return _forms().get(form, form)
 
 
+def is_verb_form(word: str) -> bool:
+    """Whether a word is a form of a verb that the lexicon knows."""
+    return word.lower() in _forms()
+
+
 def base(form: str) -> str:
     """A guess at the base form of an unknown verb in the third person: crumbles -> crumble, barks -> bark."""
     if form.endswith("ies") and len(form) > 4:
@@ -65,16 +70,17 @@ def _forms() -> dict[str, str]:
     return forms
 
 
+_MANNERS = re.compile(
+    r"\b(?:little by little|bit by bit|step by step|one by one|one after (?:an)?other|one after the other|by itself"
+    r"|all at once|at once|more and more|at the same time"
+    r"|(?:over|with|through) (?:the )?(?:years|centuries|decades|ages|time))\b",
+    re.IGNORECASE,
+)
+
+
 def without_adverbs(text: str) -> str:
     """The text without words that only tell how or when a change comes."""
-    text = re.sub(
-        r"\b(?:little by little|bit by bit|step by step|all at once|at once|more and more|at the same time"
-        r"|(?:over|with|through) (?:the )?(?:years|centuries|decades|ages|time))\b",
-        "",
-        text,
-        flags=re.IGNORECASE,
-    )
-    words = [w for w in text.split() if w.lower().strip(",") not in lex.ADVERBS]
+    words = [w for w in _MANNERS.sub("", text).split() if w.lower().strip(",") not in lex.ADVERBS]
     return " ".join(words).strip(" ,.;!")
 
 
@@ -106,6 +112,9 @@ def _may_be_verb(found: list[re.Match[str]], i: int, verb: str) -> bool:
     if is_participle(word) and before not in ("is", "are"):
         return False  # «a man walking a dog turns …»
     if word == verb and verb != "be":  # a base form needs a plural or a helper before it
+        heads = [phrase.head for phrase in noun_phrases(found[0].string[: found[i].start()])]
+        if heads and singular(heads[0]) != heads[0]:
+            return True  # «the lights in the house go out»
         return singular(before) != before or before in _PLURAL_SUBJECTS
     return not (word.endswith("ed") and before not in ("it", "is", "are") and not before.isalpha())
 
@@ -143,9 +152,11 @@ def _guess(text: str, found: list[re.Match[str]], prompt: str | None) -> Parts |
         pronoun = len(named) == 1 and named[0][0].lower() in ("it", "he", "she")
         plain = len(named) >= 2 and named[0][0].lower() in ("a", "an", "the", "his", "her", "its")
         known = prompt is not None and locate(prompt, who) is not None
+        air = len(named) == 1 and named[0][0].lower() in lex.MASS_NOUNS | lex.AIR_NOUNS
         nouns = [t[0].lower() for t in named if not is_adjective(t[0])]
         if (
             pronoun
+            or air
             or (plain and len(nouns) == 2)
             or (plain and known and not is_adjective(named[-1][0]) and len(nouns) >= 2)
         ):

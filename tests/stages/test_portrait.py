@@ -1,0 +1,194 @@
+"""Driven portraits in the render loop, on the embedded model with adapters of its width."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+
+from laser_cli.controls.knit.backbone import HALF, driven, knitted, undriven
+from laser_cli.controls.knit.control import ControlV3
+from laser_cli.controls.knit.driven import face_motion
+from laser_cli.controls.knit.insertion import ATTRIBUTE
+from laser_cli.controls.knit.load import Nets
+from laser_cli.controls.knit.portrait import predict, read_reference
+from laser_cli.controls.knit.pose import HeadPose
+from laser_cli.controls.knit.reference import ReferenceAdapter, STKReference
+from laser_cli.controls.knit.versions import VERSIONS
+from laser_cli.engine.render import nfe
+from laser_cli.engine.sample import denoise, last
+from laser_cli.engine.schedule import noise_like
+from laser_cli.engine.spec import SamplingParams
+from laser_cli.engine.workers import Workers
+from laser_cli.errors import BadInputError
+from laser_cli.stages.invert import to_tensor
+from laser_cli.stages.portrait import Words, draw_portrait
+from laser_cli.tracks.schema import FaceTrack
+
+WORDS = Words("a portrait of a person with red hair")
+STEPS, FRAMES = 2, 4
+OWN = HeadPose(np.zeros((1, 3)), np.array([[0, 0, -4.5]]))
+
+
+@pytest.fixture(scope="module")
+def untrained() -> Nets:
+    torch.manual_seed(0)
+    reference = ReferenceAdapter(STKReference, up=(192, 192, 192, 96)).eval().requires_grad_(False)
+    control = ControlV3((16, 96, 192, 192, 192), 32, down=(48, 96)).eval().requires_grad_(False)
+    for projection in (control.conv_up1_down1, control.conv_up2_down0):
+        torch.nn.init.zeros_(projection.weight)
+    return Nets(replace(VERSIONS["v5b"], name="test"), reference, control)
+
+
+@pytest.fixture(scope="module")
+def nets(untrained) -> Nets:
+    """Every weight random, so that drive and reference both show."""
+    torch.manual_seed(1)
+    reference = ReferenceAdapter(STKReference, up=(192, 192, 192, 96))
+    control = ControlV3((16, 96, 192, 192, 192), 32, down=(48, 96))
+    for module in (reference, control):
+        for parameter in module.parameters():
+            parameter.data.add_(torch.randn_like(parameter) * 0.03)
+        for name, part in module.named_modules():
+            # sharp attention: a uniform one says nothing of what it reads
+            if name.endswith(("to_q", "to_k")):
+                part.weight.data.mul_(8)
+            if name.endswith(".proj") and isinstance(part, torch.nn.Conv2d):
+                part.weight.data.mul_(6)
+        module.eval().requires_grad_(False)
+    return replace(untrained, reference=reference, control=control)
+
+
+@pytest.fixture(scope="module")
+def face() -> np.ndarray:
+    from laser_cli.stages.invert import to_array
+    from laser_cli.storybook.puppets import Puppet
+    from laser_cli.storybook.world import draw
+
+    return to_array(draw([Puppet(hair_colour=(("red", 1.0),))])[0])
+
+
+def motion(frames: int = FRAMES):
+    t = np.linspace(0, 1, frames)
+    return face_motion(FaceTrack.of(12, ("jawOpen", "yaw"), np.stack([t, 30 * t], 1)), OWN)
+
+
+def draw(model, nets, face, frames=FRAMES, **given):
+    how = {"params": SamplingParams(guidance=2.0), "steps": STEPS, "seed": 4, **given}
+    return list(draw_portrait(model, nets, face, motion(frames), WORDS, **how))
+
+
+def apart(one, other) -> int:
+    return max(int(np.abs(a.array.astype(int) - b.array.astype(int)).max()) for a, b in zip(one, other, strict=True))
+
+
+def test_untrained_adapters_leave_the_model_alone(storybook, untrained, face):
+    drawn = draw(storybook, untrained, face)
+    told = storybook.encode_prompts(["", WORDS.prompt])
+    noise = noise_like(tuple(storybook.encode_picture(to_tensor(face)).shape[1:]), 4)[None]
+    levels = storybook.schedule.levels(STEPS)
+    with torch.inference_mode():
+        plain = last(denoise(storybook.backbone, noise, levels, told.select([1]), told.select([0]), 2.0))
+        picture = storybook.decode(plain)[0]
+    for one in drawn:
+        assert np.abs(one.array / 255 - picture.permute(1, 2, 0).numpy()).max() < 2 / 255
+
+
+def test_frames_come_in_order_and_follow_the_drive(storybook, nets, face):
+    drawn = draw(storybook, nets, face)
+    assert [one.index for one in drawn] == list(range(FRAMES))
+    steps = [np.abs(a.array.astype(float) - b.array).mean() for a, b in pairwise(drawn)]
+    assert min(steps) > 0.2
+
+
+def test_a_frame_in_the_loop_is_the_frame_alone(storybook, nets, face):
+    drawn = draw(storybook, nets, face)
+    told = storybook.encode_prompts(["", WORDS.prompt])
+    latents = storybook.encode_picture(to_tensor(face))
+    portrait = read_reference(storybook.unet, nets, latents, told.prompt_embeds)
+    with torch.inference_mode():
+        x = noise_like(tuple(latents.shape[1:]), 4)[None]
+        drive = motion().drive([2], *face.shape[:2])
+        for level in storybook.schedule.levels(STEPS):
+            out = predict(storybook.unet, portrait, drive, x, level.timestep, told.prompt_embeds, 2.0)
+            x0, eps = _parts(storybook, out, x, level)
+            x = level.step(x0, eps)
+        picture = storybook.decode(x)[0].permute(1, 2, 0).numpy()
+    assert np.abs(drawn[2].array / 255 - picture).max() < 2 / 255
+
+
+def _parts(model, out, x, level):
+    from laser_cli.models.base import to_x0_eps
+
+    return to_x0_eps(out, x, level, model.backbone.prediction)
+
+
+def test_neither_batches_nor_workers_change_the_pictures(storybook, nets, face):
+    whole = draw(storybook, nets, face)
+    assert apart(whole, draw(storybook, nets, face, params=SamplingParams(guidance=2.0, batch_size=2))) <= 1
+    shared = replace(storybook, workers=Workers(2))
+    assert apart(whole, draw(shared, nets, face, params=SamplingParams(guidance=2.0, batch_size=1))) <= 1
+
+
+def test_seeds_decide_everything(storybook, nets, face):
+    assert apart(draw(storybook, nets, face), draw(storybook, nets, face)) == 0
+    assert apart(draw(storybook, nets, face), draw(storybook, nets, face, seed=5)) > 10
+
+
+def test_the_reference_is_seen(storybook, nets, face):
+    assert apart(draw(storybook, nets, face), draw(storybook, nets, face[:, ::-1].copy())) > 10
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_the_shortest_drives(storybook, nets, face, frames):
+    assert [one.index for one in draw(storybook, nets, face, frames)] == list(range(frames))
+
+
+def test_evaluations(storybook, nets, face):
+    before, told = storybook.nfe, []
+    draw(storybook, nets, face, report=told.append)
+    # the reference's pass is the U-Net's own, beside the backbone's count
+    assert sum(told) - 2 == storybook.nfe - before == nfe(FRAMES, STEPS, 2.0)
+    before = storybook.nfe
+    draw(storybook, nets, face, params=SamplingParams(guidance=1.0))
+    assert storybook.nfe - before == nfe(FRAMES, STEPS, 1.0) == FRAMES * STEPS
+
+
+def test_the_unet_is_as_before(storybook, nets, face):
+    drawing = draw_portrait(storybook, nets, face, motion(), WORDS, SamplingParams(), STEPS)
+    next(drawing)
+    assert ATTRIBUTE in storybook.unet.__dict__
+    drawing.close()
+    assert ATTRIBUTE not in storybook.unet.__dict__
+    assert not any(block._forward_hooks for block in storybook.unet.down_blocks)
+
+
+def test_v5c_asks_for_the_portraits_own_face(storybook, nets, face):
+    v5c = replace(nets, version=VERSIONS["v5c"])
+    with pytest.raises(BadInputError, match="own face"):
+        draw(storybook, v5c, face)
+    assert apart(draw(storybook, v5c, face, own=motion(1)), draw(storybook, nets, face)) > 2
+
+
+def test_rows_without_a_drive_are_the_models_own(storybook, nets, face):
+    told = storybook.encode_prompts([WORDS.prompt])
+    portrait = read_reference(storybook.unet, nets, torch.zeros(1, 8, 16, 16), told.expand(2).prompt_embeds)
+    x, level = torch.randn(1, 8, 16, 16), storybook.schedule.levels(STEPS)[0]
+    with torch.inference_mode(), knitted(storybook.backbone, portrait) as backbone:
+        assert backbone.attentions == storybook.backbone.attentions
+        for ours, plain in zip(
+            backbone.predict(x, level, told), storybook.backbone.predict(x, level, told), strict=True
+        ):
+            assert torch.equal(ours, plain)
+
+
+def test_a_drive_travels_by_row():
+    from laser_cli.models.conditioning import Conditioning
+
+    words = Conditioning(torch.zeros(1, 2, 4))
+    drive = motion().drive([0, 3], 32, 32)
+    both = Conditioning.cat([undriven(words, drive).expand(2), driven(words, drive)])
+    assert both.spatial[HALF].flatten().tolist() == [0, 0, 1, 1]
+    assert (both.spatial["knit.condition"][:2] == -1).all()
+    assert torch.equal(both.select([3]).spatial["knit.coefficients"], drive.coefficients[1:])
