@@ -198,6 +198,8 @@ def train(
         Clock(total, minutes),
         lambda progress: learning_rate(progress, warmup=0.005, level=0.6),
     )
+    if run.done and (out / "pipeline" / "model_index.json").is_file():
+        return out / "pipeline"
     crew = Replicas(learner, replicas)
     if on_gpu:
         torch.set_float32_matmul_precision("high")
