@@ -54,19 +54,21 @@ class World:
         return any(known[0] == word[0] and sorted(known) == sorted(word) for known in self.words)
 
     def corrected(self, text: str) -> str:
-        """The text with typing errors put right: words that are nearly known become the nearest known word."""
+        """The text in words of this world: nearly known ones put right, strange manners and looks left out."""
 
         def right(found: re.Match[str]) -> str:
             word = found[0]
             low = word.lower()
-            if not self.knows(low) or low in self.words:
+            if low in self.words:
                 return word
+            if not self.knows(low):
+                return ""
             swapped = [known for known in self.words if known[0] == low[0] and sorted(known) == sorted(low)]
             near = get_close_matches(low, self.words, 1, 0.8 if len(low) > 3 else 0.85)
             best = next(iter((*sorted(swapped), *near)), low)
             return best.capitalize() if word[0].isupper() else best
 
-        return re.sub(r"[A-Za-z]+", right, text)
+        return " ".join(re.sub(r"[A-Za-z]+", right, text).split())
 
     def holds(self, text: str) -> bool:
         """Whether a text is about this world: strange words only as manners, or as looks of things that it knows."""
