@@ -115,10 +115,18 @@ class Production:
 
 
 def _with_sound(job: FrameJob, outputs: Outputs) -> FrameJob:
-    """The job with the sound of --audio, in place of a record's."""
+    """The job with the sound of --audio, in place of a record's; without any where the output holds none."""
     from laser_cli.jobs.inputs import Input
 
-    return job.model_copy(update={"audio": Input.of(outputs.audio)}) if outputs.audio else job
+    if outputs.audio:
+        return job.model_copy(update={"audio": Input.of(outputs.audio)})
+    return job if _holds_sound(outputs) else job.model_copy(update={"audio": None})
+
+
+def _holds_sound(outputs: Outputs) -> bool:
+    from laser_cli.output.video import FILMS
+
+    return outputs.file is not None and outputs.file.suffix.lower() in FILMS
 
 
 def _check_options(said: Mapping[str, Any], outputs: Outputs, options: RunOptions) -> None:
@@ -126,6 +134,8 @@ def _check_options(said: Mapping[str, Any], outputs: Outputs, options: RunOption
     for name, ending in (("codec", ".webm"), ("still", ".png")):
         if name in said and (outputs.out is None or outputs.out.suffix.lower() != ending):
             raise UsageError(f"--{name} is for an output that ends in {ending}", hint=f"-o OUT{ending} --{name} …")
+    if outputs.audio and not _holds_sound(outputs):
+        raise UsageError("--audio is for a video", hint="-o OUT.mp4, .mov, .mkv or .webm")
     if not outputs.stream:
         if outputs.format is not None:
             raise UsageError("--format is for raw frames on stdout", hint="-o - --format y4m")
