@@ -77,6 +77,7 @@ class PrefixCache:
             facts = [str(place), place.stat().st_size, place.stat().st_mtime_ns, version("llama-cpp-python")]
             name = hashlib.sha256(repr((facts, list(tokens))).encode()).hexdigest()[:32]
             named = os.environ.get("LASER_CACHE")
-            return (Path(named) if named else user_cache_path("laser")) / "planner" / f"{name}{SUFFIX}"
+            folder = Path(named) if named else user_cache_path("laser", appauthor=False)
+            return folder / "planner" / f"{name}{SUFFIX}" if os.path.isabs(folder) or named else None
         except (OSError, RuntimeError):
             return None
