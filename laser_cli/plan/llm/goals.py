@@ -11,8 +11,10 @@ from typing import Any
 from laser_cli.errors import LaserError
 from laser_cli.plan.rules import lexicon as lex
 from laser_cli.plan.rules import parse_attributes, plan_by_rules
+from laser_cli.plan.rules.languages import in_english
 from laser_cli.plan.rules.phrases import main_phrase, noun_phrases
 from laser_cli.plan.rules.stages import split_stages
+from laser_cli.plan.rules.verbs import is_verb_form
 
 _SMALL = lex.word_set("small_words")
 
@@ -48,18 +50,24 @@ class Goals:
 
 def goals_of(description: str, source: str) -> Goals:
     """The stages of a description of change, and the source's subject where the rules are sure that it stays."""
-    texts = split_stages(description)
+    texts = split_stages(in_english(description))
     plan, sure = _by_rules(description, source)
     pairs = list(pairwise(plan)) if plan is not None and len(plan) == len(texts) + 1 else [("", "")] * len(texts)
     shown = _stems(source)
     stages = []
     for text, (before, after) in zip(texts, pairs, strict=True):
-        said = content_words(text)
+        said = content_words(text) if _is_english(text) else ()
         words = tuple(word for word in said if stem(word) not in shown) or said
         gone = tuple(phrase.head for phrase in noun_phrases(before) if not says(after, phrase.head)) if sure else ()
         stages.append(Goal(words, _new(before, after) if sure else {}, gone))
     heads = {main.head if (main := main_phrase(prompt)) else "" for prompt in plan or ()}
     return Goals(tuple(stages), heads.pop() if sure and len(heads) == 1 else "")
+
+
+def _is_english(text: str) -> bool:
+    """Whether a text has a word of English grammar or a known verb; words of other languages are not looked for."""
+    words = re.findall(r"[^\W\d_]+", text.lower())
+    return any(word in lex.DETERMINERS | lex.GENERIC | _SMALL or is_verb_form(word) for word in words)
 
 
 def says(prompt: str, word: str) -> bool:

@@ -153,6 +153,8 @@ def test_what_is_missing_is_a_problem_and_never_glued_on():
         ("the banana rots", "a rotting banana on a plate", "a banana on a plate", None),
         ("the sun rises", "a hill at sunset", "a hill", "does not show"),
         ("boxes fill the room", "boxes fill the room", "an empty room", "repeats the request"),
+        ("erst regnet es, dann kommt die Sonne heraus", "a street in the rain", "a street", "2 steps"),
+        ("夜になる", "a street at night", "a street", None),
         ("la nuit tombe", "une maison dans la nuit", "a house", "not in English"),
     ],
 )
