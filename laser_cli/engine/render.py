@@ -176,7 +176,7 @@ class _Render:
             read = strengths_between(spec, frames)
         strengths = {name: s.to(self.device).repeat(repeat) for name, s in read.items()} if self.rounds.read else {}
         if unprompted:
-            x, told = torch.cat([x, x]), Conditioning.cat([spec.base.expand(len(index)), told])
+            x, told = torch.cat([x, x]), Conditioning.cat([spec.base.beside(told), told])
         anchors = tuple(index) if call.kind == "keyframes" else ()
         return x, told, RowGroup(rows, unprompted, anchors, segment, t, strengths)
 
