@@ -56,12 +56,6 @@ class BadInputError(LaserError):
     exit_code = 5
 
 
-class BatchError(LaserError):
-    """Some jobs of a batch failed; the others are done."""
-
-    exit_code = 6
-
-
 _MACHINE: dict[int, tuple[str, str]] = {
     errno.ENOSPC: ("the disk is full", "make room, or write to another disk"),
     errno.EFBIG: ("the file would be larger than allowed", "raise the limit (ulimit -f), or write to another disk"),

@@ -16,6 +16,8 @@ TEXT_BYTES = 1_000_000
 """Bytes of a text file that words are taken from (@FILE)."""
 PLAN_BYTES = 1_500_000
 """Bytes of a plan or preset: the largest valid plan takes about a half."""
+TRACK_BYTES = 200_000_000
+"""Bytes of a face track or capture: hours of all blendshapes."""
 RECORD_BYTES = 4_000_000
 """Bytes of the record inside an output."""
 PAGE_BYTES = 64_000_000

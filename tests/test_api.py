@@ -20,7 +20,7 @@ QUICK = {"steps": 2, "frames": 3}
 def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "cottage.png").write_bytes(COTTAGE.read_bytes())
-    example = textwrap.dedent(api.__doc__.split("\n\n", 1)[1]).replace("frames=", "steps=1, frames=")
+    example = textwrap.dedent(api.__doc__.split("\n\n", 1)[1]).replace("frames=", "steps=2, frames=")
     exec(compile(example, "example", "exec"), {})
     assert capsys.readouterr().out == "night.gif 5 (128, 128, 3)\n"
     assert read_record(tmp_path / "night.gif")["settings"]["frames"] == 8

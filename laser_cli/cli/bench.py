@@ -55,6 +55,7 @@ def speed(
 ) -> None:
     """Time and memory of an animation, beside plain sampling."""
     from laser_cli.measure import speed as measured
+    from laser_cli.measure.cores import cores
 
     console = on.console()
     model = on.load(console)
@@ -62,6 +63,7 @@ def speed(
     if whole:
         console.note("whole commands")
         figures += measured.commands(on.model) + measured.memory(on.model, console.note)
+        figures += cores(model, frames, say=console.note)
     _show(console, "speed", figures)
 
 
@@ -138,9 +140,9 @@ def interpolate(
     from laser_cli.measure.interpolations.cost import memory
 
     console = on.console()
-    wanted, critic = bench.read_methods(methods), bench.needed_critic()
+    wanted, classifier = bench.read_methods(methods), bench.needed_classifier()
     model = on.load(console)
-    rows, figures = bench.bench_interpolations(model, critic, items, frames, steps, wanted, seed, say=console.note)
+    rows, figures = bench.bench_interpolations(model, classifier, items, frames, steps, wanted, seed, say=console.note)
     if whole:
         figures += memory(on.model, console.note)
     if on.json_:

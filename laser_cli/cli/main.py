@@ -19,7 +19,7 @@ COMMANDS: dict[str, str] = {
     "track": "Turn a video of a face, a capture or a plan into a face track: blendshapes and head pose by frame.",
     "show": "Show how a file was made: prompts, segments, seed, model, sizes. With --json: the whole record.",
     "presets": "List the presets, laser's and your own, or print one.",
-    "models": "List the models on this machine, say where one lies, or check that it is whole.",
+    "models": "List the models on this machine, say what one is or where it lies, or check it.",
     "doctor": "Say what this machine has for laser: versions, device, memory, encoders, models; and what to install.",
     "bench": "Print measured figures beside their targets and baselines; the exit code is 0 whether or not they hold.",
 }

@@ -52,6 +52,47 @@ def path(name: Name) -> None:
     typer.echo(planner_of(name) if is_model(name) else folder_of(name))
 
 
+@models.command("add")
+def add(
+    name: Annotated[str, typer.Argument(help="hellomeme:v1 to hellomeme:v5c.", show_default=False)],
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="Where its files lie, a folder for each repository. (default: the hub, its cache first)"),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Find or download the nets that animate portraits, check that every tensor is there, and keep where they lie.
+
+    Exit code 3 if they do not suffice to draw a frame.
+    """
+    from laser_cli.controls.knit.places import remember
+    from laser_cli.controls.knit.versions import find_version, is_hellomeme
+
+    if not is_hellomeme(name):
+        raise NotFoundError(f"{name} is not an adapter for portraits", hint="hellomeme:v5b, for example")
+    find_version(name)
+    if folder is not None and not folder.is_dir():
+        raise NotFoundError(f"there is no folder {folder}")
+    _tell_adapter(name, folder, json, download=True)
+    if folder is not None:
+        remember(name, folder)
+
+
+def _tell_adapter(name: str, folder: Path | None, json: bool, *, download: bool = False) -> None:
+    from laser_cli.controls.knit.load import status
+
+    found = status(name, folder, download=download)
+    if not found.draws:
+        missing = [f"{net.repo} is missing" for net in found.absent]
+        raise NotFoundError(f"{name} is not whole", why="\n".join(missing), hint=f"laser models add {name} [FOLDER]")
+    console = Console(json=json)
+    for line in found.notes:
+        console.note(line)
+    files = {role: str(path) for role, path in found.files.items()}
+    told = {"model": name, "files": files, "missing": [net.repo for net in found.absent]}
+    console.result(list(found.files.values()), told)
+
+
 @models.command("show")
 def show(name: Name, variant: Variant = None, json: Json = False) -> None:
     """Say what a model on this machine is: its kind, sizes, schedule and precision, and what laser can do with it."""
@@ -71,10 +112,13 @@ def verify(name: Name, variant: Variant = None, json: Json = False) -> None:
 
     Exit code 3 if it is not there or not whole.
     """
+    from laser_cli.controls.knit.versions import is_hellomeme
     from laser_cli.plan.llm.find import is_model
 
     if is_model(name):
         return _verify_planner(name, json)
+    if is_hellomeme(name):
+        return _tell_adapter(name, None, json)
     from laser_cli.models import verify as check
     from laser_cli.models.layout import WEIGHTED, weight_files
 

@@ -13,8 +13,8 @@ from annotated_types import Ge, Le
 from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
 
+from laser_cli.jobs.fields import Frozen, setting
 from laser_cli.jobs.merge import flags, merge
-from laser_cli.jobs.settings import Frozen, setting
 
 PANELS = (None, "Output", "Method", "Image prompts", "Drawing", "Playing", "Planning", "Model", "Console")
 """The order of a help's panels."""
@@ -99,7 +99,7 @@ def expand(function: Callable[..., None]) -> Callable[..., None]:
     def command(**said: Any) -> None:
         for parameter, (model, whole) in models.items():
             values = {name: _plain(said.pop(name)) for name in model.model_fields}
-            given = {name: value for name, value in values.items() if value not in (None, ())}
+            given = {name: value for name, value in values.items() if value not in (None, [], ())}
             said[parameter] = merge(model, flags(given)) if whole else given
         function(**said)
 
@@ -140,6 +140,8 @@ def _asked_type(name: str, field: FieldInfo) -> type:
     """The type that a command line is read as: text for what has several spellings, a list for what is said again."""
     kinds = [kind for kind in _members(field.annotation) if kind is not type(None)]
     kind = kinds[0]
+    if get_args(kind) == (str, ...):  # an option that may be given several times
+        return list[str]
     if len(kinds) > 1 or any(isinstance(m, BeforeValidator) for m in field.metadata):
         return str
     if get_origin(kind) is tuple:

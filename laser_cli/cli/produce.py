@@ -36,8 +36,15 @@ class Production:
             self.console.note(", ".join(f"{name} {version}" for name, version in versions().items()))
 
     def guard(self, *named: Path | None) -> None:
-        """Refuse outputs that are among the files named on the command line, before a planner or a model is asked."""
+        """Refuse outputs that are among the files named on the command line, before a planner or a model is asked.
+
+        With --no-clobber those that are there as well.
+        """
         from laser_cli.jobs.outputs import STDOUT
+        from laser_cli.output.make import refuse_clobber
+
+        if self.outputs.no_clobber and not self.outputs.skip_existing:
+            refuse_clobber(self.outputs.paths)
 
         read = [path for path in (*named, self.again, self.outputs.audio) if path is not None and path != STDOUT]
         self.outputs.guard(read, self.again)
@@ -52,8 +59,6 @@ class Production:
         read = tuple(dict.fromkeys((*built.read, *(found.path for found in job.inputs))))
         look, again = look_of(job.settings, job.audio), self.again
         outputs.check(look, job.count, read=read, again=again, needed=not self.options.dry_run)
-        if outputs.no_clobber and not outputs.skip_existing:
-            refuse_clobber(outputs.paths)
         if self.options.dry_run:
             return self._tell(job.steps.costs(job), lines)
         here = place(job)

@@ -87,7 +87,7 @@ def shares(members: Sequence[int], size: int, workers: int, load: int = 0) -> li
     if not members:
         return []
     count = min(len(members), workers * -(-len(members) // (size * workers)))
-    load = load if count > 1 else 0
+    load = load if workers > 1 and count > 1 else 0
     even = (len(members) + load) / count
     if even > size:
         even, load = len(members) / count, 0

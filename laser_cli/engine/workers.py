@@ -77,9 +77,10 @@ class Workers:
     def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
         """Results in the order of the items; an exception comes where its result would.
 
-        A caller that stops early leaves nothing running: what has not begun is dropped, the rest is waited for.
+        A caller that stops early leaves nothing running: what has not begun is dropped, the rest is waited for. A
+        single item is worked on by a worker too, so that how many there are does not show in the bits.
         """
-        if self.count == 1 or len(items) < 2:
+        if self.count == 1:
             for item in items:
                 yield work(item)
             return

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from laser_cli.jobs import estimate, timing
+from laser_cli.jobs.model import options_of
 from laser_cli.jobs.run import placed, size_of
+from laser_cli.models.find import cached_model
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,9 +25,10 @@ def on_this_machine(
 
     What is not known, because the model is not on this machine or not whole, is None. ``first`` is the first picture.
     """
-    found = estimate.cached_model(job.settings.model)
-    shape = estimate.read_shape(found[0]) if found else None
-    settings: Any = placed(job.settings, found[0] if found else None)
+    options = options_of(job.settings)
+    found = cached_model(job.settings.model, options.variant, options.revision)
+    shape = estimate.read_shape(found.path) if found else None
+    settings: Any = placed(job.settings, found.path if found else None)
     told: dict[str, Any] = {"evaluations": evaluations, "size": None, "memory": None, "time": None}
     if found and shape and settings.size:
         size = size_of(first, settings.size, shape.scale)
@@ -33,9 +36,12 @@ def on_this_machine(
         measured = seconds is not None
         if seconds is None:
             places = (size[0] // shape.scale) * (size[1] // shape.scale)
-            parameters = estimate.parameters(found[0] / "unet")
+            parameters = estimate.parameters(found.path, "unet")
             seconds = timing.guess(parameters, places, settings.device, evaluations["total"])
         told["size"] = size
-        told["memory"] = estimate.memory(found[0], shape, settings, size, keyframes)
+        told["memory"] = estimate.memory(found.path, shape, settings, size, keyframes)
         told["time"] = {"seconds": round(seconds, 1), "measured": measured}
-    return job.model_copy(update={"settings": settings}), {**told, "model_revision": found[1] if found else None}
+    return job.model_copy(update={"settings": settings}), {
+        **told,
+        "model_revision": options.key(found) if found else None,
+    }

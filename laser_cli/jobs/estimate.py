@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
+from laser_cli.errors import NotFoundError
 from laser_cli.jobs.settings import FrameSettings
+from laser_cli.models.identify import identify, read_header
+from laser_cli.models.layout import PREFIXES, config_folder, read_json, weight_files
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -29,44 +30,32 @@ class Shape:
     @property
     def side(self) -> int:
         """The side of the pictures the model was trained on, in px."""
-        return int(self.unet["sample_size"]) * self.scale
+        told = self.unet["sample_size"]
+        if told is None:
+            return int(self.vae.get("sample_size") or 512)
+        return int(min(told) if isinstance(told, list) else told) * self.scale
 
 
-def read_shape(folder: Path) -> Shape | None:
-    """The shape of a model in a folder; None if its configuration is not whole (loading it tells what is missing)."""
+def read_shape(path: Path) -> Shape | None:
+    """The shape of a model in a folder or file; None if its settings are not whole (loading tells what is missing)."""
     try:
-        unet, vae = (json.loads((folder / part / "config.json").read_text("utf-8")) for part in ("unet", "vae"))
+        folder = config_folder(identify(path).family) if path.is_file() else path
+        unet, vae = (read_json(folder / part / "config.json") for part in ("unet", "vae"))
         shape = Shape(unet, vae)
         return shape if shape.side > 0 and unet["block_out_channels"] else None
-    except (OSError, ValueError, TypeError, KeyError):
+    except (NotFoundError, OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def read_header(file: Path) -> dict[str, list[int]]:
-    """The shapes of the tensors in a safetensors file; ValueError if it is damaged. Weights are not read."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(file, "np") as data:
-            return {name: list(data.get_slice(name).get_shape()) for name in data.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(str(error).splitlines()[0]) from error
+def parameters(path: Path, part: str) -> int:
+    """How many numbers a part of a model has, as far as its safetensors tell."""
+    files = [path] if path.is_file() else weight_files(path / part)
+    prefixes = PREFIXES[part] if path.is_file() else ("",)
+    safe = (file for file in files if file.suffix == ".safetensors")
+    return sum(prod(shape) for file in safe for key, shape in read_header(file).items() if key.startswith(prefixes))
 
 
-def weights_of(folder: Path) -> Iterator[Path]:
-    """The weight files that are loaded of a part: of several precisions the full one."""
-    files = sorted(folder.glob("*.safetensors"))
-    return (file for file in files if not {"fp16", "non_ema"} & set(file.name.split(".")))
-
-
-def parameters(folder: Path) -> int:
-    """How many numbers a part of a model has."""
-    return sum(prod(shape) for file in weights_of(folder) for shape in read_header(file).values())
-
-
-def memory(
-    folder: Path, shape: Shape, settings: FrameSettings, size: tuple[int, int], keyframes: int
-) -> dict[str, int]:
+def memory(path: Path, shape: Shape, settings: FrameSettings, size: tuple[int, int], keyframes: int) -> dict[str, int]:
     """Bytes that will be held at once, by kind; a lower bound, as libraries and passing results come on top.
 
     weights; latents (float32: all frames, keyframes, the source's trajectory); the U-Net's skip connections of one
@@ -75,9 +64,9 @@ def memory(
     number = BYTES[settings.dtype]
     vae = 4 if not settings.device.startswith("cuda") else number
     weights = (
-        number * parameters(folder / "unet")
-        + vae * parameters(folder / "vae")
-        + 4 * (parameters(folder / "text_encoder") + parameters(folder / "text_encoder_2"))
+        number * parameters(path, "unet")
+        + vae * parameters(path, "vae")
+        + 4 * (parameters(path, "text_encoder") + parameters(path, "text_encoder_2"))
     )
     across, down = size[0] // shape.scale, size[1] // shape.scale
     latent = int(shape.vae.get("latent_channels", 4)) * across * down * 4
@@ -95,10 +84,3 @@ def memory(
         "skip_connections": rows * skips * number,
     }
     return {**parts, "at_least": sum(parts.values())}
-
-
-def cached_model(name: str) -> tuple[Path, str] | None:
-    """Folder and revision of a model if it is on this machine; nothing is fetched."""
-    from laser_cli.models import find
-
-    return find.cached_model(name)

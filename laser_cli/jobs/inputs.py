@@ -18,7 +18,7 @@ from pydantic import SerializationInfo, SerializerFunctionWrapHandler, model_ser
 
 from laser_cli import limits
 from laser_cli.errors import BadInputError, machine_error, reason
-from laser_cli.jobs.settings import Frozen
+from laser_cli.jobs.fields import Frozen
 
 if TYPE_CHECKING:
     import numpy as np

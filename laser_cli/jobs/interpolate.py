@@ -7,9 +7,10 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from laser_cli.jobs.fields import Frozen
 from laser_cli.jobs.inputs import Input, named
 from laser_cli.jobs.job import FrameJob
-from laser_cli.jobs.settings import FrameSettings, Frozen, InterpolateSettings
+from laser_cli.jobs.settings import FrameSettings, InterpolateSettings
 from laser_cli.plan.schema import Planner
 
 MOST_STOPS, MOST_LETTERS = 64, 10_000

@@ -7,13 +7,15 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import Self
 
+from laser_cli.jobs.fields import Frozen
 from laser_cli.jobs.inputs import CONTENTS, Input, named
-from laser_cli.jobs.settings import BESIDE, FrameSettings, Frozen, ModelChoice
+from laser_cli.jobs.settings import BESIDE, FrameSettings, ModelChoice
 
 if TYPE_CHECKING:
     from laser_cli.models.model import Model
@@ -66,7 +68,7 @@ class Job(Frozen, ABC):
         import laser_cli
 
         told = self.model_dump(mode="json", context=CONTENTS)
-        told["settings"] = {key: value for key, value in told["settings"].items() if key != "model"}
+        told["settings"] = {key: value for key, value in told["settings"].items() if key not in ModelChoice.FILES}
         told["settings"]["device"] = self.settings.device.split(":")[0]
         told |= {"verb": self.verb, "version": laser_cli.__version__}
         return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
@@ -113,6 +115,7 @@ class FrameJob(Job):
         """The settings that have no place of their own in a record."""
         told = self.settings.model_dump(mode="json", exclude=set(BESIDE))
         told = {key: value for key, value in told.items() if key not in UNSAID or value != UNSAID[key]}
+        told |= {key: _named(told[key]) for key in ("lora", "embedding", "vae") if told.get(key)}
         return {**told, "audio": self.audio.recorded_file} if self.audio else told
 
     def record(self, model: Model, prompt: str | None, **more: Any) -> dict[str, Any]:
@@ -131,3 +134,10 @@ class FrameJob(Job):
             fingerprint=self.fingerprint,
             **more,
         )
+
+
+def _named(files: Any) -> Any:
+    """Files as a record names them: without the folders of this machine."""
+    if isinstance(files, list):
+        return [_named(file) for file in files]
+    return Path(files).name if Path(files).is_absolute() else files

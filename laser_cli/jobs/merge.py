@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from laser_cli.errors import BadInputError, LaserError, UsageError
-from laser_cli.jobs.settings import KINDS, Frozen, Settings
+from laser_cli.jobs.fields import Frozen, Settings
+from laser_cli.jobs.settings import KINDS
 
 Kind = TypeVar("Kind", bound=Frozen)
 

@@ -11,6 +11,7 @@ from laser_cli.jobs.merge import Layer, fitted, merge
 from laser_cli.jobs.presets import read_preset
 from laser_cli.jobs.settings import ModelChoice
 from laser_cli.models.find import STORYBOOK, WEIGHTS
+from laser_cli.models.options import ModelOptions, PromptStyle, parse_lora
 
 FILE = "laser.yaml"
 Asked = TypeVar("Asked", bound=ModelChoice)
@@ -20,6 +21,18 @@ def settle(kind: type[Asked], *layers: Layer | None) -> Asked:
     """The settings of a job: what the model that the layers name asks for, beneath them all (see ``merge``)."""
     asked = asked_by(merge(kind, *layers).model)
     return merge(kind, fitted(asked, kind)[0] if asked else None, *layers)
+
+
+def options_of(settings: ModelChoice) -> ModelOptions:
+    """What settings ask of a model beside its name, as its loader wants it."""
+    return ModelOptions(
+        settings.variant,
+        settings.revision,
+        tuple(parse_lora(text) for text in settings.lora),
+        tuple(Path(text).expanduser() for text in settings.embedding),
+        Path(settings.vae).expanduser() if settings.vae else None,
+        PromptStyle(settings.prompt_weights, settings.prompt_chunks),
+    )
 
 
 def asked_by(model: str) -> Layer | None:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from laser_cli.errors import UsageError
+from laser_cli.jobs.fields import Frozen, setting
 from laser_cli.jobs.inputs import COPIES
-from laser_cli.jobs.settings import Frozen, Playback, setting
+from laser_cli.jobs.settings import Playback
 from laser_cli.output.depfile import check_names, is_depfile, write_depfile
 
 if TYPE_CHECKING:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from laser_cli.errors import UsageError
+from laser_cli.jobs.fields import Frozen, setting
 from laser_cli.jobs.progress import Progress
-from laser_cli.jobs.settings import Frozen, setting
 
 if TYPE_CHECKING:
     from laser_cli.plan.request import PlanCallbacks, PlanRequest
     from laser_cli.plan.schema import Plan
 
 PANEL = "Planning"
+PlannerForm = Literal["lines", "full"]
 
 
 class PlannerChoice(Frozen):
@@ -24,8 +25,11 @@ class PlannerChoice(Frozen):
         None,
         PANEL,
         "Who plans: rules (default), storybook (embedded; default for its portraits), an instruct model FILE.gguf, or "
-        "hf:REPO[:FILE] of the hub.",
+        "hf:REPO[:FILE] of the hub, or a server's openai:URL[#MODEL].",
         env="LASER_PLANNER",
+    )
+    planner_form: PlannerForm | None = setting(
+        None, PANEL, "What a model fills in: lines (default), or full, with controls and faces, for large ones."
     )
     planner_timeout: float | None = setting(
         None, PANEL, "Seconds that a model may plan before the rules do. (default: 120)", ge=1, le=86400
@@ -71,10 +75,10 @@ def request_for(choice: PlannerChoice, description: str, source: str | None, **m
     """
     from laser_cli.plan.request import MOST_KEYFRAMES, PlanRequest
 
-    limits = choice.model_dump(exclude={"planner", "planner_timeout", "planner_gpu_layers"}) | more
+    limits = choice.model_dump(exclude={"planner", "planner_form", "planner_timeout", "planner_gpu_layers"}) | more
     limits["keyframes"] = _count("--keyframes", limits.get("keyframes"), 1, MOST_KEYFRAMES)
     limits["layers"] = _count("--planner-gpu-layers", choice.planner_gpu_layers, 0, 10_000)
-    limits["timeout"] = choice.planner_timeout
+    limits["timeout"], limits["form"] = choice.planner_timeout, choice.planner_form
     given = {key: value for key, value in limits.items() if value is not None}
     return PlanRequest(" ".join(description.split()), " ".join((source or "").split()) or None, **given)
 

@@ -12,10 +12,11 @@ import yaml
 
 from laser_cli import limits
 from laser_cli.errors import BadInputError, NotFoundError, UsageError
+from laser_cli.jobs.fields import Settings
 from laser_cli.jobs.folders import former_folder, user_folder
 from laser_cli.jobs.merge import Layer, check, fitted
 from laser_cli.jobs.progress import SILENT, Progress
-from laser_cli.jobs.settings import KINDS, Settings
+from laser_cli.jobs.settings import KINDS
 from laser_cli.presets_dir import presets_folder
 from laser_cli.text import read_text
 from laser_cli.yaml_text import read_yaml

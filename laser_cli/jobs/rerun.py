@@ -10,11 +10,12 @@ from typing import Any, Generic, TypeVar
 from pydantic import ValidationError
 
 from laser_cli.errors import BadInputError
+from laser_cli.jobs.fields import Settings
 from laser_cli.jobs.inputs import Input, find_beside
 from laser_cli.jobs.job import FrameJob
 from laser_cli.jobs.merge import Layer, merge
 from laser_cli.jobs.progress import Progress
-from laser_cli.jobs.settings import BESIDE, Settings
+from laser_cli.jobs.settings import BESIDE
 from laser_cli.output.record import read_record
 
 AnyJob = TypeVar("AnyJob", bound=FrameJob)

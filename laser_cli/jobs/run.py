@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from laser_cli.jobs.model import options_of
 from laser_cli.jobs.outputs import look_of
 from laser_cli.jobs.progress import SILENT, Progress
 from laser_cli.jobs.prompts import warn_prompts
@@ -60,12 +63,37 @@ def run(job: Job, model: Model, sinks: Sinks, progress: Progress = SILENT) -> Re
 
     warn_prompts(progress, model, job.prompts)
     here = place(job, model)
-    done: Result = (
-        _draw(here, model, sinks, progress)
-        if isinstance(here, FrameJob)
-        else here.steps.run(here, model, sinks, progress)
-    )
+    with told_to(progress):
+        done: Result = (
+            _draw(here, model, sinks, progress)
+            if isinstance(here, FrameJob)
+            else here.steps.run(here, model, sinks, progress)
+        )
     return done
+
+
+@contextmanager
+def told_to(progress: Progress) -> Iterator[None]:
+    """What models say in the log, such as a precision that is left, as warnings and notes of the run."""
+    log, handler = logging.getLogger("laser_cli.models"), _Teller(progress)
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
+class _Teller(logging.Handler):
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self.progress = progress
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say = self.progress.warn if record.levelno >= logging.WARNING else self.progress.note
+        say(record.getMessage())
 
 
 def place(job: AnyJob, model: Model | None = None) -> AnyJob:
@@ -76,23 +104,24 @@ def place(job: AnyJob, model: Model | None = None) -> AnyJob:
     from laser_cli.models.find import find_model
 
     if model is None:
-        folder, revision = find_model(job.settings.model)
-        settings = placed(job.settings, folder)
+        options = options_of(job.settings)
+        found = find_model(job.settings.model, options.variant, options.revision)
+        settings, revision = placed(job.settings, found.path), options.key(found)
     else:
-        found = {"device": str(model.device), "dtype": str(model.dtype).removeprefix("torch.")}
+        placed_at = {"device": str(model.device), "dtype": str(model.dtype).removeprefix("torch.")}
         # what is settled stays: a precision that the model fell back from would look like another job
-        here = {key: value for key, value in found.items() if getattr(job.settings, key) == "auto"}
+        here = {key: value for key, value in placed_at.items() if getattr(job.settings, key) == "auto"}
         settings = _sized(job.settings.model_copy(update={"model": model.name, **here}), model.size)
         revision = model.revision
     return job.model_copy(update={"settings": settings, "revision": revision})
 
 
-def placed(settings: ModelChoice, folder: Path | None) -> ModelChoice:
-    """The settings with size, distance, device and precision as the model in this folder and the machine have them."""
+def placed(settings: ModelChoice, path: Path | None) -> ModelChoice:
+    """The settings with size, distance, device and precision as the model at this path and the machine have them."""
     from laser_cli.jobs.estimate import read_shape
     from laser_cli.models.load import choose_device, choose_dtype
 
-    shape = read_shape(folder) if folder else None
+    shape = read_shape(path) if path else None
     device = choose_device(settings.device)
     dtype = str(choose_dtype(settings.dtype, device)).removeprefix("torch.")
     here = settings.model_copy(update={"device": str(device), "dtype": dtype})
@@ -112,8 +141,9 @@ def load(settings: ModelChoice, progress: Progress = SILENT, threads: int | None
     """The model that settings name, to draw on so many CPU threads, None for all that this process may use."""
     from laser_cli.models.load import load_model
 
-    with progress.stage("loading"):
-        model = load_model(settings.model, settings.device, settings.dtype, settings.offload, threads)
+    with progress.stage("loading"), told_to(progress):
+        where = (settings.device, settings.dtype, settings.offload, threads)
+        model = load_model(settings.model, *where, options_of(settings))
         progress.note(f"model {model.name} on {model.device.type}, {str(model.dtype).removeprefix('torch.')}")
     return model
 

@@ -27,13 +27,13 @@ def prepare(job: AnimateJob, model: Model, saved: Checkpointer | None, progress:
     from laser_cli.stages.animate import animate
     from laser_cli.stages.distances import at_first_use
 
-    settings = job.settings
+    settings, guidance = job.settings, model.cfg_scale(job.settings.guidance)
     with progress.stage("first picture", model):
         picture = _first_picture(job, model, progress)
     with progress.stage("inversion", model):
         inversion = _inversion(job, model, picture, progress)
     warn_picture(progress, model, inversion, picture)
-    params = SamplingParams(settings.guidance, settings.warmup, settings.chunk)
+    params = SamplingParams(guidance, settings.warmup, settings.chunk)
     first = picture if settings.exact_first else None
     distance = at_first_use(settings.distance, model) if settings.even_pace else None
 
@@ -67,7 +67,7 @@ def evaluations_of(job: AnimateJob, *, drawn_first: bool, inverted: bool) -> dic
     stages = {
         "first_picture": settings.steps * guided if drawn_first else 0,
         "inversion": invert.nfe(settings.steps, settings.method) if inverted else 0,
-        "pacing": pacing.nfe(*way) if settings.even_pace else 0,
+        "pacing": pacing.nfe(*way, unguided) if settings.even_pace else 0,
         "rendering": render.nfe(plan.total_frames, settings.steps, settings.guidance, unguided=unguided),
     }
     return {**stages, "total": sum(stages.values())}
@@ -97,7 +97,7 @@ def _first_picture(job: AnimateJob, model: Model, progress: Progress) -> np.ndar
     side = settings.size or model.size
     if job.image is not None:
         return fitted(job.image.picture(), side, model.scale, settings.fit, progress)
-    how = (settings.seed, settings.steps, settings.guidance, size_of(None, side, model.scale))
+    how = (settings.seed, settings.steps, model.cfg_scale(settings.guidance), size_of(None, side, model.scale))
     with progress.bar(settings.steps * 2, "drawing the first picture") as bar:
         return generate(model, job.plan.source, *how, bar.advance, settings.negative_prompt or "")
 

@@ -32,7 +32,7 @@ def prepare(job: InterpolateJob, model: Model, saved: Checkpointer | None, progr
     pictures = {k: found.picture() for k, found in job.pictures.items()}
     first = pictures[min(pictures)] if pictures else None
     size = size_of(first, settings.size or model.size, model.scale)
-    params, work, see = _params(job), evaluations_of(job), None
+    params, work, see = _params(job, model), evaluations_of(job), None
     if job.adapter:
         model, see = load_adapter(model, job.adapter.file.path, job.adapter.scale)
     before = model.nfe
@@ -138,12 +138,12 @@ def _schedule(
     return endpoints, spacing.uniform(settings.frames, segments), None
 
 
-def _params(job: InterpolateJob) -> InterpolationParams:
+def _params(job: InterpolateJob, model: Model) -> InterpolationParams:
     from laser_cli.engine.spec import SamplingParams
     from laser_cli.stages.interpolate import InterpolationParams
 
     s = job.settings
-    sampling = SamplingParams(s.guidance, s.warmup, s.chunk)
+    sampling = SamplingParams(model.cfg_scale(s.guidance), s.warmup, s.chunk)
     return InterpolationParams(s.method, s.fused, s.embeddings, job.guides, s.steps, sampling)
 
 

@@ -9,9 +9,10 @@ import re
 import secrets
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, Field
 
 from laser_cli.errors import LaserError
+from laser_cli.jobs.fields import DRAWING, METHOD, MODEL, PLAYING, Settings, setting
 from laser_cli.plan.easing import Easing
 from laser_cli.plan.schema import Control
 
@@ -23,49 +24,9 @@ BESIDE = ("model", "device", "dtype", "seed")
 """Settings that a record keeps beside `settings`, under the same names."""
 
 
-def setting(
-    default: Any,
-    panel: str | None,
-    help: str,
-    *names: str,
-    metavar: str | None = None,
-    env: str | None = None,
-    **limits: Any,
-) -> Any:
-    """A field and how a command line asks for it; ``{default}`` in the help stands for the default.
-
-    `names`: all its names, where the field's own will not do. `metavar`: what the help shows instead of the type.
-    """
-    shown: dict[str, Any] = {"panel": panel, "names": list(names), "metavar": metavar, "env": env}
-    return Field(default, description=help, json_schema_extra=shown, **limits)
-
-
 def chosen_seed(seed: int) -> int:
     """The seed itself, or one by chance for -1."""
     return secrets.randbelow(2**32) if seed == RANDOM_SEED else seed
-
-
-class Frozen(BaseModel):
-    """A value that cannot change; unknown keys and values of another type are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
-
-
-class Settings(Frozen):
-    """What a job is done with; `None` leaves it to the plan, or to the model."""
-
-    PLURAL: ClassVar[str] = ""
-    """What messages call the jobs that have these."""
-    TRANSLATED: ClassVar[dict[str, str]] = {}
-    """Keys of other jobs' settings that `translate` understands, and the key that each becomes."""
-
-    @classmethod
-    def translate(cls, key: str, value: Any) -> Any:
-        """The value that a key of TRANSLATED becomes."""
-        return value
-
-
-DRAWING, PLAYING, MODEL, METHOD = "Drawing", "Playing", "Model", "Method"
 
 
 class Sampling(Settings):
@@ -97,7 +58,7 @@ class Sampling(Settings):
         "auto",
         DRAWING,
         "What even pace or spacing measures by: pixels, features (the model's own), critic (storybook's), lpips, "
-        "or a CLIP in a folder or the hub's cache. (default: auto, the critic for storybook, else pixels)",
+        "or a CLIP in a folder or the hub's cache. (default: auto, critic for storybook, else pixels)",
         metavar="auto|pixels|features|critic|lpips|clip:FOLDER",
         min_length=1,
     )
@@ -160,7 +121,7 @@ class Placement(Settings):
     model: str = setting(
         "storybook",
         MODEL,
-        "storybook (embedded, the default), a folder or a hub id in the standard diffusers layout.",
+        "storybook (embedded, the default), a folder or hub id in the standard diffusers layout, or a .safetensors.",
         env="LASER_MODEL",
         min_length=1,
     )
@@ -170,9 +131,41 @@ class Placement(Settings):
     )
 
 
-class ModelChoice(Placement):
-    """Which model draws, and on what."""
+def _texts(value: Any) -> Any:
+    """The lists of YAML, JSON and the command line, or one text, as a tuple."""
+    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
 
+
+Files = Annotated[tuple[str, ...], BeforeValidator(_texts)]
+
+
+class ModelChoice(Placement):
+    """Which model draws, on what, and with what beside."""
+
+    FILES: ClassVar[tuple[str, ...]] = ("model", "revision", "lora", "embedding", "vae")
+    """Settings that name files: what these hold is in the model's revision, their names decide nothing."""
+
+    variant: str | None = setting(
+        None, MODEL, "Of several precisions on disk this one. (default: the full one, else fp16)", metavar="fp16"
+    )
+    revision: str | None = setting(None, MODEL, "Branch, tag or commit of a hub model.", min_length=1)
+    lora: Files = setting(
+        (), MODEL, "A LoRA and its weight; may be given several times.", "--lora", metavar="FILE[:WEIGHT]"
+    )
+    embedding: Files = setting(
+        (),
+        MODEL,
+        "A textual inversion: a word for prompts, named as the file; may be given several times.",
+        "--embedding",
+        metavar="FILE",
+    )
+    vae: str | None = setting(None, MODEL, "Another VAE than the model's own.", metavar="FOLDER|FILE", min_length=1)
+    prompt_weights: bool = setting(
+        False, MODEL, "Read (word:1.2), (word) and [word] in prompts as weights, not as letters. (default: not)"
+    )
+    prompt_chunks: int = setting(
+        1, MODEL, "Read prompts of up to so many times 75 tokens. (default: {default}; the rest is cut)", ge=1, le=8
+    )
     offload: bool = setting(False, MODEL, "Keep text encoder and VAE off the device until they work.")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from laser_cli.jobs.settings import METHOD, Frozen, setting
+from laser_cli.jobs.fields import METHOD, Frozen, setting
 
 IMAGES = "Image prompts"
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from laser_cli.models.find import STORYBOOK
 from laser_cli.models.identify import identify
-from laser_cli.models.layout import read_json, weight_files
+from laser_cli.models.layout import PREFIXES, config_folder, read_json, weight_files
 from laser_cli.models.schedules import Schedule
-from laser_cli.models.single_file import PREFIXES, config_folder, scheduler_config
+from laser_cli.models.single_file import scheduler_config
 
 TRIED = "tried with random weights in this layout only; storybook's are the only real ones it was tried with"
 

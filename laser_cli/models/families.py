@@ -145,7 +145,6 @@ EMBEDDING = Other("a textual inversion", "it is a word for a model's prompts", "
 IMAGE_PROMPT = Other("an IP-Adapter", "it shows pictures to a model", "--model BASE --ip-adapter FILE")
 MOTION = Other("a motion adapter of AnimateDiff", "laser makes its own motion", CHECKPOINT)
 T2I = Other("a T2I-Adapter", "laser does not know it", CHECKPOINT)
-TEXT_ENCODER = Other("a text encoder", "it is one part of a model", CHECKPOINT)
 
 OWN_OPTION: dict[str, Other] = {
     "ControlNetModel": CONTROL,

@@ -13,7 +13,16 @@ SECOND = ("text_encoder_2", "tokenizer_2")
 """What an SDXL checkpoint has beside these."""
 WEIGHTED = ("unet", "transformer", "vae", "text_encoder", "text_encoder_2", "text_encoder_3")
 """Parts that have weights and shape a picture."""
-CONFIGS = {"scheduler": "scheduler_config.json", "tokenizer": "tokenizer_config.json"}
+
+CONFIGS = Path(__file__).resolve().parent / "configs"
+FOLDERS = {"SD 1.x": "sd1", "SD 2.x": "sd2", "SDXL": "sdxl"}
+PREFIXES: dict[str, tuple[str, ...]] = {
+    "unet": ("model.diffusion_model.",),
+    "vae": ("first_stage_model.",),
+    "text_encoder": ("cond_stage_model.", "conditioner.embedders.0."),
+    "text_encoder_2": ("conditioner.embedders.1.",),
+}
+"""How the names of a part's tensors begin."""
 
 _NAME = re.compile(
     r"(?:diffusion_pytorch_model|pytorch_model|model)(?:\.(?P<variant>\w+))?"
@@ -132,3 +141,8 @@ def shaping_files(path: Path, variant: str | None = None) -> Iterator[Path]:
             )
     if (path / "model_index.json").is_file():
         yield path / "model_index.json"
+
+
+def config_folder(family: str) -> Path:
+    """The settings of a family, in the standard layout without weights."""
+    return CONFIGS / FOLDERS[family]

@@ -83,6 +83,13 @@ class Model:
             return int(getattr(self.vae.config, "sample_size", None) or 512)
         return int(told if isinstance(told, int) else min(told)) * self.scale
 
+    def cfg_scale(self, guidance: float) -> float:
+        """The scale of classifier-free guidance; a model that is told the scale itself is told it, and needs none."""
+        if not self.backbone.embeds_guidance:
+            return guidance
+        self.backbone.guidance = guidance
+        return 1.0
+
     @torch.no_grad()
     def encode_prompts(self, prompts: Sequence[str]) -> Conditioning:
         """The conditioning of n prompts, float32; what goes past the tokenizer's length is cut (see ``cut_off``)."""
@@ -148,12 +155,16 @@ class Model:
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
-        """Latents to pictures [n, 3, h, w] in 0..1, float32, one at a time so that the batch changes nothing."""
+        """Latents to pictures [n, 3, h, w] in 0..1, float32, each by itself so that the batch changes nothing."""
         check_finite("the latents", latents, self.unet)
         shift, factor = self._latent_scaling(latents)
         z = latents / factor + shift
+
+        def decoded(one: Tensor) -> Tensor:
+            return in_safe_precision("the VAE", self.vae, self._decoded, one)
+
         with self._resident(self.vae):
-            pictures = [in_safe_precision("the VAE", self.vae, self._decoded, one) for one in z.split(1)]
+            pictures = list(self.workers.map(decoded, z.split(1))) if len(z) > 1 else [decoded(z)]
         return (torch.cat(pictures) / 2 + 0.5).clamp(0, 1)
 
     def _posterior_mean(self, pixels: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import inspect
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -168,8 +168,9 @@ class Schedule:
             raise self._undivided(steps, str(error).splitlines()[0]) from error
         if len(scales) != len(timesteps) + 1 or not all(a[1] > b[1] for a, b in pairwise(scales)):
             raise self._undivided(steps, f"its {steps} levels do not get cleaner one by one")
-        if scales[0][1] < 0.5:  # spacings that begin at the clean end begin there alone, of one step
-            raise self._undivided(steps, f"its first level, {timesteps[0]}, would hold next to no noise")
+        if steps == 1 and scales[0][1] < 0.5 and self.config.get("timestep_spacing") != "trailing":
+            # spacings that count from the clean end have it alone then, where there is nothing to denoise
+            return replace(self, config={**self.config, "timestep_spacing": "trailing"}).levels(1, tokens)
         return [NoiseLevel(t, *here, *after) for t, here, after in zip(timesteps, scales[:-1], scales[1:], strict=True)]
 
     def _scales(self, steps: int, tokens: int | None) -> tuple[list[float], list[tuple[float, float]]]:

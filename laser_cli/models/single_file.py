@@ -13,25 +13,11 @@ from torch import Tensor
 
 from laser_cli.errors import NotFoundError
 from laser_cli.models.identify import Header, ldm_family
-from laser_cli.models.layout import read_json
+from laser_cli.models.layout import CONFIGS, PREFIXES, config_folder, read_json
 
-CONFIGS = Path(__file__).resolve().parent / "configs"
-FOLDERS = {"SD 1.x": "sd1", "SD 2.x": "sd2", "SDXL": "sdxl"}
-PREFIXES: dict[str, tuple[str, ...]] = {
-    "unet": ("model.diffusion_model.",),
-    "vae": ("first_stage_model.",),
-    "text_encoder": ("cond_stage_model.", "conditioner.embedders.0."),
-    "text_encoder_2": ("conditioner.embedders.1.",),
-}
-"""How the names of a part's tensors begin."""
 SD2_MARK = "model.diffusion_model.output_blocks.11.1.transformer_blocks.0.norm1.bias"
 V_SPREAD = 0.09
 """Spread of the biases at SD2_MARK above which a 2.x checkpoint predicts v: 2.0 and 2.1, not their base models."""
-
-
-def config_folder(family: str) -> Path:
-    """The settings of a family, in the standard layout without weights."""
-    return CONFIGS / FOLDERS[family]
 
 
 def load_networks(

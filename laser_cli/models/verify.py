@@ -247,13 +247,12 @@ def not_finite(file: Path) -> Iterator[str]:
     from safetensors import SafetensorError
 
     try:
-        tensors = list(_tensors(file))
+        for key, value in _tensors(file):
+            if value.is_floating_point() and not (value if value.element_size() > 1 else value.half()).isfinite().all():
+                kind = "NaN" if torch.isnan(value.float()).any() else "infinity"
+                yield f"{file.name}: {key} has {kind}"
     except (OSError, RuntimeError, ValueError, EOFError, SafetensorError, UnpicklingError):
         return  # its header told already
-    for key, value in tensors:
-        if value.is_floating_point() and not (value if value.element_size() > 1 else value.half()).isfinite().all():
-            kind = "NaN" if torch.isnan(value.float()).any() else "infinity"
-            yield f"{file.name}: {key} has {kind}"
 
 
 def _tensors(file: Path) -> Iterator[tuple[str, Any]]:

@@ -87,15 +87,6 @@ def parse_fps(text: str) -> float:
     return float(parts[0]) / float(parts[1])
 
 
-def parse_loop(text: str) -> Loop:
-    """`forever`, `none` or a number of times, as `--loop` takes it."""
-    if text.lower() in ("forever", "none"):
-        return "forever" if text.lower() == "forever" else None
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_LOOPS):
-        raise UsageError(f"cannot loop {text!r} times", hint=f"1 to {MOST_LOOPS}, forever or none")
-    return int(text)
-
-
 class Player:
     """Takes each distinct frame once and shows frames + frames[-2:0:-1], first and last held, `passes` times over.
 

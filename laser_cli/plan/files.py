@@ -19,7 +19,6 @@ from laser_cli.text import read_stdin, read_text, write_stdout
 from laser_cli.yaml_text import read_yaml
 
 Format = Literal["yaml", "json"]
-Location = tuple[str | int, ...]
 
 SHOWN_ERRORS = 8
 HEADER = """\

@@ -26,7 +26,7 @@ BUILT_IN = {
     "storybook": "laser_cli.storybook.planner:StorybookPlanner",
 }
 """Name -> where the planner is; entry points of the group add to them and never replace one."""
-MODELS = "FILE.gguf, hf:REPO or hf:REPO:FILE"
+MODELS = "FILE.gguf, hf:REPO, hf:REPO:FILE or openai:URL"
 """How language models are named."""
 
 
@@ -68,11 +68,12 @@ def hint() -> str:
 
 def find_planner(name: str) -> Planner:
     """The planner of that name, or the language model that the name points to. Raises NotFoundError for any other."""
-    from laser_cli.plan.llm.planner import LanguageModelPlanner, is_model
+    from laser_cli.plan.llm.backends import is_model
+    from laser_cli.plan.llm.planner import LanguageModelPlanner
 
     if name in registered():
         return _load(name)
-    if is_model(name) or Path(os.path.expanduser(name)).is_file():
+    if is_model(name) or Path(os.path.expanduser(name)).exists():
         return LanguageModelPlanner(name)
     raise NotFoundError(f"there is no planner {name!r}", hint=hint())
 

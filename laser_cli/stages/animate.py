@@ -106,9 +106,10 @@ def animate(
             preview.update(model, step.state, places.keyframes, places.frames)
         if step.finished is None:
             continue
-        waiting.update(zip(_indices(step.finished, places), step.finished.latents.split(1), strict=True))
+        pictures = model.decode(step.finished.latents)
+        waiting.update(zip(_indices(step.finished, places), pictures, strict=True))
         while due in waiting:
-            picture = model.decode(waiting.pop(due))[0]
+            picture = waiting.pop(due)
             if lost is not None and shares.get(due):
                 picture = (picture + shares[due] * lost[0]).clamp(0, 1)
             yield Picture(due, to_array(picture))

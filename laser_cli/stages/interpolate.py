@@ -226,7 +226,7 @@ def interpolate(
             if exact and k in endpoints.pictures:
                 lost[k] = endpoints.pictures[k] - ends[k]
         else:
-            waiting.update(zip(numbers[step.finished.first :], step.finished.latents.split(1), strict=False))
+            waiting.update(zip(numbers[step.finished.first :], model.decode(step.finished.latents), strict=False))
         while len(ends) == len(spec.keyframes) and due < schedule.total:
             if due in schedule.places:
                 picture = _whole(ends, lost, schedule.places.index(due))
@@ -234,7 +234,7 @@ def interpolate(
                 f = at[due]
                 picture = torch.lerp(_whole(ends, lost, f.segment), _whole(ends, lost, f.segment + 1), f.t)
             elif due in waiting:
-                f, picture = at[due], model.decode(waiting.pop(due))[0]
+                f, picture = at[due], waiting.pop(due)
                 for k, share in ((f.segment, (1 - f.t) ** 2), (f.segment + 1, f.t**2)):
                     picture = picture + share * lost[k] if k in lost else picture
             else:

@@ -72,10 +72,10 @@ def tempered(profile: DistanceProfile) -> DistanceProfile:
     ]
 
 
-def nfe(segments: int, total: int, steps: int, guidance: float) -> int:
-    """Function evaluations of the drafts, at most."""
+def nfe(segments: int, total: int, steps: int, guidance: float, unguided: int = 1) -> int:
+    """Function evaluations of the drafts, at most; ``unguided``: 1 if guidance leads away from the source's prompt."""
     rounds = _rounds(segments, total, steps)
-    return sum(render_nfe(1 + segments + n, drafted(steps), guidance, unguided=1) for n in rounds)
+    return sum(render_nfe(1 + segments + n, drafted(steps), guidance, unguided) for n in rounds)
 
 
 def _rounds(segments: int, total: int, steps: int) -> list[int]:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from laser_cli.errors import NotFoundError
 from laser_cli.plan.guide import Guide, guide_by_rules
+from laser_cli.plan.llm.backends import Opened, open_chat
+from laser_cli.plan.llm.conversation import Outcome, converse
 from laser_cli.plan.llm.draft import Draft
-from laser_cli.plan.llm.find import digest
 from laser_cli.plan.llm.forms import Message
 from laser_cli.plan.llm.full import FullForm
 from laser_cli.plan.llm.gguf import read_model
-from laser_cli.plan.llm.planner import ask_model, by_rules_instead, plan_of_draft, record
+from laser_cli.plan.llm.planner import by_rules_instead, plan_of_draft, record
 from laser_cli.plan.llm.repair import repair
 from laser_cli.plan.planners import hint
 from laser_cli.plan.request import MOST_KEYFRAMES, PlanCallbacks, Planned, PlanRequest, check_description
@@ -52,6 +53,23 @@ class World:
             return True
         return any(known[0] == word[0] and sorted(known) == sorted(word) for known in self.words)
 
+    def corrected(self, text: str) -> str:
+        """The text in words of this world: nearly known ones put right, strange manners and looks left out."""
+
+        def right(found: re.Match[str]) -> str:
+            word = found[0]
+            low = word.lower()
+            if low in self.words:
+                return word
+            if not self.knows(low):
+                return ""
+            swapped = [known for known in self.words if known[0] == low[0] and sorted(known) == sorted(low)]
+            near = get_close_matches(low, self.words, 1, 0.8 if len(low) > 3 else 0.85)
+            best = next(iter((*sorted(swapped), *near)), low)
+            return best.capitalize() if word[0].isupper() else best
+
+        return " ".join(re.sub(r"[A-Za-z]+", right, text).split())
+
     def holds(self, text: str) -> bool:
         """Whether a text is about this world: strange words only as manners, or as looks of things that it knows."""
         if any(letter.isalpha() and not letter.isascii() for letter in text):
@@ -79,7 +97,11 @@ class StorybookForm(FullForm):
 
     def messages(self, request: PlanRequest) -> list[Message]:
         """The request alone."""
-        return [{"role": "user", "content": question(request.description, request.source)}]
+        return [{"role": "user", "content": self.question(request)}]
+
+    def question(self, request: PlanRequest) -> str:
+        """The request as it was trained on."""
+        return question(request.description, request.source)
 
     def shared(self, messages: list[Message]) -> int:
         """None: there are no instructions."""
@@ -140,14 +162,15 @@ class StorybookPlanner:
         if not request.description.lower().startswith(named.lower()):
             request = replace(request, source=named)
         # its own number of keyframes: it learned to make one of every stage
-        asked = replace(request, keyframes=None, frames=max(request.frames, MOST_KEYFRAMES + 1))
+        plain = world.corrected(request.description)
+        asked = replace(request, description=plain, keyframes=None, frames=max(request.frames, MOST_KEYFRAMES + 1))
         form = StorybookForm(request, world)
-        outcome = ask_model(self.path, asked, callbacks, form)
+        outcome, opened = ask_model(self.path, asked, callbacks, form)
         if outcome.draft is None:
             return by_rules_instead(NAME, request, outcome)
         if repeats(outcome.draft, request):
             return _outside(request)
-        made = plan_of_draft(outcome.draft, request, record(NAME, PROMPTS, request, outcome, digest(self.path)))
+        made = plan_of_draft(outcome.draft, request, record(opened._replace(name=NAME), form, request, outcome))
         count = len(outcome.draft.keyframes)
         if request.keyframes in (None, count):
             return made
@@ -159,6 +182,14 @@ class StorybookPlanner:
         world_of(self.path)
         callbacks.note("the storybook planner plans changes only: the rules make the guide")
         return [guide_by_rules(begin, end) for begin, end in pairs]
+
+
+def ask_model(
+    path: Path, request: PlanRequest, callbacks: PlanCallbacks, form: StorybookForm
+) -> tuple[Outcome, Opened]:
+    """What the model has to say to a request, and how plans record it."""
+    with open_chat(str(path), [request], form, callbacks.note) as opened:
+        return converse(opened.model, request, callbacks, form), opened
 
 
 def world_of(path: Path) -> World:

@@ -12,13 +12,11 @@ import numpy as np
 import yaml
 from pydantic import ValidationError
 
-from laser_cli import text as texts
 from laser_cli.errors import BadInputError
 from laser_cli.tracks.capture import Capture
 from laser_cli.tracks.names import known_column
 from laser_cli.tracks.schema import DECIMALS, FaceTrack
 
-MAX_BYTES = 200_000_000
 HEADER = """\
 # A laser face track: one line a frame, one number for each of `columns`, `fps` lines a second.
 #   blendshapes       0..1, by ARKit's names; left and right are the person's own
@@ -27,11 +25,6 @@ HEADER = """\
 """
 TIME = "time"
 """The CSV's first column, in seconds."""
-
-
-def read_text(path: str | Path) -> str:
-    """The text of a file. Raises BadInputError if it cannot be read as one."""
-    return texts.read_text(Path(path), "the track ", MAX_BYTES)
 
 
 def is_track(path: Path) -> bool:

@@ -18,6 +18,8 @@ BLINK = ((0.0, 0.0), (0.08, 1.0), (0.12, 1.0), (0.28, 0.0))
 BLINK_EVERY = (2.0, 5.0)
 """Seconds from one blink to the next, at least and at most."""
 LIDS = ("eyeBlinkLeft", "eyeBlinkRight")
+LID_SECONDS = 0.25
+"""The most that lids take to open or to close: a slow wink looks asleep."""
 
 
 @dataclass(frozen=True)
@@ -31,14 +33,28 @@ class Pose:
 def draw_track(poses: Sequence[Pose], fps: float, frames: int, *, hold: float = HOLD, source: str = "") -> FaceTrack:
     """The track of `frames` frames through key poses in rising order, each held for `hold` seconds.
 
-    Between poses every value runs on a monotone cubic spline that starts and ends at rest, so nothing overshoots.
+    Between poses every value runs on a monotone cubic spline that starts and ends at rest, so nothing overshoots. What
+    no pose moves is no column of the track: a portrait's own head stays as it is held.
     """
     kept = with_holds(poses, hold)
     times = np.array([pose.at for pose in kept])
-    columns = tuple(name for name in COLUMNS if any(name in pose.values for pose in kept)) or LIDS
-    at = np.arange(frames) / fps
-    curves = [monotone_spline(times, np.array([pose.values.get(name, 0.0) for pose in kept]), at) for name in columns]
+    columns = tuple(name for name in COLUMNS if any(pose.values.get(name) for pose in kept)) or LIDS
+    at, curves = np.arange(frames) / fps, []
+    for name in columns:
+        values = np.array([pose.values.get(name, 0.0) for pose in kept])
+        curves.append(monotone_spline(*(_quick(times, values) if name in LIDS else (times, values)), at))
     return FaceTrack.of(fps, columns, np.stack(curves, 1), source)
+
+
+def _quick(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points in between, so that lids close just before the moment they are to be closed, and open just after."""
+    points = [(times[0], values[0])]
+    for start, end, before, after in zip(times, times[1:], values, values[1:], strict=False):
+        if end - start > LID_SECONDS and after != before:
+            closing = after > before
+            points.append((end - LID_SECONDS, before) if closing else (start + LID_SECONDS, after))
+        points.append((end, after))
+    return np.array([time for time, _ in points]), np.array([value for _, value in points])
 
 
 def with_holds(poses: Sequence[Pose], hold: float) -> list[Pose]:

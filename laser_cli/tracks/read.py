@@ -11,9 +11,11 @@ from typing import Protocol
 
 import numpy as np
 
+from laser_cli import limits
 from laser_cli.errors import BadInputError
+from laser_cli.text import read_text
 from laser_cli.tracks.capture import Capture, Filling, cut, to_track
-from laser_cli.tracks.files import parse_csv, parse_track, read_text
+from laser_cli.tracks.files import parse_csv, parse_track
 from laser_cli.tracks.livelink import is_livelink, parse_livelink
 from laser_cli.tracks.results import COLUMNS as FACE_COLUMNS
 from laser_cli.tracks.results import loads, looks_like_results, parse_results
@@ -71,7 +73,7 @@ def read_track(
     suffix = path.suffix.lower()
     if suffix in VIDEOS or suffix in PICTURES:
         return _from_capture(_filmed(path, reading, progress), reading, "linear", measured=True)
-    text = read_text(path)
+    text = read_text(path, "the face track ", limits.TRACK_BYTES)
     name = path.name
     if suffix == ".csv":
         if is_livelink(text):
@@ -80,7 +82,7 @@ def read_track(
     if suffix in (".json", ".jsonl"):
         try:
             value = loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadInputError(f"{path} is not a face track", why=f"it is not valid JSON: {error}") from error
         if looks_like_results(value):
             return _from_capture(parse_results(value, name), reading, "linear", measured=True)

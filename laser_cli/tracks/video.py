@@ -15,7 +15,7 @@ from laser_cli.errors import BadInputError, NotFoundError
 from laser_cli.tracks.capture import Capture
 from laser_cli.tracks.results import COLUMNS, row_of
 
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".heic", ".bmp", ".tif", ".tiff")
 VIDEOS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg")
 TASK = "face_landmarker.task"
 """The model file of MediaPipe's face landmarker."""
@@ -46,7 +46,9 @@ def open_clip(path: Path) -> Clip:
     if not path.is_file():
         raise BadInputError(f"cannot read {path}", why="there is no such file")
     if path.suffix.lower() in PICTURES:
-        return Clip(30.0, 1, iter([_picture(path)]))
+        from laser_cli.output.pictures import read_picture
+
+        return Clip(30.0, 1, iter([read_picture(path)]))
     import imageio_ffmpeg
 
     reader = imageio_ffmpeg.read_frames(str(path))
@@ -67,16 +69,6 @@ def _decoded(reader: Any, height: int, width: int, path: Path) -> Iterator[np.nd
         raise BadInputError(f"{path} cannot be read to its end", why=_last_line(error)) from error
     finally:
         reader.close()
-
-
-def _picture(path: Path) -> np.ndarray:
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as opened:
-            return np.array(ImageOps.exif_transpose(opened).convert("RGB"))
-    except (OSError, UnidentifiedImageError, ValueError) as error:
-        raise BadInputError(f"{path} is not a picture that can be read", why=str(error)) from error
 
 
 def capture_faces(

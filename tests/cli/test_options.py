@@ -14,8 +14,9 @@ from laser_cli.cli.main import COMMANDS
 from laser_cli.cli.options import expand
 from laser_cli.engine.workers import WAITING
 from laser_cli.errors import UsageError
+from laser_cli.jobs.fields import Settings, setting
 from laser_cli.jobs.outputs import Outputs
-from laser_cli.jobs.settings import AnimateSettings, InterpolateSettings, InvertSettings, Settings, setting
+from laser_cli.jobs.settings import AnimateSettings, InterpolateSettings, InvertSettings
 from laser_cli.jobs.sources import AnimateSources, InterpolateSources
 
 
@@ -118,7 +119,7 @@ main.exit_code(main.app)
 """
     out = tmp_path / "a.safetensors"
     picture = import_module("laser_cli.presets_dir").presets_folder() / "storybook" / "cottage.png"
-    words = ("invert", picture, "--steps", 1, "--size", 32, "-o", out, "-q")
+    words = ("invert", picture, "--steps", 2, "--size", 32, "-o", out, "-q")
     assert run(code, *words, "--threads", 3) == f"3\n{out}"
     assert run(code, *words, LASER_THREADS="2") == f"2\n{out}"
     assert "--threads" in run(code, *words, "--threads", 0)

@@ -258,7 +258,7 @@ def test_memory_grows_with_frames_and_chunk_and_counts_the_weights(tmp_path):
     write("text_encoder")
     shape = read_shape(tmp_path)
     assert shape is not None and (shape.scale, shape.side) == (8, 128)
-    assert parameters(tmp_path / "unet") == 15
+    assert parameters(tmp_path, "unet") == 15
 
     def least(**settings):
         return memory(tmp_path, shape, Settings(dtype="float32", device="cpu", **settings), (128, 128), 2)

@@ -43,7 +43,7 @@ def plain():
 
 @pytest.fixture(scope="module")
 def backbone(plain):
-    return UNetBackbone(copy.deepcopy(plain), "epsilon", torch.float32, 2)
+    return UNetBackbone(copy.deepcopy(plain), "epsilon", 2)
 
 
 @torch.no_grad()
@@ -128,7 +128,7 @@ def test_calls_side_by_side_have_their_own_hooks(plain, backbone):
 
 def test_two_backbones_share_the_taps_of_a_unet(backbone):
     before = backbone.unet.attn_processors
-    other = UNetBackbone(backbone.unet, "epsilon", torch.float32, 2)
+    other = UNetBackbone(backbone.unet, "epsilon", 2)
     assert backbone.unet.attn_processors == before
     assert torch.equal(noise(other, hooks=Hooks(0.0)), noise(backbone, hooks=Hooks(0.0)))
 
@@ -141,4 +141,4 @@ def test_attentions_of_another_kind_are_refused_by_name():
     unet = small_unet(12)
     unet.set_attn_processor(Strange())
     with pytest.raises(UsageError, match="Strange"):
-        UNetBackbone(unet, "epsilon", torch.float32, 2)
+        UNetBackbone(unet, "epsilon", 2)

@@ -205,8 +205,6 @@ def test_an_unknown_prediction_is_refused_by_name():
     ("config", "steps"),
     [
         (SD15, 1000),
-        (SD15, 1),
-        ({**BETAS, "_class_name": "EulerDiscreteScheduler", "timestep_spacing": "linspace"}, 1),
         (SD15, 1001),
         ({**SD15, "timestep_spacing": "leading", "_class_name": "DPMSolverMultistepScheduler"}, 1000),
         ({**BETAS, "_class_name": "LCMScheduler"}, 51),
@@ -216,6 +214,14 @@ def test_an_unknown_prediction_is_refused_by_name():
 def test_too_many_steps_are_an_error_that_says_so(config, steps):
     with pytest.raises(UsageError, match=f"{steps} steps"):
         Schedule.from_config(config).levels(steps)
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_single_step_begins_at_the_noise(name, spacing):
+    """Spacings that count from the clean end would begin there, and draw nothing but the noise they were given."""
+    (level,) = Schedule.from_config({**BETAS, "_class_name": name, "timestep_spacing": spacing}).levels(1)
+    assert level.noise > 0.8 and level.next_noise < 0.1
 
 
 def test_what_shapes_the_levels_is_part_of_the_key_and_nothing_else_is():

@@ -11,7 +11,7 @@ from PIL import Image, ImageSequence
 
 from laser_cli.errors import BadInputError, LaserError, UsageError
 from laser_cli.output.ffmpeg import executable, ffmpeg
-from laser_cli.output.look import Look, parse_fps, parse_loop
+from laser_cli.output.look import Look, parse_fps
 from laser_cli.output.record import read_record
 from laser_cli.output.video import FASTEST, FILMS, check_video, open_video, probe_encoders
 
@@ -186,13 +186,6 @@ def test_quality_trades_size_for_likeness(tmp_path, suffix):
 def test_looks_that_nothing_can_show_are_usage_errors(wrong):
     with pytest.raises(UsageError):
         Look(**wrong)
-
-
-def test_loop_is_read_from_the_command_line():
-    assert [parse_loop(text) for text in ("forever", "None", "3")] == ["forever", None, 3]
-    for text in ("0", "-1", "often", "", "1e3", "99999999"):
-        with pytest.raises(UsageError):
-            parse_loop(text)
 
 
 def test_encoders_are_probed(monkeypatch):

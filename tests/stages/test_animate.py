@@ -1,14 +1,18 @@
 """From a plan and a picture to frames."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from laser_cli.engine.render import render
 from laser_cli.engine.spec import SamplingParams
 from laser_cli.measure.pictures import psnr
 from laser_cli.plan.schema import Plan, Segment
 from laser_cli.stages.animate import animate, compose, generate
 from laser_cli.stages.invert import invert_picture, to_tensor
+from tests.stages.test_interpolate import tiny_model
 
 SOURCE = "a red ball in a meadow at noon"
 
@@ -111,3 +115,37 @@ def test_sizes_other_than_the_models_own(storybook):
     drawn = list(animate(storybook, plan({"prompt": "a blue ball", "frames": 3}), inversion, SamplingParams()))
     assert all(p.array.shape == (136, 96, 3) for p in drawn)
     assert torch.is_tensor(inversion.trajectory.latents)
+
+
+@pytest.mark.parametrize("method", ["direct", "fixed-point"])
+def test_and_back_again_ends_in_the_picture_itself(method):
+    """A segment that leads to the source's prompt ends in the source, and nothing pops on the way there."""
+    model = tiny_model()
+    y, x = np.mgrid[0:16, 0:16]
+    picture = np.stack([8 * x + 60, 12 * y, 255 - 4 * x - 4 * y], axis=-1).clip(0, 255).astype(np.uint8)
+    back = plan({"prompt": "a blue ball", "frames": 4}, {"prompt": SOURCE, "frames": 5, "control": "hold"})
+    inverted = invert_picture(model, picture, SOURCE, 4, method)
+    spec = compose(model, back, inverted)
+    assert [keyframe.trajectory is not None for keyframe in spec.keyframes] == [True, False, True]
+    near = replace(spec.frames[-1], t=1 - 1e-4)
+    drawn = [p.array for p in animate(model, back, inverted, SamplingParams(6.0), picture, pace=None)]
+    assert np.array_equal(drawn[0], picture) and np.array_equal(drawn[-1], picture)
+    assert not np.array_equal(drawn[3], picture)
+    steps = render(model.backbone, model.schedule.levels(4), replace(spec, frames=[near]), SamplingParams(6.0))
+    with torch.inference_mode():
+        frame = next(s.finished.latents[0] for s in steps if s.finished and s.finished.keyframe < 0)
+    assert float((frame - inverted.trajectory.latents[0]).abs().max()) < 0.05
+
+
+def test_a_negative_prompt_is_what_guidance_leads_away_from_and_frame_0_stays_the_picture():
+    model = tiny_model()
+    picture = np.full((16, 16, 3), (200, 120, 40), np.uint8)
+    asked = plan({"prompt": "a blue ball", "frames": 3})
+    inverted = invert_picture(model, picture, SOURCE, 3)
+    ways = {
+        negative: [p.array for p in animate(model, asked, inverted, SamplingParams(6.0), picture, negative=negative)]
+        for negative in (None, "", "a cat at night")
+    }
+    assert all(np.array_equal(frames[0], picture) for frames in ways.values())
+    ends = [frames[-1].astype(int) for frames in ways.values()]
+    assert all(np.abs(a - b).max() > 1 for i, a in enumerate(ends) for b in ends[:i])

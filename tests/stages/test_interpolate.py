@@ -10,6 +10,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from laser_cli.engine.schedule import Schedule
 from laser_cli.engine.spec import Frame, SamplingParams
+from laser_cli.engine.workers import Workers
 from laser_cli.models.find import WEIGHTS
 from laser_cli.models.model import Model
 from laser_cli.models.unet import UNetBackbone
@@ -54,7 +55,7 @@ def tiny_model():
         norm_num_groups=4,
     )
     schedule = Schedule.from_config({"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"})
-    backbone = UNetBackbone(unet, "epsilon", torch.float32, 2)
+    backbone = UNetBackbone(unet, "epsilon", 2)
     parts = (backbone, vae.eval(), CLIPTextModel(text).eval(), tokenizer, schedule)
     return Model("tiny", "1", *parts, torch.device("cpu"), torch.float32)
 
@@ -172,3 +173,14 @@ def test_drafts_cost_what_they_say_and_lay_the_frames(tiny, picture):
     schedule = even(12, profiles, 2)
     assert schedule.total == 12 and len(spec_of(endpoints, params, schedule.frames).frames) == 10
     assert measure(tiny, endpoints, replace(params, method="dissolve"), 12) is None
+
+
+def test_the_same_workers_draw_the_same_bytes_and_others_nearly(tiny, picture):
+    asked, schedule = [Endpoint(BALL), Endpoint("a house", picture), Endpoint(CUBE)], uniform(9, 2)
+    drawn = {}
+    for run, count in (("one", 1), ("two", 2), ("two again", 2)):
+        tiny.workers = Workers(count)
+        drawn[run] = np.stack(arrays(tiny, asked, schedule=schedule)).astype(int)
+    tiny.workers = Workers()
+    assert np.array_equal(drawn["two"], drawn["two again"])
+    assert np.abs(drawn["one"] - drawn["two"]).max() <= 1

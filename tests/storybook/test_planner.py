@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from laser_cli.errors import BadInputError, NotFoundError
 from laser_cli.measure import planners
 from laser_cli.measure.plans import by_rules
+from laser_cli.plan.llm.backends import Opened
 from laser_cli.plan.llm.conversation import Outcome
 from laser_cli.plan.llm.find import digest
 from laser_cli.plan.llm.full import Answer, Keyframe
@@ -57,7 +58,8 @@ def answers(monkeypatch, trained):
         def ask(path, request, callbacks, form):
             asked_for.append(request)
             made = form.read(Answer(reasoning="", source=source, segments=keyframes).model_dump_json(), request)
-            return Outcome(None if made.problems else made, 1, "; ".join(made.problems))
+            outcome = Outcome(None if made.problems else made, 1, "; ".join(made.problems))
+            return outcome, Opened(None, "planner.gguf", "llama-cpp-python 0", lambda: "0" * 64)
 
         monkeypatch.setattr(embedded, "ask_model", ask)
         return asked_for

@@ -97,7 +97,7 @@ def test_a_training_told_to_stop_writes_its_checkpoint(tmp_path, monkeypatch):
         classifier.train(tmp_path, steps=10**9, batch=3, look=look, first=64, shown=4)
     finally:
         common.STOP.clear()
-    assert (tmp_path / "classifier.pt").is_file() and (tmp_path / "critic").is_dir()
+    assert (tmp_path / "classifier.pt").is_file() and not (tmp_path / "critic").exists()
 
 
 @pytest.mark.skipif(not hasattr(__import__("os"), "SCHED_IDLE"), reason="the system has no such class")
@@ -211,7 +211,19 @@ def test_a_cache_grows_goes_on_and_replaces_the_oldest(tmp_path):
     first = again.take(torch.tensor([0, cache.AT_ONCE]), "latents", "ids")
     assert first["latents"][:, 0, 0, 0].tolist() == [3 * cache.AT_ONCE, cache.AT_ONCE]
     assert first["ids"][1, :, 0].tolist() == [cache.AT_ONCE, -cache.AT_ONCE]
-    assert len(cache.Cache(tmp_path, 3 * cache.AT_ONCE, "b", rows)) == 0, "made with other models"
+    other = cache.Cache(tmp_path, 3 * cache.AT_ONCE, "b", rows)
+    assert len(other) == 0 and other.discarded == 3 * cache.AT_ONCE, "made with other models"
+
+
+@pytest.mark.parametrize(("capacity", "values"), [(2, [3, 4]), (3, [3, 4, 2]), (5, [3, 1, 2, 4])])
+def test_a_cache_of_another_size_keeps_what_fits(tmp_path, capacity, values):
+    kept = cache.Cache(tmp_path, 3 * cache.AT_ONCE, "a", rows)
+    for _ in range(4):
+        kept.grow()
+    again = cache.Cache(tmp_path, capacity * cache.AT_ONCE, "a", rows)
+    again.grow()
+    first = again.take(torch.arange(0, len(again), cache.AT_ONCE), "latents")["latents"][:, 0, 0, 0]
+    assert (first / cache.AT_ONCE).tolist() == values
 
 
 @pytest.fixture

@@ -144,3 +144,27 @@ def test_nothing_is_left_where_writing_fails(tmp_path, talking, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         write_track(talking, tmp_path / "out.yaml")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 5000,
+        "{" * 5000,
+        "fps: &a [*a]",
+        "a: &a [1,1]\nb: &b [*a,*a]\nfps: 12\ncolumns: [yaw]\nframes: [*b]",
+        '{"fps": 1' + "0" * 5000 + "}",
+        "fps: 1" + "0" * 5000,
+        '{"fps": NaN, "columns": ["yaw"], "frames": [[NaN]]}',
+        "fps: .inf\ncolumns: [yaw]\nframes: [[1]]",
+        "- 1\n- 2",
+        "\0",
+        "fps: 12\ncolumns: {yaw: 1}\nframes: 3",
+    ],
+)
+@pytest.mark.parametrize("suffix", ["yaml", "json", "csv"])
+def test_strange_files_are_told_and_nothing_more(tmp_path, text, suffix):
+    path = tmp_path / f"strange.{suffix}"
+    path.write_text(text)
+    with pytest.raises(BadInputError):
+        read_track(path)

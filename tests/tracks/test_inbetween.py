@@ -45,6 +45,15 @@ def test_a_pose_is_held():
     assert (np.diff(smile[:17]) >= 0).all() and (np.diff(smile[24:]) <= 0).all()
 
 
+def test_lids_are_quick():
+    poses = [Pose(0), Pose(2, {"eyeBlinkLeft": 1.0, "mouthSmileLeft": 1.0}), Pose(4)]
+    track = draw_track(poses, 40, 161, hold=0.2)
+    for name, seconds in {"eyeBlinkLeft": 0.25, "mouthSmileLeft": 1.9}.items():
+        moving = (track[name] > 0) & (track[name] < 1)
+        assert moving.sum() / 40 == pytest.approx(2 * seconds, abs=0.15)
+    assert track["eyeBlinkLeft"][80] == 1
+
+
 def test_close_poses_leave_time_to_move():
     poses = [Pose(0), Pose(0.2, {"jawOpen": 1}), Pose(0.4), Pose(2)]
     held = with_holds(poses, 1.0)
@@ -113,6 +122,10 @@ def test_a_plan_as_a_track(tmp_path):
     # a plan looks up and tilts to the right with positive angles, a track down and to the left
     assert middle == {"mouthSmileLeft": 0.8, "yaw": 20, "pitch": -10, "roll": -5}
     assert not any(track.frames[0]) and not any(track.frames[-1])
+    smile = (FacePoint(at=0), FacePoint(at=100, expression={"mouthSmileLeft": 80}))
+    assert planned_track(plan(face=smile), 12, blinks=False).columns == ("mouthSmileLeft",), (
+        "the head is not told to move"
+    )
 
 
 @pytest.mark.parametrize("suffix", ["yaml", "json"])

@@ -10,6 +10,7 @@ import torch
 
 from laser_cli.controls.knit.drive import COEFFICIENTS, Drive, no_parts
 from laser_cli.controls.knit.pose import FACE_DEPTH, FOCAL, HeadPose, pose_maps
+from laser_cli.errors import BadInputError
 from laser_cli.tracks.names import ANGLES, PLACE
 from laser_cli.tracks.schema import FaceTrack
 
@@ -36,6 +37,23 @@ class FaceMotion:
         pose = HeadPose(self.pose.angles[chosen], self.pose.translation[chosen])
         coefficients = torch.from_numpy(self.coefficients[chosen]).float()
         return Drive(pose_maps(pose, height, width), coefficients, no_parts(len(chosen)))
+
+
+def head_pose(track: FaceTrack, frame: int = 0) -> HeadPose:
+    """How the head is held in a frame of a track, such as the portrait's own picture read with `laser track`.
+
+    Raises BadInputError for a track that does not know where the head is.
+    """
+    missing = [name for name in (*ANGLES, *PLACE) if name not in track.columns]
+    if missing:
+        raise BadInputError(
+            f"{track.source or 'the track'} does not tell how the head is held",
+            why=f"it has no {', '.join(missing)}",
+            hint="read the portrait's picture with laser track",
+        )
+    angles = np.radians([[track[name][frame] for name in ANGLES]])
+    place = np.array([[track[name][frame] for name in PLACE]]) / (ACROSS, ACROSS, DEPTH)
+    return HeadPose(angles, place)
 
 
 def face_motion(track: FaceTrack, portrait: HeadPose, ratio: float = 0.5) -> FaceMotion:

@@ -18,6 +18,7 @@ from laser_cli.controls.knit.control import ControlV1, ControlV2, ControlV3
 from laser_cli.controls.knit.control_base import ControlBase, ProjectedControl, Projector
 from laser_cli.controls.knit.drive import Drive
 from laser_cli.controls.knit.motion import MotionAdapter, MotionV5, SKMotion
+from laser_cli.controls.knit.places import recall
 from laser_cli.controls.knit.reference import ReferenceAdapter
 from laser_cli.controls.knit.versions import FACE_TOOLS, FILE, OWNER, PREFIX, Net, Role, Version, find_version, lacking
 from laser_cli.errors import BadInputError, NotFoundError
@@ -66,12 +67,14 @@ def load(
     dtype: torch.dtype = torch.float32,
     device: str | torch.device = "cpu",
 ) -> Nets:
-    """The nets of `hellomeme:v5b` and the like, from `folder` or the hub; with their motion modules for `video`.
+    """The nets of `hellomeme:v5b` and the like; with their motion modules for `video`.
 
-    `route` says how expressions come, `arkit` or `pdfgc`. Raises NotFoundError for a net that is not there or not
-    whole, and for motion modules that a version does not have.
+    They come from `folder`, from the one that the user has named with `laser models add`, or from the hub. `route` says
+    how expressions come, `arkit` or `pdfgc`. Raises NotFoundError for a net that is not there or not whole, and for
+    motion modules that a version does not have.
     """
     version = find_version(name)
+    folder = folder or recall(PREFIX + version.name)
     unused = "control_pdfgc" if route == "arkit" else "control_arkit"
     wanted = [net for net in version.nets if net.role != unused and (video or not net.for_video)]
     if video and not any(net.for_video for net in version.nets):
@@ -175,11 +178,12 @@ def load_net(net: Net, file: Path, dtype: torch.dtype, device: str | torch.devic
 
 @dataclass(frozen=True)
 class Status:
-    """What of a version is on this machine: `files` by role, `absent` nets, and the lines to show a user."""
+    """What of a version is on this machine: `files` by role, `absent` nets, and what is wrong with files for video."""
 
     version: Version
     files: Mapping[Role, Path]
     absent: tuple[Net, ...]
+    unfit: tuple[str, ...] = ()
 
     @property
     def draws(self) -> bool:
@@ -187,38 +191,39 @@ class Status:
         return not lacking(self.version, self.files)
 
     @property
-    def lines(self) -> list[str]:
-        """What is there, what is missing, and what works without it."""
-        name = PREFIX + self.version.name
-        said = [f"{role}: {path}" for role, path in self.files.items()]
-        said += [f"{net.role}: missing, {OWNER}/{net.repo}" for net in self.absent]
-        said.append(f"{name} {'draws single frames' if self.draws else 'cannot be used yet'}")
-        if self.draws:
-            motion = [net for net in self.version.nets if net.for_video]
-            if not motion:
-                said.append("it has no motion modules: frames are drawn one by one")
-            elif any(net in self.absent for net in motion):
-                said.append("without its motion modules frames are drawn one by one")
-        said += [f"not needed: {tool.name}, for {tool.gives}; {tool.instead}" for tool in FACE_TOOLS]
-        return said
+    def notes(self) -> list[str]:
+        """What is missing, and what works without it."""
+        said = [*self.unfit, *(f"missing: {net.repo}, for {net.role}" for net in self.absent)]
+        motion = [net for net in self.version.nets if net.for_video]
+        if not motion:
+            said.append("it has no motion modules: frames are drawn one by one")
+        elif any(net in self.absent for net in motion):
+            said.append("without its motion modules frames are drawn one by one")
+        return said + [f"not needed: {tool.name}, for {tool.gives}; {tool.instead}" for tool in FACE_TOOLS]
 
 
 def status(name: str, folder: str | Path | None = None, *, download: bool = False) -> Status:
-    """Find and check every net of a version, in `folder` or the hub's cache; `download` fetches those not there.
+    """Find and check every net of a version, as `load` looks for them; `download` fetches those that frames need.
 
-    Raises NotFoundError for a file that is there and not whole.
+    Raises NotFoundError for a file that is there and not whole, if single frames need it.
     """
-    version, files, absent = find_version(name), {}, []
+    version, files, absent, unfit = find_version(name), {}, [], []
+    folder = folder or recall(PREFIX + version.name)
     for net in version.nets:
         file = local_file(net, folder) if folder else _cached(net)
-        if file is None and download and not folder:
+        if file is None and download and not folder and not net.for_video:
             file = _downloaded(net)
-        if file is None:
+        try:
+            if file is not None:
+                check_file(net, file)
+                files[net.role] = file
+        except NotFoundError as error:
+            if not net.for_video:
+                raise
+            unfit.append(f"{error.what}: {error.why}")
+        if net.role not in files:
             absent.append(net)
-        else:
-            check_file(net, file)
-            files[net.role] = file
-    return Status(version, files, tuple(absent))
+    return Status(version, files, tuple(absent), tuple(unfit))
 
 
 def check_base(version: Version, config: Mapping[str, Any], height: int, width: int) -> None:

@@ -50,13 +50,6 @@ def rotations(angles: np.ndarray) -> np.ndarray:
     return np.moveaxis(np.array(matrices), 2, 0)
 
 
-def angles_of(matrices: np.ndarray) -> np.ndarray:
-    """The angles [n, 3] in radians of rotations [n, 3, 3]; the inverse of `rotations` for yaws within 90 degrees."""
-    pitch = np.arctan2(matrices[:, 2, 1], matrices[:, 2, 2])
-    yaw = -np.arcsin(np.clip(matrices[:, 2, 0], -1, 1))
-    return np.stack([pitch, yaw, np.arctan2(matrices[:, 1, 0], matrices[:, 0, 0])], 1)
-
-
 def corners(pose: HeadPose, height: int = 512, width: int = 512) -> np.ndarray:
     """The square's corners [n, 4, 2] in pixels (x, y): bottom left, top left, top right, bottom right when upright."""
     square = SHRINK * np.array([[-1, -1, 0], [-1, 1, 0], [1, 1, 0], [1, -1, 0]], float)
@@ -96,11 +89,3 @@ def _draw_line(picture: np.ndarray, start: np.ndarray, end: np.ndarray, colour: 
     body = (off <= reach + outline) & (along >= -outline) & (along <= length + outline)
     ends = [(x - point[0]) ** 2 + (y - point[1]) ** 2 <= reach**2 for point in (start, end)]
     part[body | ends[0] | ends[1]] = colour
-
-
-def placed(centre: tuple[float, float], extent: float, size: int = 512) -> np.ndarray:
-    """The translation [3] of a face whose origin is seen at `centre` (x, y) and whose landmarks extend `extent`
-    pixels, in a square picture of `size`; derived from the published crop, not from its measuring model."""
-    z = -FACE_DEPTH / (extent * 512 / size)
-    unit = 512 / size / FOCAL
-    return np.array([(centre[0] - size / 2) * unit * -z, (size / 2 - centre[1]) * unit * -z, z])

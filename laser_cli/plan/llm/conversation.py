@@ -40,6 +40,10 @@ class Deadline:
         if not self._started:
             self._started, self._end = True, self._clock() + self.seconds
 
+    def left(self) -> float:
+        """Seconds that are left; 0 if the time is over."""
+        return max(0.0, self._end - self._clock())
+
     def passed(self) -> bool:
         """Whether the time is over."""
         return self._clock() > self._end

@@ -145,7 +145,7 @@ def read_json(answer: str, form: type[Form]) -> Form:
     """The JSON object in an answer. Raises Unreadable if it does not have the form."""
     try:
         # not strict: a grammar lets raw control characters into strings
-        value = json.loads(answer, strict=False)
+        value = json.loads(re.sub(r"^\s*```(?:json)?|```\s*$", "", answer), strict=False)
     except (ValueError, RecursionError) as error:
         raise Unreadable(f"it is not valid JSON: {error}") from error
     try:

@@ -5,22 +5,21 @@ A guide is a plan of one keyframe to the conversation, so that the same code ask
 
 from __future__ import annotations
 
-import gc
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from laser_cli.plan.guide import Guide, alike, guide_by_rules
 from laser_cli.plan.length import cut
+from laser_cli.plan.llm.backends import Opened, open_chat
 from laser_cli.plan.llm.conversation import Outcome, converse
 from laser_cli.plan.llm.draft import Draft, DraftKeyframe
-from laser_cli.plan.llm.find import digest, find
 from laser_cli.plan.llm.forms import AnswerForm, worked_examples
 from laser_cli.plan.llm.full import LONGEST, read_json
-from laser_cli.plan.llm.gguf import read_model
 from laser_cli.plan.llm.planner import record
 from laser_cli.plan.request import PlanCallbacks, PlanRequest, check_description
 
@@ -78,39 +77,30 @@ def guides_by_model(
     for each guide. Raises NotFoundError if there is no such model or it cannot be used, MemoryExhausted if it is too
     large.
     """
-    path = find(name, callbacks.note)
     questions = [replace(limits, source=begin, description=end) for begin, end in pairs]
     for request in questions:
         check_description(request.description, request.source)
     open_ones = [request for request in questions if not alike(request.source or "", request.description)]
     if not open_ones:
         return [guide_by_rules(request.source or "", request.description) for request in questions]
-    header, size = read_model(path)
-    from laser_cli.plan.llm.backends.llama_cpp import open_model
-
     form = GuideForm()
-    longest = max(open_ones, key=lambda request: len(form.question(request)))
-    with open_model(header, size, longest, form, callbacks.note) as model:
+    with open_chat(name, open_ones, form, callbacks.note) as opened:
         outcomes = [
-            converse(model, request, callbacks, form) if request in open_ones else None for request in questions
+            converse(opened.model, request, callbacks, form) if request in open_ones else None for request in questions
         ]
-    del model
-    gc.collect()  # rendering needs its memory
-    sha256 = digest(path)
-    return [_guide(path.name, request, outcome, sha256) for request, outcome in zip(questions, outcomes, strict=True)]
+    opened = opened._replace(sha256=cache(opened.sha256))
+    return [_guide(opened, request, outcome) for request, outcome in zip(questions, outcomes, strict=True)]
 
 
-def _guide(name: str, request: PlanRequest, outcome: Outcome | None, sha256: str) -> Guide:
+def _guide(opened: Opened, request: PlanRequest, outcome: Outcome | None) -> Guide:
     """The model's guide, or the rules' where it gave none or was not asked."""
     if outcome is not None and outcome.draft is not None:
         notes = tuple(f"mended: {text}" for text in outcome.draft.repairs)
-        return Guide(
-            outcome.draft.keyframes[0].prompt, record(name, GuideForm.version, request, outcome, sha256), notes
-        )
+        return Guide(outcome.draft.keyframes[0].prompt, record(opened, GuideForm(), request, outcome), notes)
     made = guide_by_rules(request.source or "", request.description)
     if outcome is None:
         return made
     times = "once" if outcome.attempts == 1 else f"{outcome.attempts} times"
-    why = f"{name} gave no guide, asked {times}: {outcome.why}"
+    why = f"{opened.name} gave no guide, asked {times}: {outcome.why}"
     planner = made.planner.model_copy(update={"instead_of": why})
     return Guide(made.prompt, planner, (f"{why}; the rules made it instead", *made.notes))

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
-from importlib.metadata import version
-from pathlib import Path
 from typing import cast
 
 from laser_cli.errors import BadInputError
 from laser_cli.plan.easing import Easing
 from laser_cli.plan.guide import Guide
+from laser_cli.plan.llm.backends import Opened, is_model, open_chat
 from laser_cli.plan.llm.conversation import Outcome, converse
 from laser_cli.plan.llm.draft import Draft
-from laser_cli.plan.llm.find import digest, find, is_model
 from laser_cli.plan.llm.forms import AnswerForm
 from laser_cli.plan.llm.full import FullForm
-from laser_cli.plan.llm.gguf import read_model
 from laser_cli.plan.llm.lines import LinesForm
 from laser_cli.plan.request import PlanCallbacks, Planned, PlanRequest, check_description
 from laser_cli.plan.rules import plan_by_rules
 from laser_cli.plan.schema import Plan, Planner, Segment, share_frames
 
-__all__ = ["LanguageModelPlanner", "ask_model", "is_model", "plan_by_model", "record"]
+__all__ = ["LanguageModelPlanner", "is_model", "plan_by_model", "record"]
 
 
 class LanguageModelPlanner:
-    """Plans with the language model of that name (`FILE.gguf` or `hf:REPO[:FILE]`)."""
+    """Plans with the language model of that name (`FILE.gguf`, `hf:REPO[:FILE]` or `openai:URL[#MODEL]`)."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -61,37 +57,22 @@ def plan_by_model(name: str, request: PlanRequest, callbacks: PlanCallbacks) -> 
     """
     check_description(request.description, request.source)
     share_frames(request.frames, [1] * (request.keyframes or 1))
-    path = find(name, callbacks.note)
     form: AnswerForm = FullForm() if request.form == "full" else LinesForm()
-    outcome = ask_model(path, request, callbacks, form)
+    with open_chat(name, [request], form, callbacks.note) as opened:
+        outcome = converse(opened.model, request, callbacks, form)
     if outcome.draft is None:
-        return by_rules_instead(path.name, request, outcome)
-    return plan_of_draft(outcome.draft, request, record(path.name, form.version, request, outcome, digest(path)))
+        return by_rules_instead(opened.name, request, outcome)
+    return plan_of_draft(outcome.draft, request, record(opened, form, request, outcome))
 
 
-def ask_model(path: Path, request: PlanRequest, callbacks: PlanCallbacks, form: AnswerForm) -> Outcome:
-    """Load a model, ask it until an answer can be used, and free its memory.
-
-    Raises NotFoundError if it cannot be used, MemoryExhausted if it is too large.
-    """
-    header, size = read_model(path)
-    from laser_cli.plan.llm.backends.llama_cpp import open_model
-
-    with open_model(header, size, request, form, callbacks.note) as model:
-        outcome = converse(model, request, callbacks, form)
-    del model
-    gc.collect()  # rendering needs its memory
-    return outcome
-
-
-def record(name: str, prompts: str, request: PlanRequest, outcome: Outcome, sha256: str | None) -> Planner:
+def record(opened: Opened, form: AnswerForm, request: PlanRequest, outcome: Outcome) -> Planner:
     """Who planned, as the plan file keeps it."""
     return Planner(
-        name=name,
-        version=f"llama-cpp-python {version('llama-cpp-python')}",
+        name=opened.name,
+        version=opened.version,
         seed=request.seed,
-        sha256=sha256,
-        prompts=prompts,
+        sha256=opened.sha256(),
+        prompts=form.version,
         temperature=request.temperature,
         attempts=outcome.attempts,
     )

@@ -50,7 +50,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--focus", type=float, help="unet: extra weight of subjects in the last third")
     p.add_argument("--learn-text", action="store_true", help="unet: the text encoder learns too")
     p.add_argument("--twins", action="store_true", help="unet: pairs of items that only their captions tell apart")
-    p.add_argument("--to", type=Path, help="where install, pack and unpack write")
+    p.add_argument("--pack", type=Path, help="folder that pack writes and unpack reads (default: pack in --folder)")
+    p.add_argument("--to", type=Path, default=WEIGHTS, help="where install writes")
     return p
 
 
@@ -101,11 +102,11 @@ def _carry(chosen: argparse.Namespace) -> None:
     from laser_cli.storybook.train import install, pack
 
     if chosen.model == "install":
-        print("installed:", ", ".join(install.install(chosen.folder, chosen.to or WEIGHTS)) or "nothing is trained")
+        print("installed:", ", ".join(install.install(chosen.folder, chosen.to)) or "nothing is trained")
     elif chosen.model == "pack":
-        print("packed:", *pack.pack(chosen.folder, chosen.to or chosen.folder / "pack"))
+        print("packed:", *pack.pack(chosen.folder, chosen.pack or chosen.folder / "pack"))
     else:
-        print("unpacked:", *pack.unpack(chosen.to or chosen.folder / "pack", chosen.folder))
+        print("unpacked:", *pack.unpack(chosen.pack or chosen.folder / "pack", chosen.folder))
 
 
 def _given(chosen: argparse.Namespace, *names: str) -> dict[str, Any]:

@@ -92,7 +92,8 @@ def train(
     """Trains, or goes on with, a classifier in ``out``; returns the folder of the averaged one.
 
     ``start`` is a pipeline's folder: it begins with the classifier there, if there is one. Where ``out`` holds a VAE,
-    that blurs some of the pictures as it blurs those that are generated. ``shown`` pictures are held out.
+    that blurs some of the pictures as it blurs those that are generated. ``shown`` pictures are held out. Stopped
+    early, it leaves a checkpoint and the classifier of its last report.
     """
     torch.manual_seed(seed)
     known = start is not None and (start / "critic" / "config.json").is_file()
@@ -141,5 +142,8 @@ def train(
             log(out / "classifier.log", step=run.step, minutes=run.clock.elapsed, loss=running)
         if run.due():
             report()
+    if not run.done:
+        run.save()
+        return out / "critic"
     report()
     return out / "critic"

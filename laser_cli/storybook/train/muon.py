@@ -56,21 +56,22 @@ class Muon(torch.optim.Optimizer):
             params = [p for p in group["params"] if p.grad is not None]
             if not params:
                 continue
-            grads = [p.grad for p in params]
-            for p in params:
-                if "momentum" not in self.state[p]:
-                    self.state[p]["momentum"] = torch.zeros_like(p)
-            buffers = [self.state[p]["momentum"] for p in params]
-            torch._foreach_lerp_(buffers, grads, 1 - group["momentum"])
-            updates = torch._foreach_lerp(grads, buffers, group["momentum"])
-            torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])
-            stacks = _stacks([u.flatten(1) for u in updates])
-            todo = [torch.stack([updates[i].flatten(1) for i in rows]) for rows in stacks]
+            updates = [self._momentum(p, group["momentum"]).flatten(1) for p in params]
+            stacks = _stacks(updates)
+            todo = [torch.stack([updates[i] for i in rows]) for rows in stacks]
             done = self.pool.map(orthogonalise, todo) if self.pool else map(orthogonalise, todo)
             for rows, matrices in zip(stacks, done, strict=True):
                 for i, matrix in zip(rows, matrices, strict=True):
+                    params[i].mul_(1 - group["lr"] * group["weight_decay"])
                     scale = 0.2 * max(matrix.shape) ** 0.5
                     params[i].add_(matrix.view_as(params[i]), alpha=-group["lr"] * scale)
+
+    def _momentum(self, p: nn.Parameter, momentum: float) -> Tensor:
+        """Nesterov's: the gradient and its average, mixed."""
+        assert p.grad is not None
+        buffer: Tensor = self.state[p].setdefault("momentum", torch.zeros_like(p))
+        buffer.lerp_(p.grad, 1 - momentum)
+        return p.grad.lerp(buffer, momentum)
 
 
 def _stacks(matrices: list[Tensor]) -> list[list[int]]:

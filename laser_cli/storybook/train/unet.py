@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,8 @@ def train(
 ) -> Path:
     """Trains, or goes on with, a U-Net in ``out``, where VAE and classifier are; returns the pipeline's folder.
 
+    Stopped early, it leaves a checkpoint and the pipeline of its last report.
+
     ``start`` gives tokenizer and text encoder, which stays as it is unless ``learn_text``. A cache of ``items`` is
     filled while it trains, from ``first`` on, or what a quarter of the minutes gives; ``shown`` pictures a sheet.
     """
@@ -168,9 +171,13 @@ def train(
     frozen = sources(out, start, look, device)
     made_with = frozen.fingerprint()
     kept = Cache(out / ("twins" if twins else "cache"), items, made_with, stream(frozen, seed, twins), device)
+    if kept.discarded:
+        print(f"the VAE, words or classifier changed: {kept.discarded:,} cached items are made anew", file=sys.stderr)
     fill(kept, first, minutes / 4 if minutes else None)
     unseen = Cache(out / "held-out", held, made_with, stream(frozen, 1_000_003), device)
     fill(unseen, held)
+    if STOP.is_set():
+        return out / "pipeline"
     vae = frozen.vae.config
     side = look.size // 2 ** (len(vae.block_out_channels) - 1)
     unet = new_unet(unet_config(shape, vae.latent_channels, side), out / "pipeline", start)
@@ -191,6 +198,8 @@ def train(
         Clock(total, minutes),
         lambda progress: learning_rate(progress, warmup=0.005, level=0.6),
     )
+    if run.done and (out / "pipeline" / "model_index.json").is_file():
+        return out / "pipeline"
     crew = Replicas(learner, replicas)
     if on_gpu:
         torch.set_float32_matmul_precision("high")
@@ -225,7 +234,10 @@ def train(
             log(out / "unet.log", **values, loss=running, items=len(kept))
         if run.due():
             checkpoint()
+    if not run.done:
+        run.save()
+        return out / "pipeline"
     checkpoint()
-    if learn_text and run.progress == 1:  # whoever trains next on frozen words finds these
+    if learn_text:  # whoever trains next on frozen words finds these
         run.means["learner"].model.text.save_pretrained(out / "text_encoder")
     return out / "pipeline"

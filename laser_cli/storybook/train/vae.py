@@ -15,6 +15,7 @@ from torch import Tensor
 from laser_cli.storybook.look import SECOND, Look
 from laser_cli.storybook.train.common import (
     HELD_OUT,
+    STOP,
     Clock,
     Run,
     drawn,
@@ -118,6 +119,7 @@ def reconstruction_loss(out: Tensor, target: Tensor, edges: float = 0.5) -> Tens
 
 def kl(mean: Tensor, logvar: Tensor) -> Tensor:
     """Mean over the batch of the KL divergence of the latents from a standard Gaussian."""
+    mean, logvar = mean.float(), logvar.float()  # sums of thousands are beyond bfloat16
     return 0.5 * (mean.square() + logvar.exp() - 1 - logvar).sum((1, 2, 3)).mean()
 
 
@@ -158,7 +160,7 @@ def train(
     """Trains (or goes on with) a VAE in ``out``; returns the folder of the averaged, normalised model.
 
     ``start`` is a pipeline's folder whose VAE it begins with: all of it, or its levels as the outer ones; ``shown`` of
-    each kind are held out.
+    each kind are held out. Stopped early, it leaves a checkpoint and no folder.
     """
     torch.manual_seed(seed)
     vae, shallow = new_vae(start, channels)
@@ -196,8 +198,8 @@ def train(
         train_inner(
             run, vae, shallow.to(device), Features(seed + run.step, look, shallow, 2 * batch, device), rng, report
         )
-    crops = Crops(seed + 1 + run.step, look, crop, batch, uses=4, device=device)
-    while run.going():
+    crops = None if STOP.is_set() else Crops(seed + 1 + run.step, look, crop, batch, uses=4, device=device)
+    while crops and run.going():
         pictures = crops.next()
         with mixed(device):
             latent = vae.encode(pictures).latent_dist
@@ -209,6 +211,9 @@ def train(
             log(out / "vae.log", step=run.step, minutes=run.clock.elapsed, loss=loss.item())
         if run.due():
             report()
+    if not run.done:
+        run.save()
+        return out / "vae"
     report()
     normalise(mean, drawn(list(islice(items(seed + 1, 0.5, look), 8 * shown)), look, device)[0] * 2 - 1)
     mean.save_pretrained(out / "vae")
@@ -232,7 +237,7 @@ def train_inner(
             sample = mean + (0.5 * logvar).exp() * torch.randn(mean.shape, generator=rng).to(mean)
             given = inner.decode(disturbed(sample, rng)).float()
         error = ((given - wanted) / wanted.std((0, 2, 3), keepdim=True)).square().mean()
-        run.learn(error + 2e-6 * kl(mean.float(), logvar.float()))
+        run.learn(error + 2e-6 * kl(mean, logvar))
         if run.step % 50 == 0:
             log(run.path.with_suffix(".log"), step=run.step, minutes=run.clock.elapsed, features=error.item())
         if run.due():

@@ -1,5 +1,7 @@
 """Finding, checking and loading a version's files; the nets are narrowed, so that files are small."""
 
+import json
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -9,6 +11,7 @@ from laser_cli.controls.knit.control import ControlV2
 from laser_cli.controls.knit.control_base import ControlBase, MapV5, ProjectedControl
 from laser_cli.controls.knit.load import LAYOUTS, check_base, load, status
 from laser_cli.controls.knit.motion import MotionAdapter, MotionV5
+from laser_cli.controls.knit.places import places, places_file, recall, remember
 from laser_cli.controls.knit.reference import ReferenceAdapter, SKReference, STKReference
 from laser_cli.controls.knit.versions import FILE, VERSIONS, find_version, is_hellomeme, lacking
 from laser_cli.errors import BadInputError, NotFoundError
@@ -24,6 +27,11 @@ NARROW = {
     "v5_control_proj": lambda: MapV5(8, 32),
     "v5_motion": lambda: MotionAdapter(MotionV5, down=WIDE, up=WIDE),
 }
+
+
+@pytest.fixture(autouse=True)
+def own_settings(monkeypatch, tmp_path_factory):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
 
 
 @pytest.fixture(autouse=True)
@@ -126,13 +134,31 @@ def test_a_file_cut_short(folder):
 def test_what_is_said_of_a_version(folder):
     (folder / "hm5_motion" / FILE).unlink()
     found = status("hellomeme:v5b", folder)
-    said = "\n".join(found.lines)
-    assert found.draws and "motion: missing, songkey/hm5_motion" in said
+    said = "\n".join(found.notes)
+    assert found.draws and "missing: hm5_motion, for motion" in said
     assert "without its motion modules frames are drawn one by one" in said
     assert "hello_face_det" in said and "laser track" in said
     (folder / "hm5_control_proj" / FILE).unlink()
     assert not status("v5b", folder).draws
-    assert "cannot be used yet" in status("v5b", folder).lines[-4]
+    assert [net.role for net in status("v5b", folder).absent] == ["projector", "motion"]
+
+
+def test_a_file_that_only_videos_need_may_be_broken(folder):
+    (folder / "hm5_motion" / FILE).write_bytes(b"cut")
+    found = status("v5b", folder)
+    assert found.draws and "hm5_motion" in found.notes[0] and "motion" not in found.files
+    with pytest.raises(NotFoundError, match="hm5_motion"):
+        load("v5b", folder, video=True)
+
+
+def test_only_what_frames_need_is_downloaded(folder, monkeypatch):
+    asked = []
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr(
+        "huggingface_hub.hf_hub_download", lambda repo, file: asked.append(repo) or folder / repo[8:] / file
+    )
+    assert status("v5b", download=True).draws
+    assert "songkey/hm5_motion" not in asked and len(asked) == 3
 
 
 def test_one_route_is_enough(folder):
@@ -154,6 +180,55 @@ def test_the_hub_is_asked_for_what_no_folder_holds(folder, monkeypatch):
     monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
     load("hellomeme:v5b")
     assert asked == ["songkey/hm5b_reference", "songkey/hm5_control_base", "songkey/hm5_control_proj"]
+
+
+def test_a_folder_is_named_once(folder, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    assert not status("hellomeme:v5b").draws
+    remember("hellomeme:v5b", folder)
+    remember("hellomeme:v2", folder / "hm2_reference")
+    assert status("hellomeme:v5b").draws and load("v5b").version.name == "v5b"
+    assert places() == {"hellomeme:v5b": str(folder), "hellomeme:v2": str(folder / "hm2_reference")}
+    remember("hellomeme:v5b", folder / "hm5_motion")
+    assert recall("hellomeme:v5b") == folder / "hm5_motion" and recall("hellomeme:v1") is None
+    places_file().write_text("[]")
+    with pytest.raises(BadInputError, match="cannot be read"):
+        load("hellomeme:v5b")
+
+
+def test_the_command(folder, monkeypatch, laser):
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    assert laser("models", "verify", "hellomeme:v5b")[0] == 3
+    (folder / "hm5_motion" / FILE).unlink()
+    code, out, err = laser("models", "add", "hellomeme:v5b", folder)
+    assert code == 0 and len(out.split()) == 3 and "missing: hm5_motion" in err
+    code, out, _ = laser("models", "verify", "hellomeme:v5b", "--json")
+    told = json.loads(out)
+    assert code == 0 and told["missing"] == ["hm5_motion"] and set(told["files"]) == {"reference", "base", "projector"}
+    (folder / "hm5_control_base" / FILE).write_bytes(b"cut")
+    code, _, err = laser("models", "verify", "hellomeme:v5b")
+    assert code == 3 and "hm5_control_base" in err
+    for name, place, said in (
+        ("hellomeme:v6", folder, "there is no hellomeme:v6"),
+        ("hellomeme:v5b", folder / "gone", "there is no folder"),
+        ("stable", folder, "not an adapter for portraits"),
+    ):
+        code, out, err = laser("models", "add", name, place)
+        assert (code, out) == (3, "") and said in err
+
+
+@pytest.fixture
+def laser(monkeypatch, capfd):
+    """Runs the command in this process: (exit code, stdout, stderr)."""
+    from laser_cli.cli import main
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["laser", *map(str, arguments)])
+        code = main.exit_code(main.app)
+        told = capfd.readouterr()
+        return code, told.out, told.err
+
+    return run
 
 
 def test_no_network(monkeypatch):

@@ -1,11 +1,13 @@
 """A portrait drawn under a drive: the passes around the nets, and the way from a face track to them."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 
 from laser_cli.controls.knit.drive import COEFFICIENTS, Drive, no_parts
-from laser_cli.controls.knit.driven import ACROSS, DEPTH, face_motion
+from laser_cli.controls.knit.driven import ACROSS, DEPTH, face_motion, head_pose
 from laser_cli.controls.knit.insertion import Insertion, insert
 from laser_cli.controls.knit.load import Nets
 from laser_cli.controls.knit.portrait import controls, predict, read_reference
@@ -13,9 +15,11 @@ from laser_cli.controls.knit.pose import FOCAL, HeadPose, corners
 from laser_cli.controls.knit.reference import ReferenceAdapter, STKReference
 from laser_cli.controls.knit.versions import VERSIONS
 from laser_cli.errors import BadInputError
+from laser_cli.tracks.capture import to_track
+from laser_cli.tracks.results import parse_results
 from laser_cli.tracks.schema import FaceTrack
 
-from .conftest import close, filled, read
+from .conftest import FOLDER, close, filled, read
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +130,18 @@ def test_a_face_shifts_by_what_it_shifts_in_the_video():
     assert shift == pytest.approx(40)
     middles = corners(pose).mean(1)
     assert middles[1, 0] - middles[0, 0] == pytest.approx(40)
+
+
+def test_the_head_of_a_picture_is_where_it_is_seen():
+    result = json.loads((FOLDER / "astronaut_mediapipe.json").read_text())
+    points = np.array(result["landmarks"])[:, :2] * 512
+    pose = head_pose(to_track(parse_results(result, "astronaut.png"))[0])
+    assert np.degrees(pose.angles[0]) == pytest.approx([14.9, 0.65, -3.5], abs=0.1)
+    # the published rule: a face of this extent stands so far away, and its square is drawn around its middle
+    assert pose.translation[0, 2] == pytest.approx(-728 / np.ptp(points, 0).max(), rel=0.01)
+    assert corners(pose)[0].mean(0) == pytest.approx((points.min(0) + points.max(0)) / 2, abs=12)
+    with pytest.raises(BadInputError, match="how the head is held"):
+        head_pose(FaceTrack.of(30, ("yaw",), np.zeros((1, 1))))
 
 
 def test_a_face_never_comes_through_the_camera():

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from laser_cli.controls.knit.geometry import face_box, similarity, uncropped
-from laser_cli.controls.knit.pose import HeadPose, angles_of, corners, draw_square, placed, pose_maps, rotations
+from laser_cli.controls.knit.pose import HeadPose, corners, draw_square, pose_maps, rotations
+from laser_cli.tracks.results import head_of
 
 from .conftest import FOLDER
 
@@ -41,8 +42,10 @@ def test_rotations_and_back():
     angles = np.array([example["angles"]])
     # the example multiplies row vectors
     assert np.allclose(rotations(angles)[0].T, example["matrix_rows_times"])
-    many = np.random.default_rng(0).uniform(-1.5, 1.5, (50, 3))
-    assert np.allclose(angles_of(rotations(many)), many)
+    for one in np.random.default_rng(0).uniform(-1.5, 1.5, (50, 3)):
+        matrix = np.eye(4)
+        matrix[:3, :3] = rotations(one[None])[0]
+        assert np.allclose(head_of(matrix)[:3], np.degrees(one)), "a track's angles are a pose's"
 
 
 def test_the_signs_of_angles():
@@ -63,13 +66,6 @@ def test_a_head_stands_before_the_camera():
         HeadPose(np.zeros((1, 3)), np.zeros((1, 3)))
     with pytest.raises(ValueError, match=r"\[n, 3\]"):
         HeadPose(np.zeros((2, 3)), np.full((1, 3), -4.0))
-
-
-def test_a_face_is_placed_where_it_is_seen():
-    place = placed((300, 200), 170)
-    middle = corners(HeadPose(np.zeros((1, 3)), place[None]))[0].mean(0)
-    assert np.allclose(middle, (300, 200), atol=1e-6)
-    assert np.allclose(placed((150, 100), 85, 256), place), "whatever the picture's size"
 
 
 @pytest.mark.parametrize("case", [c for c in POSES["crop"] if c["crop"]], ids=lambda c: f"{c['W']}x{c['H']}")

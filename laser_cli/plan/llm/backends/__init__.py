@@ -1,1 +1,54 @@
-"""What runs a language model: llama.cpp in this process, or a server."""
+"""What runs a language model: llama.cpp in this process, or a server; one is chosen by how the model is named."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import NamedTuple
+
+from laser_cli.plan.llm import find
+from laser_cli.plan.llm.conversation import ChatModel
+from laser_cli.plan.llm.forms import AnswerForm
+from laser_cli.plan.llm.gguf import read_model
+from laser_cli.plan.request import PlanRequest
+
+
+class Opened(NamedTuple):
+    """A model that is ready to answer, and how plans record it."""
+
+    model: ChatModel
+    name: str
+    version: str
+    sha256: Callable[[], str | None] = lambda: None
+
+
+def is_model(name: str) -> bool:
+    """Whether a planner's name means a language model."""
+    return name.startswith("openai:") or find.is_model(name)
+
+
+@contextmanager
+def open_chat(
+    name: str, requests: Sequence[PlanRequest], form: AnswerForm, note: Callable[[str], None]
+) -> Iterator[Opened]:
+    """The model of that name, ready for these requests; its memory is free again on leaving the context.
+
+    Raises NotFoundError if it cannot be used, MemoryExhausted if it is too large, UsageError for no address.
+    """
+    if name.startswith("openai:"):
+        from laser_cli.plan.llm.backends.openai import open_server
+
+        server = open_server(name, form)
+        yield Opened(server, server.name, "openai")
+        return
+    path = find.find(name, note)
+    header, size = read_model(path)
+    from laser_cli.plan.llm.backends.llama_cpp import open_model
+
+    longest = max(requests, key=lambda request: len(form.question(request)))
+    with open_model(header, size, longest, form, note) as model:
+        yield Opened(model, path.name, f"llama-cpp-python {version('llama-cpp-python')}", lambda: find.digest(path))
+    del model
+    gc.collect()  # rendering needs its memory
