@@ -64,7 +64,6 @@ def test_messages_never_get_into_a_stream_of_frames(here):
 
 
 @posix
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="becomes another user")
 @pytest.mark.parametrize(
     "arguments",
     [
