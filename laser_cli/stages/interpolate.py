@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ from laser_cli.engine.schedule import noise_like
 from laser_cli.engine.spec import Frame, FrameConditioning, Keyframe, RenderSpec, RenderState, SamplingParams
 from laser_cli.models.adapter import See, shown
 from laser_cli.models.conditioning import Conditioning
+from laser_cli.models.control_net import as_condition, conditioned
 from laser_cli.models.model import Model
 from laser_cli.stages.animate import Picture, Warn, smaller_batches
 from laser_cli.stages.checkpoint import Checkpointer
@@ -29,11 +30,15 @@ the denoising (late for small t), and a cross-dissolve of the endpoints' picture
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A keyframe as asked for: what it shows, the picture (h, w, 3) uint8 if it is one, a picture as image prompt."""
+    """A keyframe as asked for: what it shows, the picture (h, w, 3) uint8 if it is one, a picture as image prompt.
+
+    ``conditions``: a picture for each ControlNet of the model.
+    """
 
     prompt: str
     picture: np.ndarray | None = None
     image: np.ndarray | None = None
+    conditions: tuple[np.ndarray, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,6 +129,9 @@ def prepare(
     for k, a in enumerate(asked):
         if see and a.image is not None:
             conditionings[k] = shown(conditionings[k], see([to_tensor(a.image)[0]]))
+        if a.conditions:
+            led = [as_condition(to_tensor(c)[0], size).to(model.device) for c in a.conditions]
+            conditionings[k] = conditioned(conditionings[k], led)
     shape = (model.vae.config.latent_channels, size[1] // model.scale, size[0] // model.scale)
     pictures = {k: to_tensor(a.picture)[0].to(model.device) for k, a in enumerate(asked) if a.picture is not None}
     inverted = {
@@ -167,7 +175,7 @@ def single_frame(endpoints: Endpoints, at: float) -> tuple[Endpoints, FrameSched
 def frame_conditioning(endpoints: Endpoints, params: InterpolationParams) -> FrameConditioning:
     """The text of a frame: lerp or slerp of its endpoints', the guide's, or one endpoint's after the other's.
 
-    A guide has no image prompt: that is its endpoints'.
+    A guide has no image prompt and no conditions: those are its endpoints'.
     """
     blend = slerp_states if params.embeddings == "slerp" else torch.lerp
 
@@ -175,8 +183,8 @@ def frame_conditioning(endpoints: Endpoints, params: InterpolationParams) -> Fra
         begin, end = (endpoints.keyframes[k].conditioning for k in (segment, segment + 1))
         if endpoints.guides is not None:
             guide = endpoints.guides.select([segment]).expand(len(t))
-            image = begin.lerp(end, t).image_embeds
-            return guide if image is None else shown(guide, image)
+            between = begin.lerp(end, t)
+            return replace(guide, image_embeds=between.image_embeds, spatial=between.spatial)
         if params.method == "denoise":
             # the last t of all steps see the end's prompt; where it changes within a step, its share of that
             t = (step + 1 - (1 - t) * params.steps).clamp(0, 1)
