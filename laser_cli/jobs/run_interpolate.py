@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from laser_cli.jobs.outputs import look_of
 from laser_cli.jobs.run import Rendering, fitted, size_of
+from laser_cli.jobs.stops import condition_of
 from laser_cli.plan.schema import Planner
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ def prepare(job: InterpolateJob, model: Model, saved: Checkpointer | None, progr
     before = model.nfe
     with progress.stage("inversion", model), progress.bar(work["inversion"], "inverting") as bar:
         asked = _asked(job, pictures, size, progress)
+        for what in stage.held_still(asked):
+            progress.warn(f"{what} is seen at one stop only, and goes along with the rest")
         endpoints = stage.prepare(
             model, asked, params, settings.seeds, size, bar.advance, see, settings.negative_prompt or ""
         )
@@ -162,7 +165,7 @@ def _asked(
             stop.prompt,
             fitted(pictures[k], size, 1, job.settings.fit, progress) if k in pictures else None,
             image.picture() if image else None,
-            tuple(control.conditions[k].picture() for control in job.controls),
+            tuple(condition_of(control.conditions[k]) for control in job.controls),
         )
         for k, (stop, image) in enumerate(zip(job.stops, images, strict=True))
     ]

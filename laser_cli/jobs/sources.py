@@ -71,6 +71,7 @@ class InterpolateSources(Sources):
     condition: tuple[Path, ...] = setting(
         (),
         CONDITIONS,
-        "A stop's picture of edges, depth or a pose, once for each stop, of one ControlNet after the other.",
+        "A stop's picture of edges, depth or a pose, or a pose as OpenPose JSON, whose joints then move evenly; once "
+        "for each stop, of one ControlNet after the other.",
         "--condition",
     )

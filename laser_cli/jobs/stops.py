@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from laser_cli.errors import BadInputError, NotFoundError, UsageError
 from laser_cli.jobs.inputs import Input, name_in_record
@@ -14,6 +15,11 @@ from laser_cli.jobs.rerun import Recorded
 from laser_cli.jobs.sources import InterpolateSources
 from laser_cli.models.options import files_key, weighted_path
 from laser_cli.text import read_text
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from laser_cli.models.pose import Pose
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic")
 
@@ -124,7 +130,7 @@ def read_controls(
         raise UsageError(f"--condition is given {len(sources.condition)} times", why=f"{why}, net by net")
     conditions = [Input.of(path) for path in sources.condition]
     for condition in conditions:
-        condition.picture()
+        condition_of(condition)
     made = []
     for i, text in enumerate(sources.controlnet):
         path, weight = weighted_path(text, "--controlnet")
@@ -133,14 +139,21 @@ def read_controls(
     return tuple(made)
 
 
+def condition_of(file: Input) -> np.ndarray | Pose:
+    """A condition's picture (h, w, 3) uint8, or the pose in a .json; BadInputError if it cannot be read."""
+    from laser_cli.models.pose import read_pose
+
+    return read_pose(file.path) if file.path.suffix.lower() == ".json" else file.picture()
+
+
 def _again(control: Controlled, before: Recorded[InterpolateJob]) -> Controlled:
     """A recorded ControlNet where it lies now, checked by its digest."""
-    hint = "name it and its conditions: --controlnet PATH --condition PICTURE"
+    hint = "name it and its conditions: --controlnet PATH --condition FILE"
     net = _net(control.net.path, hint)
     if net.sha256 != control.net.sha256:
         what = f"{net.path} is not the ControlNet that {before.file} was made with"
         raise BadInputError(what, why="its digest is another", hint=hint)
-    conditions = tuple(before.picture(each, again="--condition PICTURE") for each in control.conditions)
+    conditions = tuple(before.picture(each, again="--condition FILE") for each in control.conditions)
     return control.model_copy(update={"net": net, "conditions": conditions})
 
 

@@ -92,17 +92,24 @@ def _person(told: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def between(a: Pose, b: Pose, t: float) -> Pose:
-    """The pose at t in 0..1 on the way from a to b, on one canvas; points and people seen once only are held."""
+    """The pose at t in 0..1 on the way from a to b, on one canvas.
+
+    Points seen once only are held, and go with the rest of the body; so do people, who stay where they are.
+    """
     people = []
     for one, other in zip_longest(a.people, b.people):
         one, other = one or other, other or one
-        people.append({part: _points(one[part], other[part], t) for part in POINTS})
+        both = (one[BODY][:, 2] > 0) & (other[BODY][:, 2] > 0)
+        moved = (other[BODY] - one[BODY])[both].mean(axis=0) if both.any() else np.zeros(3)
+        moved[2] = 0
+        people.append({part: _points(one[part], other[part], t, moved) for part in POINTS})
     return Pose(tuple(people), a.canvas)
 
 
-def _points(a: np.ndarray, b: np.ndarray, t: float) -> np.ndarray:
+def _points(a: np.ndarray, b: np.ndarray, t: float, moved: np.ndarray) -> np.ndarray:
     seen_a, seen_b = a[:, 2:] > 0, b[:, 2:] > 0
-    return np.where(seen_a & seen_b, (1 - t) * a + t * b, np.where(seen_a, a, b))
+    once = np.where(seen_a, a + t * moved, b - (1 - t) * moved)
+    return np.where(seen_a & seen_b, (1 - t) * a + t * b, np.where(seen_a | seen_b, once, 0.0))
 
 
 def held(a: Pose, b: Pose) -> Iterator[str]:

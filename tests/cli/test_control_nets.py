@@ -74,3 +74,33 @@ def test_what_cannot_be_is_told(laser, made, tmp_path, monkeypatch, options, cod
     got, stdout, stderr = laser(*RUN, "--model", "model", "-o", tmp_path / "x.gif", *options)
     assert (got, stdout) == (code, "") and said in stderr
     assert not (tmp_path / "x.gif").exists()
+
+
+def test_between_two_poses_joints_move_and_no_pose_is_shown_twice(laser, made, tmp_path, monkeypatch):
+    """Every call of the net sees skeletons of one person: a blend of two pictures would show two, half as bright."""
+    from diffusers import ControlNetModel
+
+    from tests.models.test_pose import CANVAS, standing, write
+
+    write(tmp_path / "a.json", standing(156, unseen=(9,)), **CANVAS)
+    write(tmp_path / "b.json", standing(356), **CANVAS)
+    seen, forward = [], ControlNetModel.forward
+
+    def watched(self, *args, **kwargs):
+        seen.append(kwargs["controlnet_cond"])
+        return forward(self, *args, **kwargs)
+
+    monkeypatch.setattr(ControlNetModel, "forward", watched)
+    conditions = ("--condition", tmp_path / "a.json", "--condition", tmp_path / "b.json")
+    run = ("interpolate", "a dancer", "a dancer", "--frames", 5, "--steps", 2, "--dtype", "float32", "--size", 64)
+    options = ("--spacing", "uniform", "--guidance", 1, "--model", made / "model", "--controlnet", made / "net")
+    code, _, stderr = laser(*run, *options, *conditions, "-o", tmp_path / "a.apng")
+    assert code == 0, stderr
+    assert "the right knee is seen at one stop only" in stderr
+    across = {}
+    for row in np.concatenate([np.asarray(x) for x in seen]):
+        columns = np.flatnonzero(row.max(0).max(0) > 0)
+        across[round(float(columns.mean()))] = row.max()
+    assert len(across) == 5 and all(brightest > 0.99 for brightest in across.values())
+    steps = np.diff(sorted(across))
+    assert steps.max() - steps.min() <= 3

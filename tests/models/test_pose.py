@@ -38,8 +38,9 @@ def test_points_and_people_seen_once_are_held_and_said(tmp_path):
     a = read_pose(write(tmp_path / "a.json", standing(156, unseen=(4,)), standing(400), **CANVAS))
     b = read_pose(write(tmp_path / "b.json", standing(356, unseen=(10,)), **CANVAS))
     mid = between(a, b, 0.5)
-    assert mid.people[0][BODY][4].tolist() == b.people[0][BODY][4].tolist()
-    assert mid.people[0][BODY][10].tolist() == a.people[0][BODY][10].tolist()
+    # they go with the body, which is half of 200 px from either end
+    assert mid.people[0][BODY][4].tolist() == (b.people[0][BODY][4] - [100, 0, 0]).tolist()
+    assert mid.people[0][BODY][10].tolist() == (a.people[0][BODY][10] + [100, 0, 0]).tolist()
     assert np.array_equal(mid.people[1][BODY], a.people[1][BODY])
     told = list(held(a, b))
     assert told == ["1 of the people", "the right wrist of person 1", "the right ankle of person 1"]
