@@ -33,7 +33,7 @@ def doctor(json: Json = False) -> None:
 
     Exit code 1 if something is missing that the main job needs.
     """
-    checks = [*_versions(), *_device(), *_encoders(), *_models(), *_planners()]
+    checks = [*_versions(), *_device(), *_encoders(), *_models(), *_planners(), *_faces()]
     missing = [check for check in checks if check.needed and not check.ok]
     if json:
         Console(json=True).json_object({"ok": not missing, "checks": [asdict(check) for check in checks]})
@@ -140,6 +140,16 @@ def _planners() -> Iterator[Check]:
             yield Check(name, error.what, ok=False, install="download it again")
         else:
             yield Check(name, "whole")
+
+
+def _faces() -> Iterator[Check]:
+    from importlib.util import find_spec
+
+    from laser_cli.tracks.video import INSTALL, TASK, find_task
+
+    missing = [name for name, there in (("mediapipe", find_spec("mediapipe")), (TASK, find_task())) if not there]
+    value = f"without {' and '.join(missing)}" if missing else "can be read from videos"
+    yield Check("faces", value, ok=not missing, install=INSTALL)
 
 
 def register(app: typer.Typer) -> None:

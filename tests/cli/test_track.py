@@ -124,3 +124,15 @@ def test_a_track_is_read_as_it_was_written(laser, tmp_path):
     write_track(track, tmp_path / "a.yaml")
     assert laser("track", tmp_path / "a.yaml", "-o", tmp_path / "b.json")[0] == 0
     assert read_track(tmp_path / "b.json")[0] == track
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_doctor_says_whether_faces_can_be_read(monkeypatch, there):
+    from laser_cli.cli import doctor
+    from laser_cli.tracks import video
+
+    monkeypatch.setattr(video, "find_task", lambda: "face_landmarker.task" if there else None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: there or None)
+    (check,) = doctor._faces()
+    assert check.ok == there and not check.needed
+    assert check.value == ("can be read from videos" if there else "without mediapipe and face_landmarker.task")

@@ -178,11 +178,12 @@ def load_net(net: Net, file: Path, dtype: torch.dtype, device: str | torch.devic
 
 @dataclass(frozen=True)
 class Status:
-    """What of a version is on this machine: `files` by role, and `absent` nets."""
+    """What of a version is on this machine: `files` by role, `absent` nets, and what is wrong with files for video."""
 
     version: Version
     files: Mapping[Role, Path]
     absent: tuple[Net, ...]
+    unfit: tuple[str, ...] = ()
 
     @property
     def draws(self) -> bool:
@@ -192,7 +193,7 @@ class Status:
     @property
     def notes(self) -> list[str]:
         """What is missing, and what works without it."""
-        said = [f"missing: {net.repo}, for {net.role}" for net in self.absent]
+        said = [*self.unfit, *(f"missing: {net.repo}, for {net.role}" for net in self.absent)]
         motion = [net for net in self.version.nets if net.for_video]
         if not motion:
             said.append("it has no motion modules: frames are drawn one by one")
@@ -202,22 +203,27 @@ class Status:
 
 
 def status(name: str, folder: str | Path | None = None, *, download: bool = False) -> Status:
-    """Find and check every net of a version, as `load` looks for them; `download` fetches those not there.
+    """Find and check every net of a version, as `load` looks for them; `download` fetches those that frames need.
 
-    Raises NotFoundError for a file that is there and not whole.
+    Raises NotFoundError for a file that is there and not whole, if single frames need it.
     """
-    version, files, absent = find_version(name), {}, []
+    version, files, absent, unfit = find_version(name), {}, [], []
     folder = folder or recall(PREFIX + version.name)
     for net in version.nets:
         file = local_file(net, folder) if folder else _cached(net)
-        if file is None and download and not folder:
+        if file is None and download and not folder and not net.for_video:
             file = _downloaded(net)
-        if file is None:
+        try:
+            if file is not None:
+                check_file(net, file)
+                files[net.role] = file
+        except NotFoundError as error:
+            if not net.for_video:
+                raise
+            unfit.append(f"{error.what}: {error.why}")
+        if net.role not in files:
             absent.append(net)
-        else:
-            check_file(net, file)
-            files[net.role] = file
-    return Status(version, files, tuple(absent))
+    return Status(version, files, tuple(absent), tuple(unfit))
 
 
 def check_base(version: Version, config: Mapping[str, Any], height: int, width: int) -> None:

@@ -143,6 +143,24 @@ def test_what_is_said_of_a_version(folder):
     assert [net.role for net in status("v5b", folder).absent] == ["projector", "motion"]
 
 
+def test_a_file_that_only_videos_need_may_be_broken(folder):
+    (folder / "hm5_motion" / FILE).write_bytes(b"cut")
+    found = status("v5b", folder)
+    assert found.draws and "hm5_motion" in found.notes[0] and "motion" not in found.files
+    with pytest.raises(NotFoundError, match="hm5_motion"):
+        load("v5b", folder, video=True)
+
+
+def test_only_what_frames_need_is_downloaded(folder, monkeypatch):
+    asked = []
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr(
+        "huggingface_hub.hf_hub_download", lambda repo, file: asked.append(repo) or folder / repo[8:] / file
+    )
+    assert status("v5b", download=True).draws
+    assert "songkey/hm5_motion" not in asked and len(asked) == 3
+
+
 def test_one_route_is_enough(folder):
     (folder / "hm2_control2" / FILE).unlink()
     assert status("hellomeme:v2", folder).draws
