@@ -140,9 +140,9 @@ def interpolate(
     from laser_cli.measure.interpolations.cost import memory
 
     console = on.console()
-    wanted, critic = bench.read_methods(methods), bench.needed_critic()
+    wanted, classifier = bench.read_methods(methods), bench.needed_classifier()
     model = on.load(console)
-    rows, figures = bench.bench_interpolations(model, critic, items, frames, steps, wanted, seed, say=console.note)
+    rows, figures = bench.bench_interpolations(model, classifier, items, frames, steps, wanted, seed, say=console.note)
     if whole:
         figures += memory(on.model, console.note)
     if on.json_:

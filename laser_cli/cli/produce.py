@@ -36,8 +36,15 @@ class Production:
             self.console.note(", ".join(f"{name} {version}" for name, version in versions().items()))
 
     def guard(self, *named: Path | None) -> None:
-        """Refuse outputs that are among the files named on the command line, before a planner or a model is asked."""
+        """Refuse outputs that are among the files named on the command line, before a planner or a model is asked.
+
+        With --no-clobber those that are there as well.
+        """
         from laser_cli.jobs.outputs import STDOUT
+        from laser_cli.output.make import refuse_clobber
+
+        if self.outputs.no_clobber and not self.outputs.skip_existing:
+            refuse_clobber(self.outputs.paths)
 
         read = [path for path in (*named, self.again, self.outputs.audio) if path is not None and path != STDOUT]
         self.outputs.guard(read, self.again)
@@ -52,8 +59,6 @@ class Production:
         read = tuple(dict.fromkeys((*built.read, *(found.path for found in job.inputs))))
         look, again = look_of(job.settings, job.audio), self.again
         outputs.check(look, job.count, read=read, again=again, needed=not self.options.dry_run)
-        if outputs.no_clobber and not outputs.skip_existing:
-            refuse_clobber(outputs.paths)
         if self.options.dry_run:
             return self._tell(job.steps.costs(job), lines)
         here = place(job)
@@ -110,10 +115,18 @@ class Production:
 
 
 def _with_sound(job: FrameJob, outputs: Outputs) -> FrameJob:
-    """The job with the sound of --audio, in place of a record's."""
+    """The job with the sound of --audio, in place of a record's; without any where the output holds none."""
     from laser_cli.jobs.inputs import Input
 
-    return job.model_copy(update={"audio": Input.of(outputs.audio)}) if outputs.audio else job
+    if outputs.audio:
+        return job.model_copy(update={"audio": Input.of(outputs.audio)})
+    return job if _holds_sound(outputs) else job.model_copy(update={"audio": None})
+
+
+def _holds_sound(outputs: Outputs) -> bool:
+    from laser_cli.output.video import FILMS
+
+    return outputs.file is not None and outputs.file.suffix.lower() in FILMS
 
 
 def _check_options(said: Mapping[str, Any], outputs: Outputs, options: RunOptions) -> None:
@@ -121,6 +134,8 @@ def _check_options(said: Mapping[str, Any], outputs: Outputs, options: RunOption
     for name, ending in (("codec", ".webm"), ("still", ".png")):
         if name in said and (outputs.out is None or outputs.out.suffix.lower() != ending):
             raise UsageError(f"--{name} is for an output that ends in {ending}", hint=f"-o OUT{ending} --{name} …")
+    if outputs.audio and not _holds_sound(outputs):
+        raise UsageError("--audio is for a video", hint="-o OUT.mp4, .mov, .mkv or .webm")
     if not outputs.stream:
         if outputs.format is not None:
             raise UsageError("--format is for raw frames on stdout", hint="-o - --format y4m")

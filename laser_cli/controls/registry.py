@@ -1,39 +1,79 @@
-"""All controls by name: those of this package, and those that other packages bring as ``laser.controls``."""
+"""All controls by name: those of this package, and those that other packages bring as ``laser.controls``.
+
+Needs no torch: plans and commands read the names, and a control is imported when a render asks for it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib.metadata import entry_points
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, NamedTuple
 
-from laser_cli.controls import masactrl, pnp
-from laser_cli.controls.base import Control
 from laser_cli.errors import NotFoundError
 
-GROUP = "laser.controls"
-OWN = (pnp.CONTROL, masactrl.CONTROL)
+if TYPE_CHECKING:
+    from laser_cli.controls.base import Control
 
-SIGNALS: Mapping[str, Mapping[str, tuple[float, float]]] = {
-    "hold": {},
-    "hybrid": {"texture": (1.0, 0.0), "motion": (1.0, 0.0)},  # lets go of the source, so that it arrives at its target
+GROUP = "laser.controls"
+Shares = Mapping[str, tuple[float, float]]
+"""What a signal asks of each control: shares of a segment's strength at its begin and end."""
+
+
+class Signal(NamedTuple):
+    """What a plan can name: its usual strength, and where its control is or which controls it stands for."""
+
+    strength: float
+    where: str = ""
+    shares: Shares | None = None
+
+
+SIGNALS: Mapping[str, Signal] = {
+    "texture": Signal(0.8, "laser_cli.controls.pnp:CONTROL"),
+    "motion": Signal(0.7, "laser_cli.controls.masactrl:CONTROL"),
+    # lets go of the source, so that it arrives at its target
+    "hybrid": Signal(0.5, shares={"texture": (1.0, 0.0), "motion": (1.0, 0.0)}),
+    "hold": Signal(0.0, shares={}),
 }
-"""What a plan's signal asks of the controls where it is not simply one of them: shares of a segment's strength at its
-begin and end."""
+BROUGHT = 0.5
+"""The usual strength of a control that another package brings."""
+
+
+def names() -> tuple[str, ...]:
+    """All that a segment of a plan can name as its control."""
+    return (*SIGNALS, *(name for name in _brought() if name not in SIGNALS))
+
+
+def strengths() -> dict[str, float]:
+    """The usual strength of each."""
+    return {name: SIGNALS[name].strength if name in SIGNALS else BROUGHT for name in names()}
+
+
+def signal(name: str) -> Shares:
+    """The controls that a plan's signal stands for, each with its shares of the strength at begin and end."""
+    shares = SIGNALS[name].shares if name in SIGNALS else None
+    return {name: (1.0, 1.0)} if shares is None else shares
 
 
 def find_controls(names: Iterable[str]) -> list[Control]:
     """The controls of these names; NotFoundError for one that there is not."""
-    controls = {control.name: control for control in OWN}
-    told = []
-    for name in dict.fromkeys(names):
-        if name not in controls:
-            controls |= {point.name: point.load() for point in entry_points(group=GROUP)}
-        if name not in controls:
-            hint = f"one of {', '.join(controls)}, or install the package that brings it"
-            raise NotFoundError(f"there is no control {name!r}", hint=hint)
-        told.append(controls[name])
-    return told
+    return [_find(name) for name in dict.fromkeys(names)]
 
 
-def signal(name: str) -> Mapping[str, tuple[float, float]]:
-    """The controls that a plan's signal stands for, each with its shares of the strength at begin and end."""
-    return SIGNALS.get(name, {name: (1.0, 1.0)})
+def _find(name: str) -> Control:
+    if name in SIGNALS and SIGNALS[name].where:
+        module, _, attribute = SIGNALS[name].where.partition(":")
+        own: Control = getattr(import_module(module), attribute)
+        return own
+    if name in _brought():
+        brought: Control = _brought()[name].load()
+        return brought
+    known = [*(own for own in SIGNALS if SIGNALS[own].where), *_brought()]
+    hint = f"one of {', '.join(known)}, or install the package that brings it"
+    raise NotFoundError(f"there is no control {name!r}", hint=hint)
+
+
+@cache
+def _brought() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}

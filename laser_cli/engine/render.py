@@ -162,11 +162,9 @@ class _Render:
         spec, index, repeat = self.spec, list(members), self.rounds.rows(call.kind, members[0])
         rows, unprompted = slice(start, start + repeat * len(index)), (repeat - 1) * len(index)
         if call.kind == "keyframes":
-            x, told = (
-                self.keyframes[call.step][index],
-                Conditioning.cat([spec.keyframes[k].conditioning for k in index]),
-            )
-            read = {} if spec.source in index else strengths_of([spec.keyframes[k].strengths for k in index])
+            keyframes = [spec.keyframes[k] for k in index]
+            x, told = self.keyframes[call.step][index], Conditioning.cat([k.conditioning for k in keyframes])
+            read = {} if spec.source in index else strengths_of([k.strengths for k in keyframes])
             segment, t = -1, None
         else:
             frames = [spec.frames[j] for j in index]
@@ -175,7 +173,7 @@ class _Render:
             read = strengths_between(spec, frames)
         strengths = {name: s.to(self.device).repeat(repeat) for name, s in read.items()} if self.rounds.read else {}
         if unprompted:
-            x, told = torch.cat([x, x]), Conditioning.cat([spec.base.expand(len(index)), told])
+            x, told = torch.cat([x, x]), Conditioning.cat([spec.base.beside(told), told])
         anchors = tuple(index) if call.kind == "keyframes" else ()
         return x, told, RowGroup(rows, unprompted, anchors, segment, t, strengths)
 

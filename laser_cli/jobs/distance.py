@@ -13,18 +13,20 @@ OTHERS = "or --distance pixels or features, which need no other weights"
 
 
 def choose_distance(asked: str, model: str) -> str:
-    """The distance's full name; auto is the critic for storybook where it is installed, else pixels.
+    """The distance's full name; auto is the attribute classifier for storybook where it is installed, else pixels.
 
     They measure much alike: on 60 of storybook's true ways in equal steps, 1 - Gini of their distances is 0.907 by the
-    critic, 0.916 by pixels, 0.913 by the model's features. UsageError for a name that is none, NotFoundError for one
-    that is not on this machine.
+    classifier, 0.916 by pixels, 0.913 by the model's features. UsageError for a name that is none, NotFoundError
+    for one that is not on this machine.
     """
     there = (WEIGHTS / "critic" / "config.json").is_file()
     if asked == "auto":
         return "critic" if model == STORYBOOK and there else "pixels"
     if asked == "critic" and not there:
         raise NotFoundError(
-            "the storybook critic is not installed", why="--distance critic reads pictures by it", hint=OTHERS
+            "the storybook attribute classifier is not installed",
+            why="--distance critic reads pictures by it",
+            hint=OTHERS,
         )
     if asked == "lpips" and find_spec("lpips") is None:
         raise NotFoundError(

@@ -23,6 +23,8 @@ from laser_cli.jobs.fields import Frozen
 if TYPE_CHECKING:
     import numpy as np
 
+COPIES: set[Path] = set()
+"""The temporary files that hold what came out of pipes, which mean nothing to others."""
 CONTENTS = "contents"
 """The serialization context in which an input is its SHA-256 alone, wherever it lies and whatever it is called."""
 
@@ -84,6 +86,7 @@ def read_once(path: Path) -> Path:
     folder = tempfile.mkdtemp(prefix="laser-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     kept = Path(folder, "input")
+    COPIES.add(kept)
     try:
         with contextlib.ExitStack() as stack:
             source = sys.stdin.buffer if str(path) == "-" else stack.enter_context(path.open("rb"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from laser_cli.errors import UsageError
 from laser_cli.jobs.fields import Frozen, setting
+from laser_cli.jobs.inputs import COPIES
 from laser_cli.jobs.settings import Playback
 from laser_cli.output.depfile import check_names, is_depfile, write_depfile
 
@@ -147,7 +148,7 @@ class Outputs(Frozen):
 
 def dependencies(read: Sequence[Path]) -> list[Path]:
     """The files among those that a run reads which Make can look at: no pipes, no stdin."""
-    return [path for path in read if not path.exists() or path.is_file()]
+    return [path for path in read if path not in COPIES and (not path.exists() or path.is_file())]
 
 
 def look_of(settings: Playback, audio: Input | None = None) -> Look:

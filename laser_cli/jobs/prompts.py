@@ -44,7 +44,7 @@ def warn_picture(progress: Progress, model: Model, inversion: Inversion, picture
 def source_prompt(
     progress: Progress, given: str | None, image: Path, picture: np.ndarray, model: str, name: str = ""
 ) -> str:
-    """What a picture shows: as given, else from its metadata, else, for the embedded model, as its critic reads it.
+    """What a picture shows: as given, else from its metadata, else, for the embedded model, as its classifier reads it.
 
     `name` is what messages call it, where that is not its path's.
     BadInputError says what to pass where nobody knows.
@@ -54,7 +54,7 @@ def source_prompt(
     name = name or image.name
     prompt = given if given is not None else picture_prompt(image)
     if prompt is None and model == STORYBOOK:
-        prompt = _read_by_critic(picture)
+        prompt = _read_by_classifier(picture)
         if prompt:
             progress.note(f"{name} carries no prompt; read from the picture: {prompt}")
     if not prompt or not prompt.strip():
@@ -66,13 +66,13 @@ def source_prompt(
     return prompt
 
 
-def _read_by_critic(picture: np.ndarray) -> str | None:
-    """The storybook critic's caption of a picture; None where no critic is installed."""
+def _read_by_classifier(picture: np.ndarray) -> str | None:
+    """The storybook attribute classifier's caption of a picture; None where none is installed."""
     from laser_cli.stages.invert import to_tensor
-    from laser_cli.storybook.critic import load_critic
+    from laser_cli.storybook.classifier import load_classifier
     from laser_cli.storybook.describe import describe
 
     try:
-        return describe(load_critic(), to_tensor(picture)[0])
+        return describe(load_classifier(), to_tensor(picture)[0])
     except NotFoundError:
         return None

@@ -58,7 +58,7 @@ class Sampling(Settings):
         "auto",
         DRAWING,
         "What even pace or spacing measures by: pixels, features (the model's own), critic (storybook's), lpips, "
-        "or a CLIP in a folder or the hub's cache. (default: auto, the critic for storybook, else pixels)",
+        "or a CLIP in a folder or the hub's cache. (default: auto, critic for storybook, else pixels)",
         metavar="auto|pixels|features|critic|lpips|clip:FOLDER",
         min_length=1,
     )

@@ -39,12 +39,19 @@ class Sentence:
     subject: str = ""
 
 
+SETS = {"open domain": ("open_domain.yaml", 0, 1), "open world, tuned on": ("open_world.yaml", 0, 2)}
+SETS |= {"open world, held out": ("open_world.yaml", 1, 2)}
+"""Sets of sentences: their file, the first of them and every how many-th; no planner was tuned on the last set."""
+
+
 @cache
-def sentences() -> tuple[Sentence, ...]:
-    """All sentences, so sorted that any number of them from the first on is of all kinds."""
-    text = (files("laser_cli.measure") / "open_domain.yaml").read_text(encoding="utf-8")
+def sentences(name: str = "open domain") -> tuple[Sentence, ...]:
+    """The sentences of a set, so sorted that any number of them from the first on is of all kinds."""
+    file, first, step = SETS[name]
+    text = (files("laser_cli.measure") / file).read_text(encoding="utf-8")
     rows: list[dict[str, Any]] = [
-        {key: tuple(v) if isinstance(v, list) else v for key, v in row.items()} for row in yaml.safe_load(text)
+        {key: tuple(v) if isinstance(v, list) else v for key, v in row.items()}
+        for row in yaml.safe_load(text)[first::step]
     ]
     spread = sorted(range(len(rows)), key=lambda i: (i * 0.6180339887) % 1)  # golden ratio: neighbours go far apart
     return tuple(Sentence(**rows[i]) for i in spread)

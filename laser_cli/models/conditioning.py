@@ -35,6 +35,12 @@ class Conditioning:
         """A single row n times, as views."""
         return self._map(lambda x: x.expand(n, *x.shape[1:]))
 
+    def beside(self, other: Conditioning) -> Conditioning:
+        """A single row for each row of ``other``, in the same places: with its ``spatial`` where it has none."""
+        return replace(
+            self.expand(len(other)), spatial=(self.spatial and self.expand(len(other)).spatial) or other.spatial
+        )
+
     def to(self, device: torch.device) -> Conditioning:
         """The same on a device."""
         return self._map(lambda x: x.to(device))

@@ -14,6 +14,7 @@ from torch import Tensor
 from laser_cli.models.attention import IMAGE, Call, ImageProjection, Taps, feature_maps
 from laser_cli.models.base import Hooks, NoiseLevel, Prediction, to_x0_eps
 from laser_cli.models.conditioning import Conditioning
+from laser_cli.models.control_net import ControlNet, residuals
 from laser_cli.models.numerics import in_safe_precision
 
 LCM_GUIDANCE = 8.5
@@ -47,6 +48,7 @@ class UNetBackbone:
         count: Count | None = None,
     ) -> None:
         self.unet, self.prediction, self.scale = unet, prediction, scale
+        self.control_nets: tuple[ControlNet, ...] = ()
         self.guidance = LCM_GUIDANCE
         """What a U-Net that embeds guidance is told."""
         self.projections = dict(projections or {})
@@ -56,8 +58,15 @@ class UNetBackbone:
 
     def with_projections(self, projections: Mapping[str, ImageProjection]) -> UNetBackbone:
         """The same U-Net, reading image prompts by these; this one goes on without."""
+        return self._copy(projections, self.control_nets)
+
+    def with_control_nets(self, nets: Sequence[ControlNet]) -> UNetBackbone:
+        """The same U-Net, led by these where a conditioning has their conditions; this one goes on without."""
+        return self._copy(self.projections, nets)
+
+    def _copy(self, projections: Mapping[str, ImageProjection], nets: Sequence[ControlNet]) -> UNetBackbone:
         made = UNetBackbone(self.unet, self.prediction, self.scale, projections, self._count)
-        made.guidance = self.guidance
+        made.guidance, made.control_nets = self.guidance, tuple(nets)
         return made
 
     @property
@@ -96,6 +105,7 @@ class UNetBackbone:
         """The U-Net's output, in its precision."""
         tokens = conditioning.image_embeds if self.projections else None
         call = Call(hooks, None if tokens is None else tokens.to(self.dtype), self.projections)
+        added = self._added(latents, conditioning)
         with self._taps.call(call) if hooks or tokens is not None else nullcontext():
             out: Tensor = self.unet(
                 latents.to(self.dtype),
@@ -103,8 +113,8 @@ class UNetBackbone:
                 timestep_cond=self._told_guidance(latents),
                 encoder_hidden_states=conditioning.prompt_embeds.to(self.dtype),
                 encoder_attention_mask=conditioning.mask,
-                **self._added(latents, conditioning),
-                **self._residuals(conditioning),
+                **added,
+                **self._residuals(latents, level, conditioning, added),
             ).sample
         return out
 
@@ -133,10 +143,17 @@ class UNetBackbone:
         pooled = conditioning.pooled.to(self.dtype)
         return {"added_cond_kwargs": {"text_embeds": pooled, "time_ids": sizes.expand(len(latents), -1)}}
 
-    def _residuals(self, conditioning: Conditioning) -> dict[str, Any]:
-        """A control net's residuals: ``down.0``, ``down.1``, … in order, and ``mid``."""
+    def _residuals(
+        self, latents: Tensor, level: NoiseLevel, conditioning: Conditioning, added: dict[str, Any]
+    ) -> dict[str, Any]:
+        """What control nets add: computed from their conditions, or given as ``down.0``, ``down.1``, … and ``mid``."""
         spatial = {name: x.to(self.dtype) for name, x in conditioning.spatial.items()}
+        conditions = [spatial.pop(name) for name in sorted(spatial) if name.startswith("condition.")]
+        if self.control_nets and conditions:
+            embeds = conditioning.prompt_embeds.to(self.dtype)
+            down, mid = residuals(self.control_nets, latents.to(self.dtype), level.timestep, embeds, conditions, added)
+            return {"down_block_additional_residuals": down, "mid_block_additional_residual": mid}
         if not spatial:
             return {}
-        down = tuple(spatial[f"down.{i}"] for i in range(len(spatial) - ("mid" in spatial)))
-        return {"down_block_additional_residuals": down, "mid_block_additional_residual": spatial.get("mid")}
+        given = tuple(spatial[f"down.{i}"] for i in range(len(spatial) - ("mid" in spatial)))
+        return {"down_block_additional_residuals": given, "mid_block_additional_residual": spatial.get("mid")}

@@ -73,7 +73,7 @@ def find_planner(name: str) -> Planner:
 
     if name in registered():
         return _load(name)
-    if is_model(name) or Path(os.path.expanduser(name)).is_file():
+    if is_model(name) or Path(os.path.expanduser(name)).exists():
         return LanguageModelPlanner(name)
     raise NotFoundError(f"there is no planner {name!r}", hint=hint())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -20,11 +20,15 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from laser_cli.controls import registry
 from laser_cli.errors import BadInputError
 from laser_cli.plan.blendshapes import Blendshape
 from laser_cli.plan.easing import Easing
 
-Control = Literal["texture", "motion", "hybrid", "hold"]
+if TYPE_CHECKING:
+    Control = str
+else:
+    Control = Literal[registry.names()]
 
 MAX_SEGMENTS = 64
 MAX_PROMPT = 10_000
@@ -33,7 +37,7 @@ FRAMES = 24
 """The pictures of an animation whose plan does not say how many."""
 TURN = 90
 """Degrees that a head turns at most, either way."""
-STRENGTHS: dict[str, float] = {"texture": 0.8, "motion": 0.7, "hybrid": 0.5, "hold": 0.0}
+STRENGTHS: dict[str, float] = registry.strengths()
 """How firmly each control holds on to the source, unless a plan or the user says otherwise."""
 
 Prompt = Annotated[str, Field(strict=True, min_length=1, max_length=MAX_PROMPT)]

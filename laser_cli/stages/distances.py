@@ -1,4 +1,4 @@
-"""How different two pictures are to the eye: by pixels, by the model's own features, by the critic, LPIPS or CLIP.
+"""How different two pictures are to the eye: by pixels, by the model's own features, by the classifier, LPIPS or CLIP.
 
 All are lengths: half of a smooth way is half as far. Where a published distance is a squared difference, its root.
 """
@@ -18,7 +18,7 @@ from laser_cli.errors import NotFoundError
 from laser_cli.models.model import Model
 
 if TYPE_CHECKING:
-    from laser_cli.storybook.critic import Critic
+    from laser_cli.storybook.classifier import AttributeClassifier
 
 Distance = Callable[[Tensor, Tensor], float]
 """How far apart two pictures [3, h, w] in 0..1 are; 0 for equal ones, the same either way."""
@@ -37,9 +37,9 @@ def find_distance(name: str, model: Model) -> Distance:
     if kind == "features":
         return by_features(model)
     if kind == "critic":
-        from laser_cli.storybook.critic import load_critic
+        from laser_cli.storybook.classifier import load_classifier
 
-        return by_critic(load_critic(device=model.device))
+        return by_classifier(load_classifier(device=model.device))
     return by_lpips(model.device) if kind == "lpips" else by_clip(where, model.device)
 
 
@@ -86,9 +86,9 @@ def by_features(model: Model) -> Distance:
     return distance
 
 
-def by_critic(critic: Critic) -> Distance:
-    """A storybook critic's."""
-    return lambda a, b: float(critic.distance(a[None], b[None]).sqrt())
+def by_classifier(classifier: AttributeClassifier) -> Distance:
+    """By a storybook attribute classifier."""
+    return lambda a, b: float(classifier.distance(a[None], b[None]).sqrt())
 
 
 def by_lpips(device: torch.device) -> Distance:

@@ -53,6 +53,23 @@ class World:
             return True
         return any(known[0] == word[0] and sorted(known) == sorted(word) for known in self.words)
 
+    def corrected(self, text: str) -> str:
+        """The text in words of this world: nearly known ones put right, strange manners and looks left out."""
+
+        def right(found: re.Match[str]) -> str:
+            word = found[0]
+            low = word.lower()
+            if low in self.words:
+                return word
+            if not self.knows(low):
+                return ""
+            swapped = [known for known in self.words if known[0] == low[0] and sorted(known) == sorted(low)]
+            near = get_close_matches(low, self.words, 1, 0.8 if len(low) > 3 else 0.85)
+            best = next(iter((*sorted(swapped), *near)), low)
+            return best.capitalize() if word[0].isupper() else best
+
+        return " ".join(re.sub(r"[A-Za-z]+", right, text).split())
+
     def holds(self, text: str) -> bool:
         """Whether a text is about this world: strange words only as manners, or as looks of things that it knows."""
         if any(letter.isalpha() and not letter.isascii() for letter in text):
@@ -145,7 +162,8 @@ class StorybookPlanner:
         if not request.description.lower().startswith(named.lower()):
             request = replace(request, source=named)
         # its own number of keyframes: it learned to make one of every stage
-        asked = replace(request, keyframes=None, frames=max(request.frames, MOST_KEYFRAMES + 1))
+        plain = world.corrected(request.description)
+        asked = replace(request, description=plain, keyframes=None, frames=max(request.frames, MOST_KEYFRAMES + 1))
         form = StorybookForm(request, world)
         outcome, opened = ask_model(self.path, asked, callbacks, form)
         if outcome.draft is None:

@@ -96,7 +96,10 @@ def body_colour(c: Canvas, x: Tensor, y: Tensor, body: Tensor, radius: Tensor) -
     """Hue, pattern and shading of the body, under the light."""
     tint = hsl([(s.hue, s.saturation, s.lightness) for s in c.scenes], c.device)
     bright = c.column([s.lightness for s in c.scenes])[:, None]
-    mark = torch.where(bright < 0.68, torch.lerp(tint, c.rgb(1.0, 0.99, 0.94).expand_as(tint), 0.82), tint * 0.45)
+    shaded: Tensor | float = 0.45
+    if c.look.refined:  # white with light marks, lest it be taken for gray with white ones
+        shaded = c.column([0.72 if s.saturation < 0.2 else 0.5 for s in c.scenes])[:, None]
+    mark = torch.where(bright < 0.68, torch.lerp(tint, c.rgb(1.0, 0.99, 0.94).expand_as(tint), 0.82), tint * shaded)
     stripe, dot = (
         ((x / 0.5 + 0.25) % 1 - 0.5).abs() - 0.25,
         torch.hypot((x / 0.56) % 1 - 0.5, (y / 0.56) % 1 - 0.5) - 0.29,

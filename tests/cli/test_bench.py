@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from laser_cli.jobs.model import asked_by
-from laser_cli.storybook.critic import FOLDER
+from laser_cli.storybook.classifier import FOLDER
 
 
 def bench(*arguments):
@@ -49,7 +49,7 @@ def test_interpolate_prints_a_table_or_says_what_it_lacks():
     arguments = ("--items", "1", "--frames", "3", "--steps", "2", "--methods", "outer,text", "--no-whole")
     done = bench("interpolate", *arguments)
     if not (FOLDER / "config.json").is_file():
-        assert done.returncode == 3 and "critic" in done.stderr and "bench interpolate" in done.stderr
+        assert done.returncode == 3 and "classifier" in done.stderr and "bench interpolate" in done.stderr
         return
     assert done.returncode == 0, done.stderr
     assert "outer, even" in done.stdout and "dissolve, uniform" in done.stdout and "target" in done.stdout

@@ -1,14 +1,13 @@
 """Controls by name, this package's and others'."""
 
-from importlib.metadata import EntryPoint
+import os
+import subprocess
+import sys
 
 import pytest
 
 from laser_cli.controls import registry
-from laser_cli.controls.base import Control
 from laser_cli.errors import NotFoundError
-
-BROUGHT = Control("posture")
 
 
 def test_every_signal_stands_for_controls_that_there_are():
@@ -27,8 +26,22 @@ def test_an_unknown_control_is_an_error_that_lists_the_known():
     assert "texture" in raised.value.hint
 
 
-def test_other_packages_bring_controls(monkeypatch):
-    point = EntryPoint("posture", "tests.controls.test_registry:BROUGHT", registry.GROUP)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [point] if group == registry.GROUP else [])
-    texture, posture = registry.find_controls(["texture", "posture", "texture"])
-    assert texture.name == "texture" and posture.name == "posture"
+def test_a_control_that_another_package_brings_can_be_named_in_plans(tmp_path):
+    (tmp_path / "poses-1.0.dist-info").mkdir()
+    (tmp_path / "poses-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: poses\nVersion: 1.0\n")
+    (tmp_path / "poses-1.0.dist-info" / "entry_points.txt").write_text("[laser.controls]\nposture = poses:CONTROL\n")
+    (tmp_path / "poses.py").write_text("from laser_cli.controls.base import Control\nCONTROL = Control('posture')\n")
+    code = """
+from laser_cli.plan.schema import Segment
+segment = Segment(prompt="a cat", frames=2, control="posture")
+import sys
+assert segment.strength == 0.5 and "torch" not in sys.modules
+from laser_cli.controls.registry import find_controls, signal
+texture, posture = find_controls(["texture", *signal("posture"), "texture"])
+print(texture.name, posture.name)
+"""
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}
+    )
+    assert done.stdout == "texture posture\n", done.stderr

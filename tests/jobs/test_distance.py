@@ -9,7 +9,7 @@ from laser_cli.jobs.distance import choose_distance
 
 @pytest.fixture(params=[True, False])
 def critic(request, tmp_path, monkeypatch):
-    """Weights with or without a critic."""
+    """Weights with or without an attribute classifier."""
     monkeypatch.setattr(distance, "WEIGHTS", tmp_path)
     if request.param:
         (tmp_path / "critic").mkdir()
@@ -26,7 +26,7 @@ def test_the_critic_may_be_asked_for_where_there_is_one(critic):
     if critic:
         assert choose_distance("critic", "owner/name") == "critic"
         return
-    with pytest.raises(NotFoundError, match="critic is not installed"):
+    with pytest.raises(NotFoundError, match="classifier is not installed"):
         choose_distance("critic", "storybook")
 
 

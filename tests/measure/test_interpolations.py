@@ -14,26 +14,26 @@ from laser_cli.measure.interpolations.bench import (
     METHODS,
     SPACINGS,
     bench_interpolations,
-    needed_critic,
+    needed_classifier,
     read_methods,
     rendered,
 )
 from laser_cli.measure.interpolations.cost import endpoints_of, memory, published, schedule_of
 from laser_cli.measure.interpolations.pairs import ASPECTS, PORTRAIT, sample_pair, sample_pairs
 from laser_cli.measure.interpolations.scores import GRID, Score, apart, best_match, gini, is_clear, maps_of, score
-from laser_cli.storybook.critic import FOLDER, Critic, load_critic, save_critic
+from laser_cli.storybook.classifier import FOLDER, AttributeClassifier, load_classifier, save_classifier
 from laser_cli.storybook.puppets import Puppet
 from laser_cli.storybook.traits import truth
 from laser_cli.storybook.world import blend_items, draw
 
 
 @pytest.fixture(scope="module")
-def critic():
+def classifier():
     """The shipped one, or where there is none an untrained one, whose distances are distances all the same."""
     if (FOLDER / "config.json").is_file():
-        return load_critic()
+        return load_classifier()
     torch.manual_seed(0)
-    return Critic().eval()
+    return AttributeClassifier().eval()
 
 
 @pytest.mark.parametrize("aspect", ASPECTS)
@@ -69,28 +69,28 @@ def test_a_jump_is_told_by_the_largest_over_the_median():
     assert way(1, 2, 6).consistency == 3
 
 
-def test_distances_are_the_roots_of_the_critics(critic):
+def test_distances_are_the_roots_of_the_classifiers(classifier):
     a, b = draw([sample_pairs(1)[0].a] * 2, 64), draw([pair.b for pair in sample_pairs(2)], 64)
-    table = apart(maps_of(critic, a), maps_of(critic, b))
+    table = apart(maps_of(classifier, a), maps_of(classifier, b))
     assert table.shape == (2, 2)
     for i in range(2):
-        assert torch.allclose(table[i], critic.distance(a[i].expand_as(b), b).sqrt(), atol=1e-4)
+        assert torch.allclose(table[i], classifier.distance(a[i].expand_as(b), b).sqrt(), atol=1e-4)
 
 
 @pytest.mark.parametrize("aspect", ["colour", "pose", "size"])
-def test_the_worlds_own_in_betweens_match_themselves(critic, aspect):
+def test_the_worlds_own_in_betweens_match_themselves(classifier, aspect):
     pair = sample_pair(random.Random(1), aspect)
-    seen = maps_of(critic, pair.truth(GRID, 128))
+    seen = maps_of(classifier, pair.truth(GRID, 128))
     wanted = [0, 5, 11, 16]
-    apart_by, at = best_match(maps_of(critic, pair.truth([GRID[i] for i in wanted], 128)), seen)
+    apart_by, at = best_match(maps_of(classifier, pair.truth([GRID[i] for i in wanted], 128)), seen)
     assert at == wanted and max(apart_by) < 1e-2
 
 
-def test_a_way_is_scored_by_its_neighbours_and_its_in_betweens(critic):
+def test_a_way_is_scored_by_its_neighbours_and_its_in_betweens(classifier):
     pair = sample_pairs(2)[1]
     pictures = pair.truth([0, 0.4, 1], 128)
-    told = score(critic, pictures, maps_of(critic, pair.truth(GRID, 128)))
-    wanted = [float(critic.distance(a[None], b[None]).sqrt()) for a, b in pairwise(pictures)]
+    told = score(classifier, pictures, maps_of(classifier, pair.truth(GRID, 128)))
+    wanted = [float(classifier.distance(a[None], b[None]).sqrt()) for a, b in pairwise(pictures)]
     assert list(told.gaps) == pytest.approx(wanted, abs=1e-4)
     assert len(told.truth) == len(told.clear) == len(told.features) == 1
 
@@ -113,9 +113,9 @@ def test_courses_drawn_beside_each_other_are_those_drawn_alone(storybook):
         assert float((alone - way).abs().max()) <= 2 / 255
 
 
-def test_the_bench_has_a_row_for_every_method_and_spacing(storybook, critic):
+def test_the_bench_has_a_row_for_every_method_and_spacing(storybook, classifier):
     said, before = [], storybook.nfe
-    rows, figures = bench_interpolations(storybook, critic, 2, 3, 2, ("outer", "text"), say=said.append)
+    rows, figures = bench_interpolations(storybook, classifier, 2, 3, 2, ("outer", "text"), say=said.append)
     kinds = [(row.method, row.spacing) for row in rows]
     own = [("dissolve", "uniform"), ("the world's own", "uniform")]
     assert kinds == [*((name, spacing) for name in ("outer", "text") for spacing in SPACINGS), *own]
@@ -143,13 +143,13 @@ def test_memory_is_measured_in_processes_of_their_own():
     assert ratio.target == 1.1 and said == ["memory at 3 frames", "memory at 6 frames"]
 
 
-def test_unknown_methods_and_a_missing_critic_are_told(tmp_path):
+def test_unknown_methods_and_a_missing_classifier_are_told(tmp_path):
     assert read_methods("text, outer,text") == ("text", "outer") and read_methods(None) == tuple(METHODS)
     with pytest.raises(UsageError, match="unknown method 'outr'"):
         read_methods("outr")
     with pytest.raises(NotFoundError) as raised:
-        needed_critic(tmp_path)
+        needed_classifier(tmp_path)
     assert "bench interpolate" in raised.value.why and "train" in raised.value.hint
     torch.manual_seed(0)
-    save_critic(Critic(), tmp_path)
-    assert isinstance(needed_critic(tmp_path), Critic)
+    save_classifier(AttributeClassifier(), tmp_path)
+    assert isinstance(needed_classifier(tmp_path), AttributeClassifier)

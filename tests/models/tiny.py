@@ -92,7 +92,8 @@ def sdxl(folder: Path, scheduler=None, seed: int = 0) -> Path:
 def control_net(base: UNet2DConditionModel, seed: int = 1) -> ControlNetModel:
     """One that fits a tiny U-Net; its output layers are random too, so that it does something."""
     torch.manual_seed(seed)
-    net = ControlNetModel.from_unet(base, conditioning_channels=3)
+    # two sizes of the condition's channels: it is halved once, as the tiny VAE halves pictures
+    net = ControlNetModel.from_unet(base, conditioning_embedding_out_channels=(16, 32))
     for block in (*net.controlnet_down_blocks, net.controlnet_mid_block, net.controlnet_cond_embedding.conv_out):
         torch.nn.init.normal_(block.weight, std=0.3)
     return net

@@ -203,3 +203,10 @@ def test_stories_become_their_main_stages_and_no_prompt_is_too_long():
     # as many stages as a person asks for by hand stay errors of that person where the frames are too few
     with pytest.raises(BadInputError, match="too few"):
         plan_by_rules("it turns blue, then green, then pink", "a dog", 3)
+
+
+def test_swapped_letters_of_common_words_are_put_right_and_said():
+    plan, notes = plan_by_rules("teh cat becomse a tiger, tehn nihgt falls", "a cat on a sofa")
+    assert plan.prompts[1] == "a tiger on a sofa"
+    assert "'becomse' is read as 'becomes'" in notes and "'tehn' is read as 'then'" in notes
+    assert plan_by_rules("the neon signs turn on, the tide comes in", "a form by the sea").notes == ()

@@ -8,8 +8,8 @@ import torch
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from laser_cli.errors import NotFoundError
-from laser_cli.stages.distances import by_clip, by_critic, by_features, by_lpips, find_distance, rms
-from laser_cli.storybook.critic import Critic
+from laser_cli.stages.distances import by_classifier, by_clip, by_features, by_lpips, find_distance, rms
+from laser_cli.storybook.classifier import AttributeClassifier
 from laser_cli.storybook.scenes import Scene
 from laser_cli.storybook.world import draw
 
@@ -44,7 +44,7 @@ class Lpips(torch.nn.Module):
 def distance(request, storybook, clip_folder, monkeypatch):
     if request.param == "critic":
         torch.manual_seed(0)
-        return by_critic(Critic().eval())
+        return by_classifier(AttributeClassifier().eval())
     if request.param == "lpips":
         monkeypatch.setitem(sys.modules, "lpips", SimpleNamespace(LPIPS=Lpips))
     return find_distance(f"clip:{clip_folder}" if request.param == "clip" else request.param, storybook)

@@ -211,7 +211,19 @@ def test_a_cache_grows_goes_on_and_replaces_the_oldest(tmp_path):
     first = again.take(torch.tensor([0, cache.AT_ONCE]), "latents", "ids")
     assert first["latents"][:, 0, 0, 0].tolist() == [3 * cache.AT_ONCE, cache.AT_ONCE]
     assert first["ids"][1, :, 0].tolist() == [cache.AT_ONCE, -cache.AT_ONCE]
-    assert len(cache.Cache(tmp_path, 3 * cache.AT_ONCE, "b", rows)) == 0, "made with other models"
+    other = cache.Cache(tmp_path, 3 * cache.AT_ONCE, "b", rows)
+    assert len(other) == 0 and other.discarded == 3 * cache.AT_ONCE, "made with other models"
+
+
+@pytest.mark.parametrize(("capacity", "values"), [(2, [3, 4]), (3, [3, 4, 2]), (5, [3, 1, 2, 4])])
+def test_a_cache_of_another_size_keeps_what_fits(tmp_path, capacity, values):
+    kept = cache.Cache(tmp_path, 3 * cache.AT_ONCE, "a", rows)
+    for _ in range(4):
+        kept.grow()
+    again = cache.Cache(tmp_path, capacity * cache.AT_ONCE, "a", rows)
+    again.grow()
+    first = again.take(torch.arange(0, len(again), cache.AT_ONCE), "latents")["latents"][:, 0, 0, 0]
+    assert (first / cache.AT_ONCE).tolist() == values
 
 
 @pytest.fixture

@@ -19,11 +19,11 @@ from laser_cli.measure.interpolations.cost import Cost, costs, endpoints_of, sch
 from laser_cli.measure.interpolations.pairs import ASPECTS, Pair, sample_pairs
 from laser_cli.measure.interpolations.scores import GRID, Score, Summary, maps_of, score, summary
 from laser_cli.models.model import Model
-from laser_cli.stages.distances import by_critic
+from laser_cli.stages.distances import by_classifier
 from laser_cli.stages.interpolate import Endpoints, FrameSchedule, InterpolationParams, interpolate
 from laser_cli.stages.invert import to_tensor
 from laser_cli.stages.spacing import drafting_nfe
-from laser_cli.storybook.critic import FOLDER, Critic, load_critic
+from laser_cli.storybook.classifier import FOLDER, AttributeClassifier, load_classifier
 
 METHODS: dict[str, InterpolationParams] = {
     "outer": InterpolationParams("outer"),
@@ -53,7 +53,7 @@ class Row:
 
 def bench_interpolations(
     model: Model,
-    critic: Critic,
+    classifier: AttributeClassifier,
     count: int = 100,
     frames: int = 7,
     steps: int = 10,
@@ -63,13 +63,13 @@ def bench_interpolations(
     say: Say = lambda text: None,
 ) -> tuple[list[Row], list[Figure]]:
     """A row for every method and spacing, and the figures that have targets (all but memory)."""
-    pairs, critic = sample_pairs(count, seed, aspects), critic.to(model.device)
+    pairs, classifier = sample_pairs(count, seed, aspects), classifier.to(model.device)
     ways = {name: replace(METHODS[name], steps=steps) for name in methods}
     say(f"{count} pairs, {count * work(frames, ways.values()):,} U-Net evaluations")
     scores: dict[tuple[str, str], list[Score]] = defaultdict(list)
     begin = time.perf_counter()
     for n, pair in enumerate(pairs):
-        for kind, told in scores_of(model, critic, pair, n, frames, ways):
+        for kind, told in scores_of(model, classifier, pair, n, frames, ways):
             scores[kind].append(told)
         left = (time.perf_counter() - begin) / (n + 1) * (count - n - 1) / 60
         if n == 0 or (n + 1) % max(1, count // 20) == 0:
@@ -82,10 +82,10 @@ def bench_interpolations(
     return rows, figures(rows)
 
 
-def needed_critic(folder: Path = FOLDER) -> Critic:
-    """The critic that reads the pictures; NotFoundError without one."""
+def needed_classifier(folder: Path = FOLDER) -> AttributeClassifier:
+    """The attribute classifier that reads the pictures; NotFoundError without one."""
     try:
-        return load_critic(folder)
+        return load_classifier(folder)
     except NotFoundError as error:
         why = "laser bench interpolate measures every picture by it: distances, truth and what is read from it"
         raise NotFoundError(error.what, why=why, hint=error.hint) from error
@@ -102,22 +102,27 @@ def work(frames: int, ways: Iterable[InterpolationParams]) -> int:
 
 @torch.inference_mode()
 def scores_of(
-    model: Model, critic: Critic, pair: Pair, seed: int, frames: int, ways: dict[str, InterpolationParams]
+    model: Model,
+    classifier: AttributeClassifier,
+    pair: Pair,
+    seed: int,
+    frames: int,
+    ways: dict[str, InterpolationParams],
 ) -> Iterator[tuple[tuple[str, str], Score]]:
     """The scores of one pair by (method, spacing), the cross-dissolve's and the world's own among them."""
-    truth = maps_of(critic, pair.truth(GRID, model.size))
+    truth = maps_of(classifier, pair.truth(GRID, model.size))
     times = [j / (frames - 1) for j in range(frames)]
-    distance = by_critic(critic)
+    distance = by_classifier(classifier)
     for name, params in ways.items():
         endpoints = endpoints_of(model, params, pair.prompts, seed)
         schedules = {spacing: schedule_of(model, endpoints, params, frames, spacing, distance) for spacing in SPACINGS}
         pictures = rendered(model, endpoints, params, list(schedules.values()))
         for spacing, way in zip(schedules, pictures, strict=True):
-            yield (name, spacing), score(critic, way, truth)
+            yield (name, spacing), score(classifier, way, truth)
     begin, end = pictures[0][0], pictures[0][-1]
     faded = torch.stack([torch.lerp(begin, end, t) for t in times])
-    yield DISSOLVE, score(critic, faded, truth)
-    yield WORLD, score(critic, pair.truth(times, model.size), truth)
+    yield DISSOLVE, score(classifier, faded, truth)
+    yield WORLD, score(classifier, pair.truth(times, model.size), truth)
 
 
 def rendered(

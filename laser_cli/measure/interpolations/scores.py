@@ -1,7 +1,7 @@
 """What one interpolation is worth: evenness and length of its way, and how true its in-betweens are.
 
-Distances are roots of the critic's: lengths, so that half of a smooth way is half as far. (The critic's own is a
-squared difference, as LPIPS is: half of a way would be a quarter as far.)
+Distances are roots of the attribute classifier's: lengths, so that half of a smooth way is half as far. (The
+classifier's own is a squared difference, as LPIPS is: half of a way would be a quarter as far.)
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from laser_cli.measure.storybook import frechet
-from laser_cli.storybook.critic import Critic
+from laser_cli.storybook.classifier import AttributeClassifier
 from laser_cli.storybook.traits import Reading
 
 CLEAR = 0.8
@@ -26,7 +26,7 @@ GRID = tuple(i / 16 for i in range(17))
 """The t at which in-betweens are compared with the world's own."""
 
 Maps = list[Tensor]
-"""The critic's features of n pictures: for every stage [n, c, h, w], of unit length at each place."""
+"""The classifier's features of n pictures: for every stage [n, c, h, w], of unit length at each place."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,9 @@ def gini(values: Sequence[float]) -> float:
 
 
 @torch.no_grad()
-def maps_of(critic: Critic, pictures: Tensor) -> Maps:
-    """The features that ``Critic.distance`` compares, once for many comparisons."""
-    return [F.normalize(stage, dim=1).float().cpu() for stage in critic.stages(pictures.to(critic.out.weight))]
+def maps_of(classifier: AttributeClassifier, pictures: Tensor) -> Maps:
+    """The features that ``AttributeClassifier.distance`` compares, once for many comparisons."""
+    return [F.normalize(stage, dim=1).float().cpu() for stage in classifier.stages(pictures.to(classifier.out.weight))]
 
 
 def apart(a: Maps, b: Maps) -> Tensor:
@@ -91,13 +91,13 @@ def is_clear(read: Reading) -> bool:
     return read.shares["family"]["scene"] >= CLEAR and max(read.shares["subject"].values()) >= CLEAR
 
 
-def score(critic: Critic, pictures: Tensor, truth: Maps) -> Score:
+def score(classifier: AttributeClassifier, pictures: Tensor, truth: Maps) -> Score:
     """One way, stops included [n, 3, h, w], beside the features of the true pictures on it."""
-    seen = maps_of(critic, pictures)
+    seen = maps_of(classifier, pictures)
     gaps = apart([stage[:-1] for stage in seen], [stage[1:] for stage in seen]).diagonal().tolist()
     inner = pictures[1:-1]
-    clear = [is_clear(read) for read in critic.read(inner)]
-    return Score(gaps, best_match([stage[1:-1] for stage in seen], truth)[0], clear, critic.embedding(inner))
+    clear = [is_clear(read) for read in classifier.read(inner)]
+    return Score(gaps, best_match([stage[1:-1] for stage in seen], truth)[0], clear, classifier.embedding(inner))
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ def find(name: str, note: Callable[[str], None]) -> Path:
     """
     if not name.startswith("hf:"):
         path = Path(os.path.expanduser(name))
+        path = _in_folder(path) if path.is_dir() else path
         missing = [part for part in parts(path) if not part.is_file()]
         if missing:
             why = "it is a part of a split model" if len(parts(path)) > 1 else "no such file"
@@ -43,6 +44,15 @@ def find(name: str, note: Callable[[str], None]) -> Path:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise NotFoundError(f"there is no planner {name!r}", why="a repository is named owner/name", hint=hint())
     return _from_hub(repository, file, note)
+
+
+def _in_folder(folder: Path) -> Path:
+    """The model to take of a folder. Raises NotFoundError if it holds none."""
+    found = {path.name: path for path in folder.iterdir() if path.is_file()}
+    name = best(found)
+    if name is None:
+        raise NotFoundError(f"there is no planner in {folder}", why="the folder has no .gguf file", hint=hint())
+    return found[name]
 
 
 def best(files: Iterable[str]) -> str | None:

@@ -19,6 +19,9 @@ from laser_cli.plan.rules import lexicon as lex
 from laser_cli.plan.rules.edits import set_tail
 from laser_cli.plan.rules.phrases import main_phrase, tail_spans
 
+COPIED = 3
+"""Words from which on a request counts as copied where a prompt holds it."""
+
 
 def repair(draft: Draft, request: PlanRequest, *, by_words: bool = True) -> Draft:
     """Clean prompts, put them in order, give lost places back, cut what is too long; then collect the problems.
@@ -141,7 +144,10 @@ def _problems(draft: Draft, request: PlanRequest, goals: Goals) -> Iterator[str]
         yield f"the order is wrong: show {', then '.join(' '.join(goal.words) for goal in goals.stages)}"
     for noun in sorted({noun for goal in goals.stages[-1:] for noun in goal.gone if says(prompts[-1], noun)}):
         yield f"the last prompt still has the {noun}"
+    asked = request.description.casefold().strip(" .!")
     for number, prompt in enumerate(prompts, 1):
+        if len(asked.split()) >= COPIED and asked in prompt.casefold() and asked not in draft.source.casefold():
+            yield f"keyframe {number} repeats the request: describe the picture after it"
         if goals.subject and not says(prompt, goals.subject):
             yield f"keyframe {number} does not name the {goals.subject}"
         if foreign := set(re.findall(r"[^\W\d_]+", prompt.lower())) & lex.word_set("foreign_articles"):

@@ -20,6 +20,7 @@ from laser_cli.plan.rules.edits import add_part, set_tail, with_article
 from laser_cli.plan.rules.faces import is_faceless, needs_face
 from laser_cli.plan.rules.languages import in_english
 from laser_cli.plan.rules.phrases import main_phrase, singular, tail_spans
+from laser_cli.plan.rules.spelling import corrected
 from laser_cli.plan.rules.stages import read_stage, split_stages
 from laser_cli.plan.schema import (
     MAX_PROMPT,
@@ -31,6 +32,7 @@ from laser_cli.plan.schema import (
     share_frames,
 )
 
+NOT_UNDERSTOOD = "the rules did not understand the description: it is used as the last prompt, word for word"
 _NO_SUBJECT = frozenset(["its", "his", "her", "their", "it", "he", "she", "they", "this", "that", "nothing"])
 """First words of phrases that do not say what a picture shows."""
 
@@ -92,7 +94,7 @@ def plan_by_rules(description: str, source: str | None = None, frames: int = 24,
 
 def _plan(description: str, source: str | None, frames: int, easing: str) -> Planned:
     """The plan of a description without directions."""
-    description = in_english(" ".join(description.split()))
+    description, spelling = corrected(in_english(" ".join(description.split())))
     source = " ".join(source.split()) if source else None
     check_description(description, source)
     if easing not in get_args(Easing):
@@ -106,6 +108,7 @@ def _plan(description: str, source: str | None, frames: int, easing: str) -> Pla
             hint='say it with --source-prompt, for example --source-prompt "a cottage in a meadow at noon"',
         )
     keyframes, notes = _keyframes(stages, source)
+    notes = [*spelling, *notes]
     if not keyframes and any("has a face" in note for note in notes):
         raise BadInputError(
             "the picture shows no face",
@@ -114,7 +117,7 @@ def _plan(description: str, source: str | None, frames: int, easing: str) -> Pla
         )
     if not keyframes:
         keyframes = [_Keyframe(description, "hybrid")]
-        notes = ["the rules did not understand the description: it is used as the last prompt, word for word"]
+        notes = [*spelling, NOT_UNDERSTOOD]
     if len(keyframes) > STORY:
         keyframes, note = _main_stages(keyframes, source, frames)
         notes.append(note)

@@ -89,22 +89,26 @@ class Sources:
 class Cache:
     """Rows of many items in files of a fixed capacity, each read in place; on a GPU a copy of them stays in its memory.
 
-    A folder written by other models, or of another capacity, begins anew. ``source(serial)`` makes the next AT_ONCE
-    items' rows; the serial number of those that a kill left half written is used again.
+    A folder written by other models begins anew (``discarded`` says how many items that cost); one of another capacity
+    keeps what fits. ``source(serial)`` makes the next AT_ONCE items' rows; a serial that a kill cuts off is used again.
     """
 
     def __init__(
         self, folder: Path, capacity: int, made_with: str, source: Callable[[int], Rows], device: str = "cpu"
     ) -> None:
-        self.folder, self.capacity, self.source, self.device = folder, capacity // AT_ONCE * AT_ONCE, source, device
-        self.made_with, self.serial = made_with, 0
+        self.folder, self.capacity = folder, max(1, capacity // AT_ONCE) * AT_ONCE
+        self.made_with, self.source, self.device = made_with, source, device
+        self.serial, self.count, self.oldest, self.discarded = 0, 0, 0, 0
         self.files: Rows = {}
         self.resident: Rows = {}
         folder.mkdir(parents=True, exist_ok=True)
         state = json.loads(self._state.read_text()) if self._state.is_file() else {}
-        if (state.get("made_with"), state.get("capacity")) == (made_with, self.capacity):
-            self.serial = state["serial"]
+        if state.get("made_with") == made_with:
+            self.serial, self.count = state["serial"], min(state["count"], self.capacity)
+            self.oldest = state["oldest"] if self.count == self.capacity > state["oldest"] else 0
             self._open(state["kinds"])
+        else:
+            self.discarded = state.get("count", 0)
 
     @property
     def _state(self) -> Path:
@@ -112,7 +116,7 @@ class Cache:
 
     def __len__(self) -> int:
         """Items that are there."""
-        return min(self.serial * AT_ONCE, self.capacity)
+        return self.count
 
     def grow(self) -> None:
         """Add AT_ONCE items; once the capacity is reached, in place of the oldest."""
@@ -121,12 +125,13 @@ class Cache:
             for name in rows:
                 (self.folder / f"{name}.bin").unlink(missing_ok=True)
             self._open({name: (str(t.dtype).removeprefix("torch."), list(t.shape[1:])) for name, t in rows.items()})
-        at = self.serial * AT_ONCE % self.capacity
+        at = self.count if self.count < self.capacity else self.oldest
         for name, values in rows.items():
             self.files[name][at : at + AT_ONCE] = values.cpu()
             if self.resident is not self.files:
                 self.resident[name][at : at + AT_ONCE] = values
-        self.serial += 1
+        self.serial, self.count = self.serial + 1, max(self.count, at + AT_ONCE)
+        self.oldest = (at + AT_ONCE) % self.capacity
         self._write()
 
     def take(self, rows: Tensor, *names: str) -> Rows:
@@ -150,8 +155,9 @@ class Cache:
     def _write(self) -> None:
         state = {
             "made_with": self.made_with,
-            "capacity": self.capacity,
             "serial": self.serial,
+            "count": self.count,
+            "oldest": self.oldest,
             "kinds": self.kinds,
         }
         part = self._state.with_suffix(".part")

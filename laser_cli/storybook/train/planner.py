@@ -16,7 +16,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from laser_cli.storybook.planner_tasks import Task, answer_text, sample_task
 from laser_cli.storybook.train.common import Clock, Run, log, mixed
-from laser_cli.storybook.train.muon import Muon, split
+from laser_cli.storybook.train.muon import optimizers
 from laser_cli.storybook.train.planner_file import write_planner
 from laser_cli.storybook.train.planner_tokens import END, build, encode, prompt_of
 
@@ -116,9 +116,7 @@ def train(
         model.load_state_dict(
             torch.load(start / "planner.pt", map_location=device, weights_only=False)["model_average"]
         )
-    matrices, others = split(model)
-    optimizers = [Muon(matrices, lr=4e-3), torch.optim.AdamW(others, lr=3e-3, betas=(0.9, 0.98), weight_decay=0.0)]
-    run = Run(out / "planner.pt", {"model": model}, optimizers, 0.998, Clock(steps, minutes))
+    run = Run(out / "planner.pt", {"model": model}, optimizers([model], 4e-3, 3e-3), 0.998, Clock(steps, minutes))
     mean = run.means["model"].model
     rng = random.Random("held")
     shown = [sample_task(rng) for _ in range(held)]

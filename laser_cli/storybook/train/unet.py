@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -170,6 +171,8 @@ def train(
     frozen = sources(out, start, look, device)
     made_with = frozen.fingerprint()
     kept = Cache(out / ("twins" if twins else "cache"), items, made_with, stream(frozen, seed, twins), device)
+    if kept.discarded:
+        print(f"the VAE, words or classifier changed: {kept.discarded:,} cached items are made anew", file=sys.stderr)
     fill(kept, first, minutes / 4 if minutes else None)
     unseen = Cache(out / "held-out", held, made_with, stream(frozen, 1_000_003), device)
     fill(unseen, held)
@@ -195,6 +198,8 @@ def train(
         Clock(total, minutes),
         lambda progress: learning_rate(progress, warmup=0.005, level=0.6),
     )
+    if run.done and (out / "pipeline" / "model_index.json").is_file():
+        return out / "pipeline"
     crew = Replicas(learner, replicas)
     if on_gpu:
         torch.set_float32_matmul_precision("high")

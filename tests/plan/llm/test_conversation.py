@@ -6,6 +6,7 @@ import pytest
 
 from laser_cli.errors import BadInputError
 from laser_cli.plan.length import CLIP_TOKENS, clip_tokens, cut
+from laser_cli.plan.llm.backends import Opened
 from laser_cli.plan.llm.conversation import NoAnswer, converse
 from laser_cli.plan.llm.draft import Unreadable
 from laser_cli.plan.llm.faces import face_track
@@ -16,6 +17,7 @@ from laser_cli.plan.llm.planner import by_rules_instead, plan_of_draft, record
 from laser_cli.plan.request import PlanCallbacks, PlanRequest
 
 FULL = FullForm()
+OPENED = Opened(None, "m.gguf", "llama-cpp-python 0", lambda: "0" * 64)
 SOURCE = "a red house in a meadow"
 
 
@@ -98,7 +100,7 @@ def test_a_plan_is_made_of_the_form():
     request = PlanRequest("night falls over a house", None, frames=21, easing="linear", temperature=0.5)
     answer = form("a house at sunset", "a house at night", source="a house", share=3, control="hold", strength=60)
     outcome = converse(Fake(answer), request, PlanCallbacks(), FULL)
-    plan, notes = plan_of_draft(outcome.draft, request, record("m.gguf", FULL.version, request, outcome, "0" * 64))
+    plan, notes = plan_of_draft(outcome.draft, request, record(OPENED, FULL, request, outcome))
     assert [(s.frames, s.strength, s.easing) for s in plan.segments] == [(11, 0.0, "linear")] * 2
     assert notes == ("taken for what the picture shows: a house",)
     assert (plan.planner.temperature, plan.planner.attempts) == (0.5, 1)
@@ -150,6 +152,7 @@ def test_what_is_missing_is_a_problem_and_never_glued_on():
         ("he sits down", "a man sitting on a bench", "a man on a street", None),
         ("the banana rots", "a rotting banana on a plate", "a banana on a plate", None),
         ("the sun rises", "a hill at sunset", "a hill", "does not show"),
+        ("boxes fill the room", "boxes fill the room", "an empty room", "repeats the request"),
         ("la nuit tombe", "une maison dans la nuit", "a house", "not in English"),
     ],
 )
@@ -249,7 +252,7 @@ def test_a_face_track_goes_into_the_plan():
     smile = moment(100, ("mouthSmileLeft", 80), ("mouthSmileRight", 80), yaw=10)
     answer = {**json.loads(form("a portrait of a smiling woman", source=WOMAN)), "face": [moment(0), smile]}
     outcome = converse(Fake(json.dumps(answer)), request, PlanCallbacks(), FULL)
-    plan, notes = plan_of_draft(outcome.draft, request, record("m.gguf", FULL.version, request, outcome, None))
+    plan, notes = plan_of_draft(outcome.draft, request, record(OPENED, FULL, request, outcome))
     assert [(p.at, p.yaw) for p in plan.face] == [(0, 0), (100, 10)] and notes == ()
     assert plan.face[1].expression == {"mouthSmileLeft": 80, "mouthSmileRight": 80}
     answer["face"] = [moment(0), moment(100)]

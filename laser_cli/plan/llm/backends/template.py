@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -57,7 +58,15 @@ def chat_of(name: str, template: str, bos: str, eos: str, messages: list[Message
 def _rendering(template: str, bos: str, eos: str) -> Render:
     # models that can do both are asked not to think: a grammar leaves no room for it
     values = {"bos_token": bos, "eos_token": eos, "enable_thinking": False}
-    return lambda messages: render_chat(template, {**values, "messages": messages})
+    rendered: dict[str, str] = {}
+
+    def render(messages: list[Message]) -> str:
+        key = json.dumps(messages)
+        if key not in rendered:  # every rendering is a process of its own
+            rendered[key] = render_chat(template, {**values, "messages": messages})
+        return rendered[key]
+
+    return render
 
 
 def _tried(render: Render, messages: list[Message]) -> tuple[str | None, TemplateFailure | None]:
