@@ -17,7 +17,7 @@ from laser_cli.jobs.progress import SILENT, Progress
 from laser_cli.jobs.rerun import read_job
 from laser_cli.jobs.settings import InterpolateSettings, chosen_seed
 from laser_cli.jobs.sources import InterpolateSources
-from laser_cli.jobs.stops import fitting, read_adapter, read_stops, recorded_stops
+from laser_cli.jobs.stops import fitting, read_adapter, read_controls, read_stops, recorded_stops
 from laser_cli.models.find import STORYBOOK
 from laser_cli.plan.schema import Planner
 
@@ -71,6 +71,7 @@ def build_interpolation(
         guides=words_between,
         guided_by=planners,
         adapter=adapter,
+        controls=read_controls(sources, before, stops, anew=bool(words)),
         audio=before.audio(progress) if before else None,
         revision=before.revision(settings) if before else None,
     )

@@ -48,6 +48,20 @@ class Adapter(Frozen):
         return {"name": self.file.name, "sha256": self.file.sha256, "scale": self.scale, "images": images}
 
 
+class Controlled(Frozen):
+    """A ControlNet's folder or file, its weight, and the pictures that lead it, one for each stop."""
+
+    net: Input
+    weight: float = 1.0
+    conditions: tuple[Input, ...]
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """As a record keeps it."""
+        conditions = [condition.recorded for condition in self.conditions]
+        return {**self.net.recorded_file, "weight": self.weight, "conditions": conditions}
+
+
 class InterpolateJob(FrameJob):
     """An interpolation along its stops; `guided_by` says who made each guide."""
 
@@ -58,6 +72,7 @@ class InterpolateJob(FrameJob):
     guides: tuple[Words, ...] = ()
     guided_by: tuple[Planner, ...] = ()
     adapter: Adapter | None = None
+    controls: tuple[Controlled, ...] = ()
 
     @property
     def count(self) -> int:
@@ -84,7 +99,8 @@ class InterpolateJob(FrameJob):
     def inputs(self) -> tuple[Input, ...]:
         """The files that it reads."""
         shown = (self.adapter.file, *(image for image in self.adapter.images if image)) if self.adapter else ()
-        return (*self.pictures.values(), *shown, *((self.audio,) if self.audio else ()))
+        led = tuple(condition for control in self.controls for condition in control.conditions)
+        return (*self.pictures.values(), *shown, *led, *((self.audio,) if self.audio else ()))
 
     @property
     def recorded(self) -> dict[str, Any]:
@@ -97,6 +113,7 @@ class InterpolateJob(FrameJob):
             "guides": list(self.guides),
             "guided_by": [planner.model_dump(mode="json") for planner in self.guided_by],
             "adapter": self.adapter.recorded if self.adapter else None,
+            **({"controls": [control.recorded for control in self.controls]} if self.controls else {}),
         }
         return {"interpolation": interpolation, **settings}
 
@@ -117,6 +134,14 @@ class InterpolateJob(FrameJob):
             "guides": told.get("guides") or [],
             "guided_by": told.get("guided_by") or [],
             "adapter": adapter,
+            "controls": [
+                {
+                    "net": named(control["name"], control["sha256"]),
+                    "weight": control["weight"],
+                    "conditions": [_picture(condition) for condition in control["conditions"]],
+                }
+                for control in told.get("controls") or ()
+            ],
             "audio": audio,
         }
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from laser_cli.jobs.outputs import look_of
 from laser_cli.jobs.run import Rendering, fitted, size_of
+from laser_cli.jobs.stops import condition_of
 from laser_cli.plan.schema import Planner
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 def prepare(job: InterpolateJob, model: Model, saved: Checkpointer | None, progress: Progress) -> Rendering:
     """Stops and when the frames between them are; what follows is drawn frame by frame."""
     from laser_cli.models.adapter import load_adapter
+    from laser_cli.models.control_net import load_control_net, with_control_nets
     from laser_cli.stages import interpolate as stage
 
     settings, at = job.settings, job.settings.at
@@ -35,9 +37,14 @@ def prepare(job: InterpolateJob, model: Model, saved: Checkpointer | None, progr
     params, work, see = _params(job, model), evaluations_of(job), None
     if job.adapter:
         model, see = load_adapter(model, job.adapter.file.path, job.adapter.scale)
+    if job.controls:
+        nets = [load_control_net(model, control.net.path, control.weight) for control in job.controls]
+        model = with_control_nets(model, nets)
     before = model.nfe
     with progress.stage("inversion", model), progress.bar(work["inversion"], "inverting") as bar:
         asked = _asked(job, pictures, size, progress)
+        for what in stage.held_still(asked):
+            progress.warn(f"{what} is seen at one stop only, and goes along with the rest")
         endpoints = stage.prepare(
             model, asked, params, settings.seeds, size, bar.advance, see, settings.negative_prompt or ""
         )
@@ -158,6 +165,7 @@ def _asked(
             stop.prompt,
             fitted(pictures[k], size, 1, job.settings.fit, progress) if k in pictures else None,
             image.picture() if image else None,
+            tuple(condition_of(control.conditions[k]) for control in job.controls),
         )
         for k, (stop, image) in enumerate(zip(job.stops, images, strict=True))
     ]

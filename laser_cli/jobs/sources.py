@@ -7,7 +7,7 @@ from typing import Literal
 
 from laser_cli.jobs.fields import METHOD, Frozen, setting
 
-IMAGES = "Image prompts"
+IMAGES, CONDITIONS = "Image prompts", "Conditions"
 
 
 class Sources(Frozen):
@@ -60,4 +60,18 @@ class InterpolateSources(Sources):
     ip_scale: float | None = setting(None, IMAGES, "How strongly image prompts lead. (default: 0.6)", ge=0, le=2)
     image_prompt: tuple[Path, ...] = setting(
         (), IMAGES, "A stop's picture to draw by, once for each stop; else stops that are pictures are their own."
+    )
+    controlnet: tuple[str, ...] = setting(
+        (),
+        CONDITIONS,
+        "A ControlNet for the model (folder or .safetensors) and its weight; may be given several times.",
+        "--controlnet",
+        metavar="PATH[:WEIGHT]",
+    )
+    condition: tuple[Path, ...] = setting(
+        (),
+        CONDITIONS,
+        "A stop's picture of edges, depth or a pose, or a pose as OpenPose JSON, whose joints then move evenly; once "
+        "for each stop, of one ControlNet after the other.",
+        "--condition",
     )

@@ -36,10 +36,9 @@ class Conditioning:
         return self._map(lambda x: x.expand(n, *x.shape[1:]))
 
     def beside(self, other: Conditioning) -> Conditioning:
-        """A single row for each row of ``other``, in the same places: with its ``spatial`` where it has none."""
-        return replace(
-            self.expand(len(other)), spatial=(self.spatial and self.expand(len(other)).spatial) or other.spatial
-        )
+        """A single row as often as ``other`` has rows, under the same ``spatial`` if it has none of its own."""
+        rows = self.expand(len(other))
+        return rows if rows.spatial else replace(rows, spatial=other.spatial)
 
     def to(self, device: torch.device) -> Conditioning:
         """The same on a device."""

@@ -21,13 +21,18 @@ class Lora(NamedTuple):
 
 def parse_lora(text: str) -> Lora:
     """``FILE`` or ``FILE:WEIGHT``; UsageError if the weight is no number."""
-    file, colon, weight = text.rpartition(":")
+    return Lora(*weighted_path(text, "--lora"))
+
+
+def weighted_path(text: str, option: str) -> tuple[Path, float]:
+    """``PATH`` or ``PATH:WEIGHT`` as said to an option; UsageError if the weight is no number."""
+    path, colon, weight = text.rpartition(":")
     if not colon or Path(text).exists() or weight.endswith(".safetensors"):
-        return Lora(Path(os.path.expanduser(text)))
+        return Path(os.path.expanduser(text)), 1.0
     try:
-        return Lora(Path(os.path.expanduser(file)), float(weight))
+        return Path(os.path.expanduser(path)), float(weight)
     except ValueError as error:
-        raise UsageError(f"--lora {text}: {weight!r} is not a weight", hint="--lora FILE:0.8") from error
+        raise UsageError(f"{option} {text}: {weight!r} is not a weight", hint=f"{option} {path}:0.8") from error
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ class ModelOptions:
         """
         told = [f"{weights_key(_there(file, 'LoRA'))}:{weight:g}" for file, weight in self.loras]
         told += [weights_key(_there(file, "embedding")) for file in self.embeddings]
-        told += [f"vae {_part_key(_there(self.vae, 'VAE'))}"] if self.vae else []
+        told += [f"vae {files_key(_there(self.vae, 'VAE'))}"] if self.vae else []
         told += [str(self.prompts)] if self.prompts != PromptStyle() else []
         if not told:
             return found.revision
@@ -72,7 +77,7 @@ def _there(path: Path, what: str) -> Path:
     return path
 
 
-def _part_key(path: Path) -> str:
-    """The digest of a VAE: of a model's folder, a VAE's own, or a file."""
+def files_key(path: Path) -> str:
+    """The digest of a part of a model by itself: all files of its folder, or a file."""
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
     return hashlib.sha256("".join(weights_key(file) for file in files).encode()).hexdigest()[:16]

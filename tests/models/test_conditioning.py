@@ -40,3 +40,14 @@ def test_every_field_is_interpolated_and_a_token_is_read_if_either_reads_it():
 def test_half_a_field_is_an_error():
     with pytest.raises(ValueError, match="pooled is set in 1 of 2"):
         Conditioning.cat([whole(0), Conditioning(torch.zeros(1, 5, 3), whole(0).mask)])
+
+
+def test_the_unguided_half_is_led_by_the_same_maps():
+    base = Conditioning(torch.zeros(1, 2, 3))
+    told = Conditioning(torch.ones(4, 2, 3), spatial={"condition.0": torch.rand(4, 3, 8, 8)})
+    beside = base.beside(told)
+    assert len(beside) == 4 and not beside.prompt_embeds.any()
+    assert torch.equal(beside.spatial["condition.0"], told.spatial["condition.0"])
+    own = Conditioning(torch.zeros(1, 2, 3), spatial={"condition.0": torch.zeros(1, 3, 8, 8)})
+    assert not own.beside(told).spatial["condition.0"].any()
+    assert len(Conditioning.cat([beside, told])) == 8

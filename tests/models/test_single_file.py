@@ -169,3 +169,17 @@ def test_what_a_file_says_of_its_schedule_is_heeded(sd_folder, tmp_path):
 def test_every_family_has_its_tokenizers():
     assert tokenizers("SDXL").keys() == {"tokenizer", "tokenizer_2"}
     assert tokenizers("SD 2.x")["tokenizer"].pad_token == "!"
+
+
+def test_the_librarys_private_conversions_are_where_they_are_looked_for():
+    """Names that the library may move without notice; this says which ones, should it do so."""
+    from diffusers.loaders import single_file_utils
+
+    for name in (
+        "create_diffusers_clip_model_from_ldm",
+        "convert_ldm_unet_checkpoint",
+        "convert_ldm_vae_checkpoint",
+        "convert_ldm_clip_checkpoint",
+        "convert_open_clip_checkpoint",
+    ):
+        assert callable(getattr(single_file_utils, name, None)), name
