@@ -5,7 +5,6 @@ import pytest
 
 from laser_cli.errors import (
     BadInputError,
-    BatchError,
     LaserError,
     MemoryExhausted,
     NotFoundError,
@@ -37,7 +36,6 @@ def test_leaves_out_what_is_not_known():
         (NotFoundError, 3),
         (MemoryExhausted, 4),
         (BadInputError, 5),
-        (BatchError, 6),
     ],
 )
 def test_exit_codes_are_those_documented(kind, code):
