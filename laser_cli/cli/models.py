@@ -150,7 +150,7 @@ def cached() -> Iterator[tuple[str, Path]]:
 
     try:
         repositories = sorted(scan_cache_dir().repos, key=lambda repository: repository.repo_id)
-    except CacheNotFound:
+    except (CacheNotFound, RuntimeError):  # the second where no home folder is known
         return
     for repository in repositories:
         folders = sorted(revision.snapshot_path for revision in repository.revisions)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from threading import Event
 
 import torch
 from torch import Tensor
@@ -125,7 +127,8 @@ class _Render:
             smaller = [part for call in waiting for part in call.cut(self.size)]
             if len(smaller) > len(waiting):  # parts of a call may read each other: one after the other
                 waiting, workers = smaller, Workers()
-            results = workers.map(self._predict, tuple(waiting))
+            stopped = Event()
+            results = workers.map(partial(self._predict, stopped), tuple(waiting), stopped.set)
             for call in list(waiting):
                 try:
                     result = next(results)
@@ -141,15 +144,15 @@ class _Render:
                 done = Finished(self.frames[members], first=members[0]) if finishing else None
                 yield Step(sum(self.rounds.rows(call.kind, member) for member in members), done)
 
-    def _predict(self, call: Call) -> _Result:
-        """What the backbone predicts of a call's pictures; in a worker's thread."""
+    def _predict(self, stopped: Event, call: Call) -> _Result:
+        """What the backbone predicts of a call's pictures; in a worker's thread, until it is stopped."""
         parts, start = [], 0
         for members in self.rounds.groups(call):
             parts.append(self._rows(call, members, start))
             start = parts[-1][2].rows.stop
         x, told = torch.cat([part[0] for part in parts]), Conditioning.cat([part[1] for part in parts])
         groups = [part[2] for part in parts]
-        hooks = RoutedCall(self.router, BatchLayout(call.step, groups))
+        hooks = RoutedCall(self.router, BatchLayout(call.step, groups), stopped)
         x0, eps = self.backbone.predict(x, self.levels[call.step], told, hooks)
         scale = self.params.guidance
         guided = [

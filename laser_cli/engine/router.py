@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Event
 
 import torch
 from torch import Tensor
@@ -103,12 +104,17 @@ class AttentionRouter:
         ]
 
 
+class Stopped(Exception):
+    """A call was given up, as nobody waits for what comes of it."""
+
+
 @dataclass(frozen=True)
 class RoutedCall:
-    """The hooks of one call of the backbone."""
+    """The hooks of one call of the backbone; where ``stopped`` is set, it ends at its next attention by ``Stopped``."""
 
     router: AttentionRouter
     layout: BatchLayout
+    stopped: Event = field(default_factory=Event)
 
     @property
     def features(self) -> Collection[str]:
@@ -117,6 +123,8 @@ class RoutedCall:
 
     def attend(self, call: AttentionCall) -> Tensor:
         """The attention of every group in its own way."""
+        if self.stopped.is_set():
+            raise Stopped
         return _joined([_attend(self.router, self.layout.step, call.rows(g.rows), g) for g in self.layout.groups])
 
     def feature(self, name: str, x: Tensor) -> Tensor:

@@ -74,11 +74,13 @@ class Workers:
         self.count = max(1, count)
         self._pool: ThreadPoolExecutor | None = None
 
-    def map(self, work: Callable[[Item], Result], items: Sequence[Item]) -> Iterator[Result]:
+    def map(
+        self, work: Callable[[Item], Result], items: Sequence[Item], stop: Callable[[], object] = lambda: None
+    ) -> Iterator[Result]:
         """Results in the order of the items; an exception comes where its result would.
 
-        A caller that stops early leaves nothing running: what has not begun is dropped, the rest is waited for. A
-        single item is worked on by a worker too, so that how many there are does not show in the bits.
+        A caller that stops early leaves nothing running: what has not begun is dropped, the rest is told to ``stop``
+        and waited for. A single item is worked on by a worker too: how many there are does not show in the bits.
         """
         if self.count == 1:
             for item in items:
@@ -91,6 +93,8 @@ class Workers:
                 yield future.result()
         finally:
             begun = [future for future in futures if not future.cancel()]
+            if not all(future.done() for future in begun):
+                stop()
             for future in begun:
                 future.exception()
 

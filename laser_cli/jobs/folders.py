@@ -13,23 +13,28 @@ DIRS = PlatformDirs("laser", appauthor=False, roaming=True)
 
 def cache_folder() -> Path | None:
     """What can be lost; `LASER_CACHE` names another place. None where no home folder can be found."""
-    return _absolute(
-        (os.environ.get("LASER_CACHE") and os.path.abspath(os.environ["LASER_CACHE"])) or DIRS.user_cache_dir
-    )
+    named = os.environ.get("LASER_CACHE")
+    return Path(named) if named else _platform_folder("user_cache_dir")
 
 
 def user_folder() -> Path | None:
     """The user's presets; None where no home folder can be found."""
-    found = _absolute(DIRS.user_config_dir)
+    found = _platform_folder("user_config_dir")
     return found / "presets" if found else None
 
 
 def former_folder() -> Path | None:
     """Where the user's presets were before XDG_CONFIG_HOME counted on macOS; None elsewhere."""
-    home = _absolute(os.path.expanduser("~")) if sys.platform == "darwin" else None
-    return home / "Library" / "Application Support" / "laser" / "presets" if home else None
+    home = Path(os.path.expanduser("~"))
+    if sys.platform != "darwin" or not home.is_absolute():
+        return None
+    return home / "Library" / "Application Support" / "laser" / "presets"
 
 
-def _absolute(name: str) -> Path | None:
-    """A folder, unless its name begins with the ~ of a home that is not known."""
-    return Path(name) if os.path.isabs(name) else None
+def _platform_folder(kind: str) -> Path | None:
+    """One of platformdirs' folders, None without a home: it raises, or in older versions leaves the ~ in its name."""
+    try:
+        found = Path(getattr(DIRS, kind))
+    except RuntimeError:
+        return None
+    return found if found.is_absolute() else None

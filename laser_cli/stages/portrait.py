@@ -11,7 +11,7 @@ from torch import Tensor
 
 from laser_cli.controls.knit.backbone import driven, knitted, undriven
 from laser_cli.controls.knit.driven import FaceMotion
-from laser_cli.controls.knit.load import Nets
+from laser_cli.controls.knit.load import Nets, check_base
 from laser_cli.controls.knit.portrait import Portrait, read_reference
 from laser_cli.engine.render import render
 from laser_cli.engine.schedule import noise_like
@@ -47,9 +47,10 @@ def draw_portrait(
     """Yields a frame for each of the motion's, drawn from one noise under the portrait `picture` [h, w, 3] uint8.
 
     The reference is read once, whatever the number of frames and steps. `own`: the motion of the portrait's own face
-    (one frame), which v5c needs.
+    (one frame), which v5c needs. Raises BadInputError for a model or a size that the nets do not fit.
     """
     height, width = picture.shape[:2]
+    check_base(nets, model.unet, height, width)
     told = model.encode_prompts([words.negative, words.prompt])
     latents = model.encode_picture(to_tensor(picture))
     drive = own.drive([0], height, width) if own else None

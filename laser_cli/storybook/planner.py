@@ -45,28 +45,22 @@ class World:
     words: frozenset[str]
     named: frozenset[str]
 
-    def knows(self, word: str) -> bool:
-        """Whether it knows a word, or one that differs by a typing error."""
+    def nearest(self, word: str) -> str:
+        """The known word that a word is, or differs from by a typing error; empty if there is none."""
         if word in self.words or len(word) < 3 or word in LOOKALIKES:
-            return word in self.words
-        if get_close_matches(word, self.words, 1, 0.8 if len(word) > 3 else 0.85):
-            return True
-        return any(known[0] == word[0] and sorted(known) == sorted(word) for known in self.words)
+            return word if word in self.words else ""
+        swapped = sorted(known for known in self.words if known[0] == word[0] and sorted(known) == sorted(word))
+        near = get_close_matches(word, self.words, 1, 0.8 if len(word) > 3 else 0.85)
+        # of short words one letter is a quarter
+        short = [known for known in get_close_matches(word, self.words, 3, 0.75) if known[0] == word[0]]
+        return next(iter((*swapped, *near, *(short if len(word) == 4 else ()))), "")
 
     def corrected(self, text: str) -> str:
         """The text in words of this world: nearly known ones put right, strange manners and looks left out."""
 
         def right(found: re.Match[str]) -> str:
-            word = found[0]
-            low = word.lower()
-            if low in self.words:
-                return word
-            if not self.knows(low):
-                return ""
-            swapped = [known for known in self.words if known[0] == low[0] and sorted(known) == sorted(low)]
-            near = get_close_matches(low, self.words, 1, 0.8 if len(low) > 3 else 0.85)
-            best = next(iter((*sorted(swapped), *near)), low)
-            return best.capitalize() if word[0].isupper() else best
+            word = self.nearest(found[0].lower())
+            return word.capitalize() if found[0][0].isupper() else word
 
         return " ".join(re.sub(r"[A-Za-z]+", right, text).split())
 
@@ -75,8 +69,8 @@ class World:
         if any(letter.isalpha() and not letter.isascii() for letter in text):
             return False
         words = re.findall(r"[a-z]+", text.lower())
-        strange = [i for i, word in enumerate(words) if not self.knows(word)]
-        if not words or len(strange) >= STRANGE * len(words):
+        strange = [i for i, word in enumerate(words) if not self.nearest(word)]
+        if not words or sum(not words[i].endswith("ly") for i in strange) >= STRANGE * len(words):
             return False
         return all(words[i].endswith("ly") or (i + 1 < len(words) and words[i + 1] in self.named) for i in strange)
 
@@ -156,19 +150,20 @@ class StorybookPlanner:
         check_description(request.description, request.source)
         share_frames(request.frames, [1])
         world = world_of(self.path)
-        named = request.source or plan_by_rules(request.description, None, frames=200).plan.source
-        if not (world.holds(request.description) and world.holds(named)):
+        inside = world.holds(request.description)
+        plain = world.corrected(request.description) if inside else request.description
+        named = request.source or plan_by_rules(plain, None, frames=200).plan.source
+        if not (inside and world.holds(named)):
             return _outside(request)
-        if not request.description.lower().startswith(named.lower()):
+        if not plain.lower().startswith(named.lower()):
             request = replace(request, source=named)
         # its own number of keyframes: it learned to make one of every stage
-        plain = world.corrected(request.description)
         asked = replace(request, description=plain, keyframes=None, frames=max(request.frames, MOST_KEYFRAMES + 1))
-        form = StorybookForm(request, world)
+        form = StorybookForm(asked, world)
         outcome, opened = ask_model(self.path, asked, callbacks, form)
         if outcome.draft is None:
             return by_rules_instead(NAME, request, outcome)
-        if repeats(outcome.draft, request):
+        if repeats(outcome.draft, asked):
             return _outside(request)
         made = plan_of_draft(outcome.draft, request, record(opened._replace(name=NAME), form, request, outcome))
         count = len(outcome.draft.keyframes)

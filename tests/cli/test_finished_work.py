@@ -64,9 +64,14 @@ def test_messages_never_get_into_a_stream_of_frames(here):
 
 
 @posix
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="becomes another user")
 @pytest.mark.parametrize(
-    "arguments", [["presets"], ["models"], ["plan", "night falls"], ["animate", "a ball at night", "--dry-run", *QUICK]]
+    "arguments",
+    [
+        ["presets"],
+        ["models"],
+        ["plan", "night falls", "-p", "a house"],
+        ["animate", "a ball at night", "--dry-run", *QUICK],
+    ],
 )
 def test_without_any_home(tmp_path, arguments):
     code = (

@@ -59,7 +59,7 @@ def test_people_read_prompts_segments_seed_model_and_sizes(outputs):
     assert (done.returncode, done.stderr) == (0, "")
     told = {line[:13].strip(): line[13:] for line in done.stdout.splitlines()}
     assert told["description"] == "autumn comes" and told["source"] == "ein grüner Baum"
-    assert told["0 to 3"] == "a red tree  [31m (texture, 0.8, ease)"  # nothing that would steer the terminal
+    assert told["0 to 3"] == "a red tree \\x1b[31m (texture, 0.8, ease)"  # nothing that would steer the terminal
     assert (told["size"], told["seed"], told["model"], told["steps"]) == ("64 x 48", "7", "storybook", "25")
 
 

@@ -1,5 +1,9 @@
 """The render loop: what must not change a picture, and what must."""
 
+import os
+import signal
+import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -10,6 +14,7 @@ from laser_cli.engine.sample import denoise, last
 from laser_cli.engine.spec import Frame, RenderSpec, RenderState, SamplingParams
 from laser_cli.engine.workers import Workers
 from laser_cli.errors import UsageError
+from laser_cli.models.base import AttentionCall
 from tests.engine.toy import LEVELS, STEPS, animation, close, finished, keyframe, told, trajectory
 
 BOTH = {"texture": 0.8, "motion": 0.6}
@@ -174,6 +179,34 @@ def test_an_abandoned_render_leaves_the_model_as_it_was(tiny, spec):
             steps.close()
             again = tiny.predict(source.noise, LEVELS[0], source.conditioning)
             assert all(torch.equal(a, b) for a, b in zip(expected, again, strict=True))
+
+
+def test_calls_under_way_end_soon_when_a_render_is_abandoned(tiny, spec):
+    """Ctrl-C does not wait for the rest of a U-Net that takes minutes."""
+    running, waited = threading.Event(), []
+
+    class Slow(Small):
+        """Past the first call it computes the same attention again and again, until that is refused."""
+
+        def predict(self, latents, level, conditioning, hooks=None):
+            told = super().predict(latents, level, conditioning, hooks)
+            if self.nfe > 5:
+                running.set()
+                end = time.monotonic() + 60
+                while time.monotonic() < end:
+                    call = AttentionCall(tiny.attentions[0], "self", *torch.zeros(3, len(latents), 1, 4, 4))
+                    hooks.attend(call)
+                waited.append(True)
+            return told
+
+    plain = replace(spec, keyframes=[replace(k, strengths={}) for k in spec.keyframes])
+    with torch.inference_mode():
+        steps = render(Slow(tiny, 99), LEVELS, plain, SamplingParams(warmup=0.0, batch_size=2), workers=Workers(2))
+        next(steps)
+        threading.Thread(target=lambda: running.wait(60) and os.kill(os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            list(steps)
+    assert running.is_set() and not waited, "a call went on to its end"
 
 
 def test_layers_that_a_control_does_not_know_are_an_error_before_anything_is_computed(tiny, spec):

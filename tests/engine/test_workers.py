@@ -58,6 +58,21 @@ def test_who_stops_early_leaves_nothing_running():
     assert len(begun) == count < 50
 
 
+def test_what_runs_is_told_to_stop():
+    stopped, first = threading.Event(), threading.Event()
+
+    def work(item):
+        if item == 0:
+            return item
+        first.set()
+        return stopped.wait(60)
+
+    results = Workers(2).map(work, range(2), stopped.set)
+    assert next(results) == 0 and first.wait(60)
+    results.close()
+    assert stopped.is_set()
+
+
 def test_workers_have_one_torch_thread_and_their_callers_modes():
     def modes(_):
         return torch.get_num_threads(), torch.is_inference_mode_enabled(), torch.is_grad_enabled()

@@ -140,6 +140,12 @@ def test_the_reference_is_seen(storybook, nets, face):
     assert apart(draw(storybook, nets, face), draw(storybook, nets, face[:, ::-1].copy())) > 10
 
 
+def test_a_model_that_the_adapters_do_not_fit(storybook, nets, face):
+    wide = replace(nets, reference=ReferenceAdapter(STKReference, up=(192, 192, 192, 192)))
+    with pytest.raises(BadInputError, match="does not fit this model"):
+        draw(storybook, wide, face)
+
+
 @pytest.mark.parametrize("frames", [1, 2])
 def test_the_shortest_drives(storybook, nets, face, frames):
     assert [one.index for one in draw(storybook, nets, face, frames)] == list(range(frames))

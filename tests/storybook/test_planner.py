@@ -242,3 +242,10 @@ def test_the_bench_judges_both_planners():
     figures = {figure.name: figure for figure in planners.bench_plans(both, 5, 1)}
     assert figures["control right, storybook"].target == 90 and figures["control right, rules"].target is None
     assert figures["seconds a plan, rules"].of == 5 and "open domain: subject kept, storybook" in figures
+
+
+def test_words_are_put_right_before_it_reads(trained):
+    world = embedded.world_of(trained[1])
+    assert world.corrected("teh baal zorby turns blue quickzly") == "the ball turns blue"
+    assert world.corrected("the eyss close").startswith("the eyes")
+    assert world.nearest("dragon") == "" and world.nearest("horse") == "" and world.nearest("ball") == "ball"

@@ -43,6 +43,8 @@ LAYOUTS: dict[str, Callable[[], nn.Module]] = {
     "animatediff": lambda: AnimateDiff(use_motion_mid_block=False, motion_max_seq_length=32),
 }
 """The net of every layout at its published width."""
+TEXT_WIDTH = 768
+"""Of SD 1.5's text embeddings."""
 POSITIONS = ".pe"
 """What the names of position tables end in; they are computed where a file leaves them out."""
 
@@ -226,17 +228,23 @@ def status(name: str, folder: str | Path | None = None, *, download: bool = Fals
     return Status(version, files, tuple(absent), tuple(unfit))
 
 
-def check_base(version: Version, config: Mapping[str, Any], height: int, width: int) -> None:
-    """Raise BadInputError if a U-Net of this `config` cannot take the version's nets, or not at this picture size."""
-    channels = list(config.get("block_out_channels", ()))
-    if channels != list(reference.DOWN_CHANNELS) or config.get("cross_attention_dim") != 768:
+def check_base(nets: Nets, unet: Any, height: int, width: int) -> None:
+    """Raise BadInputError if a U-Net cannot take the nets, or not at this picture size."""
+    name, channels = PREFIX + nets.version.name, list(unet.config.block_out_channels)
+    inputs = [channels[-1], *reversed(channels[1:])]
+    given = {"mid": channels[-1], **{f"down_{i}": c for i, c in enumerate(channels)}}
+    given |= {f"up_{i}": c for i, c in enumerate(inputs)}
+    # SD 2.x is as wide as SD 1.5, and reads text of another width
+    other = channels == list(reference.DOWN_CHANNELS) and unet.config.cross_attention_dim != TEXT_WIDTH
+    if other or any(given.get(point) != wanted for point, wanted in nets.reference.channels.items()):
         raise BadInputError(
-            f"{PREFIX}{version.name} does not fit this model",
-            why=f"it is made for SD 1.5, and this U-Net has the channels {channels}",
+            f"{name} does not fit this model",
+            why=f"it is made for SD 1.5, and this U-Net has the channels {channels}"
+            f" and reads text of width {unet.config.cross_attention_dim}",
             hint="use a model of the SD 1.5 family with --model",
         )
-    if version.max_side and max(height, width) > version.max_side:
+    if nets.version.max_side and max(height, width) > nets.version.max_side:
         raise BadInputError(
-            f"{PREFIX}{version.name} draws at most {version.max_side} pixels a side, not {width}x{height}",
+            f"{name} draws at most {nets.version.max_side} pixels a side, not {width}x{height}",
             hint=f"ask for a smaller picture, or use {PREFIX}v5b",
         )

@@ -13,9 +13,6 @@ from torch import Tensor, nn
 from laser_cli.controls.knit.embeddings import HEADS, attention, zero_conv
 from laser_cli.controls.knit.reference import DOWN_CHANNELS, UP_CHANNELS
 
-WINDOW = 12
-"""Frames that are drawn together."""
-
 
 class SKMotion(nn.Module):
     """v3 and v4: temporal attention over the frames and the pads before and after them."""

@@ -137,6 +137,8 @@ class ReferenceAdapter(nn.Module):
     ) -> None:
         super().__init__()
         self.first_up = first_up
+        self.channels = {f"down_{i}": c for i, c in enumerate(down[:3])} | ({"mid": mid} if mid else {})
+        self.channels |= {f"up_{first_up + i}": c for i, c in enumerate(up)}
         if down:
             self.reference_modules_down = nn.ModuleList(module(channels, heads) for channels in down)
         if mid:

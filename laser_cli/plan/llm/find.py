@@ -74,7 +74,7 @@ def cached() -> dict[str, Path]:
 
     try:
         repositories = sorted(scan_cache_dir().repos, key=lambda repository: repository.repo_id)
-    except CacheNotFound:
+    except (CacheNotFound, RuntimeError):  # the second where no home folder is known
         return {}
     found = {}
     for repository in repositories:

@@ -69,7 +69,8 @@ def _in_order(text: str) -> str:
     words = text.split()
     for i in range(1, len(words)):
         noun, adjective = words[i - 1].strip(","), words[i].strip(",.;")
-        plain = noun.isalpha() and not is_adjective(noun) and noun.lower() not in _english() and not is_verb_form(noun)
+        other = noun.lower() in _english() - lex.GENERIC or is_adjective(noun) or is_verb_form(noun)
+        plain = noun.isalpha() and not other
         if (
             plain
             and i >= 2

@@ -1,6 +1,8 @@
 """Finding, checking and loading a version's files; the nets are narrowed, so that files are small."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -9,10 +11,16 @@ from safetensors.torch import save_file
 from laser_cli.controls.knit import load as loading
 from laser_cli.controls.knit.control import ControlV2
 from laser_cli.controls.knit.control_base import ControlBase, MapV5, ProjectedControl
-from laser_cli.controls.knit.load import LAYOUTS, check_base, load, status
+from laser_cli.controls.knit.load import LAYOUTS, Nets, check_base, load, status
 from laser_cli.controls.knit.motion import MotionAdapter, MotionV5
 from laser_cli.controls.knit.places import places, places_file, recall, remember
-from laser_cli.controls.knit.reference import ReferenceAdapter, SKReference, STKReference
+from laser_cli.controls.knit.reference import (
+    ReferenceAdapter,
+    SKReference,
+    STKReference,
+    reference_v1,
+    reference_v3,
+)
 from laser_cli.controls.knit.versions import FILE, VERSIONS, find_version, is_hellomeme, lacking
 from laser_cli.errors import BadInputError, NotFoundError
 
@@ -251,15 +259,21 @@ def test_names():
 
 
 def test_what_a_version_can_be_put_into():
-    sd15 = {"block_out_channels": [320, 640, 1280, 1280], "cross_attention_dim": 768}
-    check_base(VERSIONS["v1"], sd15, 512, 512)
-    check_base(VERSIONS["v5b"], sd15, 768, 512)
+    def unet(*channels, text=768):
+        return SimpleNamespace(config=SimpleNamespace(block_out_channels=channels, cross_attention_dim=text))
+
+    sd15 = unet(320, 640, 1280, 1280)
+    with torch.device("meta"):
+        v1, v3 = (Nets(VERSIONS[name], build(), dict) for name, build in (("v1", reference_v1), ("v3", reference_v3)))
+    v5b = replace(v3, version=VERSIONS["v5b"])
+    check_base(v1, sd15, 512, 512)
+    check_base(v5b, sd15, 768, 512)
     with pytest.raises(BadInputError, match="at most 512 pixels a side, not 512x768"):
-        check_base(VERSIONS["v3"], sd15, 768, 512)
-    with pytest.raises(BadInputError, match="does not fit this model"):
-        check_base(VERSIONS["v3"], sd15 | {"cross_attention_dim": 1024}, 512, 512)
-    with pytest.raises(BadInputError, match="does not fit"):
-        check_base(VERSIONS["v3"], {"block_out_channels": [48, 96, 192, 192]}, 512, 512)
+        check_base(v3, sd15, 768, 512)
+    for other in (unet(320, 640, 1280), unet(48, 96, 192, 192), unet(320, 640, 1280, 1280, text=1024)):
+        with pytest.raises(BadInputError, match="v3 does not fit this model") as caught:
+            check_base(v3, other, 512, 512)
+        assert str(list(other.config.block_out_channels)) in caught.value.why
 
 
 def test_nothing_is_loaded_to_know_the_shapes(monkeypatch):

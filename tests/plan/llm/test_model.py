@@ -9,10 +9,11 @@ from laser_cli.errors import MemoryExhausted, NotFoundError, UsageError
 from laser_cli.plan.files import parse_plan, plan_text
 from laser_cli.plan.llm import gguf
 from laser_cli.plan.llm.backends import llama_cpp as backend
-from laser_cli.plan.llm.backends.generate import ThreadChoice
+from laser_cli.plan.llm.backends.generate import Generator, ThreadChoice
 from laser_cli.plan.llm.backends.vocabulary import Grammar
 from laser_cli.plan.llm.find import digest
 from laser_cli.plan.llm.planner import plan_by_model
+from laser_cli.plan.planners import find_planner
 from laser_cli.plan.request import PlanCallbacks, PlanRequest
 from tests.tiny_gguf import CHATML, write_tiny
 
@@ -155,6 +156,17 @@ def test_what_it_read_is_kept_and_changes_nothing(tiny, tmp_path, monkeypatch):
     assert plan_by_model(str(tiny), hot, PlanCallbacks()).plan == fresh
 
 
+def test_a_second_question_reads_only_what_is_new(tiny, monkeypatch):
+    read = []
+    decode = Generator._decode
+    monkeypatch.setattr(Generator, "_decode", lambda self, tokens: (read.append(len(tokens)), decode(self, tokens)))
+    asked = PlanRequest("it snows", "a red house in a meadow", keyframes=1, temperature=1.0, retries=1)
+    plan, _ = plan_by_model(str(tiny), asked, PlanCallbacks())
+    assert "asked 2 times" in plan.planner.instead_of
+    *_, first, second = (count for count in read if count > 1)
+    assert second < first / 2
+
+
 def test_threads_are_those_that_the_user_names_or_the_faster(monkeypatch):
     monkeypatch.setenv("LASER_THREADS", "3")
     assert ThreadChoice().next(1) == 3
@@ -216,3 +228,15 @@ def test_a_portrait_is_planned_under_the_grammar_of_faces(tiny, tmp_path):
     said = write_tiny(tmp_path / "said.gguf", says=("a portrait of a smiling woman",))
     full = PlanRequest(request.description, request.source, form="full")
     assert plan_by_model(str(said), full, PlanCallbacks()).plan.planner.name == "said.gguf"
+
+
+def test_files_without_a_suffix_and_folders_that_hold_a_model(tiny, tmp_path):
+    blob, folder = tmp_path / "sha256-0a1b", tmp_path / "models"
+    folder.mkdir()
+    for copy in (blob, folder / "tiny.gguf"):
+        copy.write_bytes(tiny.read_bytes())
+    for name in (blob, folder):
+        assert find_planner(str(name)).plan(ASKED, PlanCallbacks()).plan.planner.name in ("sha256-0a1b", "tiny.gguf")
+    (folder / "tiny.gguf").unlink()
+    with pytest.raises(NotFoundError, match="no planner in"):
+        find_planner(str(folder)).plan(ASKED, PlanCallbacks())

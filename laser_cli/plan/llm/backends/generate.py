@@ -33,26 +33,36 @@ class Generator:
         self._cpp, self._context, self._vocabulary, self._cache = llama_cpp, context, vocabulary, cache
         self.room = room
         self._kept: list[int] = []
+        self._question: list[int] = []
+        self._answer: list[int] = []
         self._stops: Callable[[], bool] = lambda: False
         self._callback = llama_cpp.llama_cpp.ggml_abort_callback(lambda _: self._stops())
         llama_cpp.llama_set_abort_callback(context, self._callback, None)
         self._threads = ThreadChoice()
 
     def read(self, tokens: list[int], fixed: int, stops: Callable[[], bool]) -> None:
-        """Read a prompt whose first `fixed` tokens are the same for all requests. Raises NoAnswer if it is stopped."""
+        """Read a prompt whose first `fixed` tokens are the same for all requests. Raises NoAnswer if it is stopped.
+
+        What was read before is kept: all of it where the prompt goes on with the conversation, else the fixed tokens.
+        """
         self._stops = stops
         memory = self._cpp.llama_get_memory(self._context)
         prefix = tokens[:fixed]
-        if self._kept and self._kept == prefix and self._cpp.llama_memory_seq_rm(memory, 0, fixed, -1):
-            pass
-        else:
+        known = [*self._question, *self._answer]
+        shared = next((i for i, (a, b) in enumerate(zip(tokens, known, strict=False)) if a != b), len(known))
+        goes_on = bool(self._question) and len(self._question) <= shared < len(tokens)
+        keep = shared if goes_on else fixed if self._kept == prefix else 0
+        self._question, self._answer = [], []
+        if not keep or not self._cpp.llama_memory_seq_rm(memory, 0, keep, -1):
+            keep = fixed
             self._cpp.llama_memory_clear(memory, True)
             if not (prefix and self._cache and self._cache.load(self._context, prefix)):
                 self._decode(prefix)
                 if prefix and self._cache:
                     self._cache.save(self._context, prefix)
             self._kept = prefix
-        self._decode(tokens[fixed:])
+        self._decode(tokens[keep:])
+        self._question = tokens  # only now: reading can be stopped in the middle
 
     def generate(
         self, grammar: Grammar, most: int, seed: int, temperature: float, stops: Callable[[], bool]
@@ -72,6 +82,7 @@ class Generator:
             if text := piece(token):
                 yield text
             self._decode([token])
+            self._answer.append(token)
         raise NoAnswer("the answer did not come to an end: use short prompts and few of them")
 
     def _decode(self, tokens: list[int]) -> None:
