@@ -38,14 +38,14 @@ def test_a_folder_without_a_unet_names_what_is_missing(tmp_path):
     shutil.copytree(WEIGHTS, tmp_path / "m", ignore=shutil.ignore_patterns("unet"))
     with pytest.raises(NotFoundError) as error:
         load_model(str(tmp_path / "m"), "cpu")
-    assert "no unet" in error.value.why
+    assert "unet: missing" in error.value.why
 
 
 def test_damaged_weights_are_an_error(tmp_path):
     shutil.copytree(WEIGHTS, tmp_path / "m")
     for file in (tmp_path / "m" / "unet").glob("*.safetensors"):
         file.write_bytes(file.read_bytes()[:5000])
-    with pytest.raises(NotFoundError, match="cannot load"):
+    with pytest.raises(NotFoundError, match="is not whole"):
         load_model(str(tmp_path / "m"), "cpu")
 
 
