@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +25,12 @@ def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch, capsys):
     exec(compile(example, "example", "exec"), {})
     assert capsys.readouterr().out == "night.gif 5 (128, 128, 3)\n"
     assert read_record(tmp_path / "night.gif")["settings"]["frames"] == 8
+
+
+def test_the_readme_shows_the_same_example():
+    readme = Path(__file__).parents[1] / "README.md"
+    shown = readme.read_text("utf-8").partition("## From Python\n\n")[2].partition("\n## ")[0]
+    assert textwrap.dedent(shown).strip() == api.__doc__.split("\n\n", 1)[1].strip()
 
 
 def test_the_frames_are_the_commands_own(storybook, tmp_path):
