@@ -140,9 +140,7 @@ def test_a_checkpoint_of_few_steps_is_drawn_without_guidance(laser, make, tmp_pa
     told = {g: drawn(laser, folder, tmp_path / f"{g}.png", "--guidance", g, *options) for g in (0, 1)}
     assert told[0] == (told[1][0] | {"paths": told[0][0]["paths"]}, told[1][1])
     assert told[0][0]["evaluations"] < drawn(laser, folder, tmp_path / "x.png", *options)[0]["evaluations"]
-    code, stdout, stderr = laser(
-        "interpolate", "--from", tmp_path / "0.png", "-o", tmp_path / "b.png", "--model", folder
-    )
+    code, _, stderr = laser("interpolate", "--from", tmp_path / "0.png", "-o", tmp_path / "b.png", "--model", folder)
     assert code == 0, stderr
     assert Image.open(tmp_path / "b.png").tobytes() == told[0][1]
 
