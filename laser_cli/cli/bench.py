@@ -95,7 +95,7 @@ def storybook(
     guidance: Annotated[
         float | None,
         typer.Option(
-            min=1, max=30, help="How strongly captions lead. (default: the model's own, or 3)", show_default=False
+            min=0, max=30, help="How strongly captions lead. (default: the model's own, or 3)", show_default=False
         ),
     ] = None,
     sheet: Annotated[
