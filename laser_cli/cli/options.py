@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from enum import Enum
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 from annotated_types import Ge, Le
 from pydantic import BeforeValidator
 from pydantic.fields import FieldInfo
+from typer.models import OptionInfo
 
+from laser_cli.cli.console import Console
+from laser_cli.jobs.config import config_for, read_config
 from laser_cli.jobs.fields import Frozen, setting
-from laser_cli.jobs.merge import flags, merge
+from laser_cli.jobs.merge import Layer, flags, merge
+from laser_cli.jobs.outputs import Outputs
+from laser_cli.jobs.planning import Planning
 
 PANELS = (None, "Output", "Method", "Image prompts", "Conditions", "Drawing", "Playing", "Planning", "Model", "Console")
 """The order of a help's panels."""
 
 CONSOLE = "Console"
+CONTEXT = "laser_context"
+"""The parameter that Typer's context is passed as, where a command asks for none itself."""
 
 
 class Machine(Frozen):
@@ -29,17 +39,28 @@ class Machine(Frozen):
         None,
         "Model",
         "CPU threads to draw with. (default: all that this process may use)",
-        env="LASER_THREADS",
         ge=1,
         le=1024,
     )
 
 
 class Shown(Frozen):
-    """What is printed."""
+    """What is printed, and which settings file every option begins with."""
 
-    quiet: bool = setting(False, CONSOLE, "No progress, hints or warnings.", "--quiet", "-q", env="LASER_QUIET")
+    quiet: bool = setting(False, CONSOLE, "No progress, hints or warnings.", "--quiet", "-q")
     json_: bool = setting(False, CONSOLE, "One JSON object on stdout instead of paths.", "--json")
+    progress: Literal["auto", "plain", "json"] = setting(
+        "auto", CONSOLE, "auto: a bar on a terminal, else lines (plain); json: events on stderr.", "--progress"
+    )
+    color: Literal["auto", "always", "never"] = setting(
+        "auto", CONSOLE, "When to colour. (default: {default}, on terminals; NO_COLOR counts)", "--color"
+    )
+    config: Path | None = setting(None, CONSOLE, "Settings file. (default: config.yaml; laser config tells where)")
+    no_config: bool = setting(False, CONSOLE, "Read no settings file.", "--no-config")
+
+    def console(self, *, verbose: bool = False) -> Console:
+        """Where a command tells what it does, and what came of it."""
+        return Console(quiet=self.quiet, json=self.json_, verbose=verbose, progress=self.progress)
 
 
 class RunOptions(Shown, Machine):
@@ -57,15 +78,13 @@ class RunOptions(Shown, Machine):
     )
 
 
-Quiet = Annotated[
-    bool,
-    typer.Option(
-        "--quiet", "-q", envvar="LASER_QUIET", help="No progress, hints or warnings.", rich_help_panel=CONSOLE
-    ),
-]
-Json = Annotated[
-    bool, typer.Option("--json", help="One JSON object on stdout instead of paths.", rich_help_panel=CONSOLE)
-]
+CONFIGURABLE: dict[str, type[Frozen]] = {
+    **dict.fromkeys(Planning.model_fields, Planning),
+    **dict.fromkeys(("force", "no_clobber", "skip_existing", "resume"), Outputs),
+    **dict.fromkeys(("threads", "quiet", "verbose"), RunOptions),
+}
+"""What the settings file can say beside the settings of presets, and the model that knows its values."""
+
 Force = Annotated[
     bool,
     typer.Option("--force", help="Replace a file that is read-only or that laser did not make; never one it reads."),
@@ -80,32 +99,106 @@ def option(panel: str | None, help: str, *names: str, **more: Any) -> Any:
 def expand(function: Callable[..., None]) -> Callable[..., None]:
     """The command with its settings models spread into options; Typer reads its signature.
 
-    A parameter annotated with a model gets an instance of it, where options that were not given have their defaults;
-    one annotated ``Annotated[dict, model]`` gets the given ones alone, by the names of their fields.
+    A parameter annotated with a model gets an instance of it, where options that were not given have their defaults or
+    what the settings file says; one annotated ``Annotated[Layer, model]`` gets the given ones as a layer on that file.
+    Every option has a variable: LASER_ and its first long name.
     """
     models: dict[str, tuple[type[Frozen], bool]] = {}
     own: list[inspect.Parameter] = []
     made: list[inspect.Parameter] = []
+    context = ""
     for parameter in inspect.signature(function, eval_str=True).parameters.values():
         model = _model_of(parameter.annotation)
         if model is None:
-            own.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            context = parameter.name if parameter.annotation is typer.Context else context
+            own.append(_with_variable(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)))
             continue
-        whole = model is parameter.annotation
-        models[parameter.name] = (model, whole)
+        models[parameter.name] = (model, model is parameter.annotation)
         made += [_parameter(name, field) for name, field in model.model_fields.items()]
+    if not context:
+        made.append(inspect.Parameter(CONTEXT, inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context))
+    read = {name: variable for model, _ in models.values() for name, variable in _several(model).items()}
 
     @wraps(function)
     def command(**said: Any) -> None:
-        for parameter, (model, whole) in models.items():
-            values = {name: _plain(said.pop(name)) for name in model.model_fields}
-            given = {name: value for name, value in values.items() if value not in (None, [], ())}
-            said[parameter] = merge(model, flags(given)) if whole else given
-        function(**said)
+        here = said[context] if context else said.pop(CONTEXT)
+        lines = {name: _lines(variable) for name, variable in read.items() if not said[name]}
+        said |= {name: value for name, value in lines.items() if value}
+        for parameter, layer in layers_of(models, said, here, lines).items():
+            model, whole = models[parameter]
+            said[parameter] = merge(model, layer) if whole else layer
+        function(**{name: value for name, value in said.items() if name in kept})
 
+    kept = inspect.signature(function).parameters
     command.__signature__ = inspect.Signature(sorted((*own, *made), key=_panel))  # type: ignore[attr-defined]
     command.__annotations__ = {}
+    command.models = models  # type: ignore[attr-defined]
     return command
+
+
+def layers_of(
+    models: Mapping[str, tuple[type[Frozen], bool]],
+    said: Mapping[str, Any],
+    context: typer.Context,
+    lines: Iterable[str] = (),
+) -> dict[str, Layer]:
+    """What the command line says to each of a command's models, on the settings file; by the models' parameters.
+
+    `lines`: the options whose variables were read here and not by Typer.
+    """
+    shown = next((model for model, _ in models.values() if issubclass(model, Shown)), None)
+    config = None
+    if shown is not None and not said["no_config"]:
+        config = read_config(said["config"], CONFIGURABLE)
+    told = {}
+    for parameter, (model, _) in models.items():
+        values = {name: _plain(said[name]) for name in model.model_fields}
+        given = {name: value for name, value in values.items() if value not in (None, [], ())}
+        variables = {
+            name: variable_of(name, model.model_fields[name]) for name in given if _from_variable(context, name, lines)
+        }
+        told[parameter] = flags(given, variables=variables, beneath=config_for(config, model, CONFIGURABLE))
+    return told
+
+
+def variable_of(name: str, field: FieldInfo) -> str:
+    """The environment variable of a field's option."""
+    told = field.json_schema_extra
+    assert isinstance(told, dict)
+    named = told["env"] or _variable(name, told["names"])  # type: ignore[arg-type]
+    return str(named)
+
+
+def _variable(name: str, names: Sequence[str]) -> str:
+    long = next((part for part in names if part.startswith("--")), name).split("/")[0]
+    return "LASER_" + long.strip("-_").replace("-", "_").upper()
+
+
+def _several(model: type[Frozen]) -> dict[str, str]:
+    """The options that may be given several times, and their variables, which hold one value a line."""
+    fields = {name: field for name, field in model.model_fields.items() if get_origin(_asked_type(name, field)) is list}
+    return {name: variable_of(name, field) for name, field in fields.items()}
+
+
+def _lines(variable: str) -> list[str]:
+    return [line for line in os.environ.get(variable, "").splitlines() if line.strip()]
+
+
+def _from_variable(context: typer.Context, name: str, lines: Iterable[str]) -> bool:
+    source = context.get_parameter_source(name)
+    return name in lines or (source is not None and source.name == "ENVIRONMENT")
+
+
+def _with_variable(parameter: inspect.Parameter) -> inspect.Parameter:
+    """A command's own option with its variable."""
+    told = getattr(parameter.annotation, "__metadata__", ())
+    option = next((t for t in told if isinstance(t, OptionInfo)), None)
+    if option is not None and not option.envvar:
+        option = copy(option)
+        option.envvar, option.show_envvar = _variable(parameter.name, option.param_decls or ()), False
+        others = tuple(option if isinstance(t, OptionInfo) else t for t in told)
+        return parameter.replace(annotation=Annotated[(parameter.annotation.__origin__, *others)])
+    return parameter
 
 
 def _model_of(annotation: Any) -> type[Frozen] | None:
@@ -130,7 +223,9 @@ def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
     default = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
     help = (field.description or "").replace("{default}", default)
     asked = _asked_type(name, field)
-    how: dict[str, Any] = {"metavar": told["metavar"], "envvar": told["env"], **(limits if asked is not str else {})}
+    several = get_origin(asked) is list  # Typer would cut their variables at every blank
+    how: dict[str, Any] = {"metavar": told["metavar"], **(limits if asked is not str else {})}
+    how |= {"envvar": None if several else variable_of(name, field), "show_envvar": False}
     shown = option(told["panel"], help, *told["names"], **how)  # type: ignore[arg-type, misc]
     annotation: Any = Annotated[asked | None, shown]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

@@ -122,13 +122,10 @@ class Placement(Settings):
         "storybook",
         MODEL,
         "storybook (embedded, the default), a folder or hub id in the standard diffusers layout, or a .safetensors.",
-        env="LASER_MODEL",
         min_length=1,
     )
-    device: str = setting("auto", MODEL, "auto (default), cuda, mps or cpu.", env="LASER_DEVICE", min_length=1)
-    dtype: str = setting(
-        "auto", MODEL, "auto (default), float32, bfloat16 or float16.", env="LASER_DTYPE", min_length=1
-    )
+    device: str = setting("auto", MODEL, "auto (default), cuda, mps or cpu.", min_length=1)
+    dtype: str = setting("auto", MODEL, "auto (default), float32, bfloat16 or float16.", min_length=1)
 
 
 def _texts(value: Any) -> Any:
