@@ -21,7 +21,7 @@ def asked(
     argv = sys.argv[1:] if argv is None else argv
     words = [*argv[: argv.index("--")]] if "--" in argv else [*argv]
     said = env.get(f"LASER_{name.upper()}", "")
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words[1:], ""], strict=False):
         if word == f"--{name}":
             said = following
         elif word.startswith(f"--{name}="):

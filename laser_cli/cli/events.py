@@ -21,9 +21,9 @@ def wanted() -> bool:
     return asked("progress", PROGRESS) == "json"
 
 
-def event(name: str, **told: Any) -> dict[str, Any]:
+def event(kind: str, /, **told: Any) -> dict[str, Any]:
     """An event of the schema's present version."""
-    return {"version": VERSION, "event": name, **told}
+    return {"version": VERSION, "event": kind, **told}
 
 
 def send(told: Mapping[str, Any], stream: TextIO | None = None) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from laser_cli.cli.complete import completer
 from laser_cli.cli.options import Shown, expand
 from laser_cli.errors import NotFoundError
 
@@ -16,6 +17,7 @@ Name = Annotated[
     typer.Argument(
         help="storybook, a folder, a .safetensors or a hub id; FILE.gguf or hf:REPO[:FILE] for planners.",
         show_default=False,
+        autocompletion=completer("any models"),
     ),
 ]
 

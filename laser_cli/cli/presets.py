@@ -6,12 +6,18 @@ from typing import Annotated
 
 import typer
 
+from laser_cli.cli.complete import completer
 from laser_cli.cli.options import Shown, expand
 
 
 def presets(
     shown: Shown,
-    name: Annotated[str | None, typer.Argument(help="Print this preset, a name or a file.", show_default=False)] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="Print this preset, a name or a file.", show_default=False, autocompletion=completer("presets")
+        ),
+    ] = None,
 ) -> None:
     """List the presets, laser's and your own, or print one.
 

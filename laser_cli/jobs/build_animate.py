@@ -148,8 +148,13 @@ def _written_plan(
     except BadInputError as error:
         error.hint = error.hint or "mend it there, or write a new one with: laser plan DESCRIPTION -o FILE.yaml"
         raise
-    told = {"frames": written.total_frames, "easing": None, "control": None, "strength": None}
-    return written, Layer(str(file or "the plan"), told)
+    return written, plan_layer(written, file)
+
+
+def plan_layer(plan: Plan, file: Path | None = None) -> Layer:
+    """What a plan says of settings: its frames; the rest it says of each segment."""
+    told = {"frames": plan.total_frames, "easing": None, "control": None, "strength": None}
+    return Layer(str(file or "the plan"), told, source="plan")
 
 
 def _seed(seed: int, progress: Progress) -> int:

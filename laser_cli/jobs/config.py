@@ -40,7 +40,7 @@ def read_config(file: Path | None, others: Mapping[str, type[Frozen]]) -> Layer 
         check(replace(layer, values={key: layer.values[key]}), others[key])
         if layer.values[key] is None:
             raise BadInputError(f"{layer.at(key)}: {key} has no value", hint="take the line out")
-    return layer
+    return replace(layer, source="config")
 
 
 def config_for(config: Layer | None, kind: type[Frozen], others: Mapping[str, type[Frozen]]) -> Layer | None:

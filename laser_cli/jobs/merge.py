@@ -24,6 +24,7 @@ NO_VARIABLES: Mapping[str, str] = {}
 class Layer:
     """Settings from one source: what errors call it, and the lines of its keys where it is a file.
 
+    `source`: its kind, such as preset, for `laser config`.
     `variables`: of the command line, what was not an option on it but an environment variable, by key. `beneath`: the
     settings file, which every other layer of a job overrides.
     """
@@ -34,6 +35,7 @@ class Layer:
     error: type[LaserError] = BadInputError
     variables: Mapping[str, str] = field(default_factory=dict)
     beneath: Layer | None = None
+    source: str = ""
 
     def at(self, key: str) -> str:
         """The source with the key's line, as errors begin."""
@@ -55,7 +57,7 @@ def flags(
 ) -> Layer:
     """The layer of the command line (LASER_* variables count as flags); options left out are None and say nothing."""
     said = {key: value for key, value in values.items() if value is not None}
-    return Layer(name, said, error=UsageError, variables=variables, beneath=beneath)
+    return Layer(name, said, error=UsageError, variables=variables, beneath=beneath, source="flag")
 
 
 def merge(kind: type[Kind], *layers: Layer | None) -> Kind:

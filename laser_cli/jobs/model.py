@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -51,4 +52,4 @@ def asked_by(model: str) -> Layer | None:
     layer = read_preset(file).layer
     if "model" in layer.values:
         raise BadInputError(f"{layer.at('model')}: a model cannot ask for another", hint="take the line out")
-    return layer
+    return replace(layer, source="model")

@@ -26,6 +26,7 @@ class PlannerChoice(Frozen):
         PANEL,
         "Who plans: rules (default), storybook (embedded; default for its portraits), an instruct model FILE.gguf, or "
         "hf:REPO[:FILE] of the hub, or a server's openai:URL[#MODEL].",
+        complete="planners",
     )
     planner_form: PlannerForm | None = setting(
         None, PANEL, "What a model fills in: lines (default), or full, with controls and faces, for large ones."

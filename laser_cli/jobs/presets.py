@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,11 @@ class Preset:
 def all_presets() -> list[Preset]:
     """Every preset that can be named; a user's overrides laser's own of the same name."""
     return [read_preset(path, own) for path, own in _files().values()]
+
+
+def preset_names() -> list[str]:
+    """What presets can be named by, whatever is in them."""
+    return list(_files())
 
 
 def find_preset(name: str) -> Preset:
@@ -80,7 +85,7 @@ def read_preset(path: Path, own: bool = False) -> Preset:
         raise NotFoundError(f"there is no preset {path}", hint="laser presets lists them")
     description, layer = read_layer(path, "the preset ", "a preset")
     check(layer, *KINDS)
-    return Preset(path.stem, description, layer, path, own)
+    return Preset(path.stem, description, replace(layer, source="preset"), path, own)
 
 
 def read_layer(path: Path, what: str, kind: str) -> tuple[str, Layer]:
@@ -105,7 +110,7 @@ def _yaml_files(folder: Path) -> Iterator[Path]:
     return (path for path in folder.glob("*") if path.suffix.lower() in ENDINGS) if folder.is_dir() else iter(())
 
 
-def _parse(text: str, name: str, kind: str) -> tuple[dict[str, Any], dict[str, int]]:
+def _parse(text: str, name: str, kind: str = "a preset") -> tuple[dict[str, Any], dict[str, int]]:
     """The values of a flat YAML mapping, and the lines of its keys."""
     document = read_yaml(text, name, kind)
     value, root = document.value, document.root
