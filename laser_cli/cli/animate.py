@@ -11,6 +11,7 @@ import typer
 from laser_cli.cli.options import RunOptions, expand
 from laser_cli.cli.produce import Production
 from laser_cli.errors import UsageError
+from laser_cli.jobs.merge import Layer
 from laser_cli.jobs.outputs import Outputs
 from laser_cli.jobs.planning import Planning
 from laser_cli.jobs.settings import AnimateSettings
@@ -18,7 +19,7 @@ from laser_cli.jobs.sources import AnimateSources
 
 
 def animate(
-    settings: Annotated[dict[str, Any], AnimateSettings],
+    settings: Annotated[Layer, AnimateSettings],
     sources: AnimateSources,
     outputs: Outputs,
     planning: Planning,
@@ -38,15 +39,16 @@ def animate(
     source prompt. Example: laser animate cottage.png "summer turns to a snowy night" -o cottage.mp4
     """
     from laser_cli.jobs.build_animate import build_animation
-    from laser_cli.jobs.merge import flags
     from laser_cli.jobs.stops import words_of
 
-    production = Production(settings, outputs, options, sources.rerun)
+    production = Production(AnimateSettings, settings, outputs, options, sources.rerun)
     image, description = _positionals(arguments or [], sources.plan_file)
     description, words = words_of(description)
     production.guard(image, words, sources.plan_file, sources.inversion)
     console, verbose = production.console, options.verbose
-    built = build_animation(flags(settings), image, description, sources, planning, console, verbose=verbose)
+    built = build_animation(
+        settings, image, description, sources, planning, console, verbose=verbose, ready=production.name
+    )
     production.carry_out(built._replace(read=(*built.read, words)) if words else built, _lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,6 +12,7 @@ from laser_cli.jobs.inputs import Input
 from laser_cli.jobs.inversion import inversion_layer
 from laser_cli.jobs.merge import Layer
 from laser_cli.jobs.model import settle
+from laser_cli.jobs.names import Value, values_of
 from laser_cli.jobs.planning import Planning, callbacks_of, request_for
 from laser_cli.jobs.presets import chosen_preset, preset_layer
 from laser_cli.jobs.progress import SILENT, Progress
@@ -21,6 +23,13 @@ from laser_cli.plan.schema import Plan
 
 UNDRAWN = "the plan has a face track, which animate does not draw yet: faces follow the prompts alone"
 NOTHING, BY_DEFAULT = AnimateSources(), Planning()
+
+
+Ready = Callable[[Mapping[str, Value]], object]
+
+
+def unheard(values: Mapping[str, Value]) -> None:
+    """Names of outputs have no fields, or are made elsewhere."""
 
 
 class Built(NamedTuple):
@@ -40,8 +49,11 @@ def build_animation(
     *,
     plan: Plan | None = None,
     verbose: bool = False,
+    ready: Ready = unheard,
 ) -> Built:
     """The job of an animation; `said` are the settings that override all others, `plan` one that lies in no file.
+
+    `ready` hears what names of outputs can be made of, once the settings are known and before a planner is asked.
 
     Errors: UsageError for what contradicts itself, BadInputError for files that cannot be used, NotFoundError for
     presets, models and planners that are not there.
@@ -52,6 +64,8 @@ def build_animation(
     picture = _picture(image, before)
     if before and picture and image is None:
         progress.note(f"the record in {rerun} names the picture {picture.path}, which is read")
+    if before:
+        said = said.alone
     name = None
     if before and before.job.inversion and inversion is None:
         inversion, name = before.beside(before.job.inversion), before.job.inversion.name
@@ -75,6 +89,8 @@ def build_animation(
         prompt = before.job.plan.source
     if picture:
         picture.picture(progress.warn)  # a bad one is told now, before the planner and the model
+    source, words = picture.name if picture else sources.plan_file, written.description if written else prompt
+    ready(values_of(settings, "animate", source, description or words, preset=sources.preset))
     if written is None:
         written = _new_plan(planning, description or "", prompt, picture, settings, progress, verbose)
     elif prompt is not None:
@@ -132,8 +148,13 @@ def _written_plan(
     except BadInputError as error:
         error.hint = error.hint or "mend it there, or write a new one with: laser plan DESCRIPTION -o FILE.yaml"
         raise
-    told = {"frames": written.total_frames, "easing": None, "control": None, "strength": None}
-    return written, Layer(str(file or "the plan"), told)
+    return written, plan_layer(written, file)
+
+
+def plan_layer(plan: Plan, file: Path | None = None) -> Layer:
+    """What a plan says of settings: its frames; the rest it says of each segment."""
+    told = {"frames": plan.total_frames, "easing": None, "control": None, "strength": None}
+    return Layer(str(file or "the plan"), told, source="plan")
 
 
 def _seed(seed: int, progress: Progress) -> int:

@@ -7,10 +7,11 @@ from itertools import pairwise
 from pathlib import Path
 
 from laser_cli.errors import UsageError
-from laser_cli.jobs.build_animate import Built
+from laser_cli.jobs.build_animate import Built, Ready, unheard
 from laser_cli.jobs.interpolate import ATTENTION, MOST_STOPS, InterpolateJob
 from laser_cli.jobs.merge import Layer
 from laser_cli.jobs.model import settle
+from laser_cli.jobs.names import values_of
 from laser_cli.jobs.planning import PlannerChoice, callbacks_of, request_for
 from laser_cli.jobs.presets import chosen_preset, preset_layer
 from laser_cli.jobs.progress import SILENT, Progress
@@ -34,14 +35,17 @@ def build_interpolation(
     progress: Progress = SILENT,
     *,
     verbose: bool = False,
+    ready: Ready = unheard,
 ) -> Built:
     """The job of an interpolation along `words`, each a prompt or the name of a picture; of a rerun, those recorded.
 
-    `said` are the settings that override all others. Errors as of ``build_animation``.
+    `said` are the settings that override all others. `ready` and errors as of ``build_animation``.
     """
     rerun, guides = sources.rerun, sources.guides
     chosen = chosen_preset(sources.preset, rerun)
     before = read_job(rerun, InterpolateJob, InterpolateSettings) if rerun else None
+    if before:
+        said = said.alone
     layers = (before.layer if before else preset_layer(chosen, InterpolateSettings, progress), said)
     settings = settle(InterpolateSettings, *layers)
     files: tuple[Path, ...] = ()
@@ -57,6 +61,8 @@ def build_interpolation(
         progress.note(f"seed {', '.join(map(str, chosen_seeds))}")
     seeds = _noise(chosen_seeds, sources.latents, len(stops), pictured)
     settings = settings.model_copy(update={"seeds": seeds})
+    shown = next((stop.picture.name for stop in stops if stop.picture), None)
+    ready(values_of(settings, "interpolate", shown, " to ".join(stop.prompt for stop in stops), preset=sources.preset))
     segments = len(stops) - 1
     words_between, planners = (before.job.guides, before.job.guided_by) if before else ((), ())
     if guides:

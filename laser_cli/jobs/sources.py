@@ -14,7 +14,9 @@ class Sources(Frozen):
     """An output to run again, or a preset."""
 
     rerun: Path | None = setting(None, None, "Run again what made this output; other options change it.", "--from")
-    preset: str | None = setting(None, None, "A preset's name or YAML file (laser presets lists them).")
+    preset: str | None = setting(
+        None, None, "A preset's name or YAML file (laser presets lists them).", complete="presets"
+    )
 
 
 class AnimateSources(Sources):
