@@ -12,7 +12,7 @@ from laser_cli.cli.options import RunOptions, expand
 from laser_cli.cli.produce import Production
 from laser_cli.errors import UsageError
 from laser_cli.jobs.outputs import Outputs
-from laser_cli.jobs.planning import PlannerChoice
+from laser_cli.jobs.planning import Guiding
 from laser_cli.jobs.settings import InterpolateSettings
 from laser_cli.jobs.sources import InterpolateSources
 
@@ -21,7 +21,7 @@ def interpolate(
     settings: Annotated[dict[str, Any], InterpolateSettings],
     sources: InterpolateSources,
     outputs: Outputs,
-    planning: PlannerChoice,
+    planning: Guiding,
     options: RunOptions,
     stops: Annotated[
         list[str] | None,

@@ -160,7 +160,8 @@ def _places(plan: Plan) -> _Places:
 def _details(spec: RenderSpec, places: _Places, lost: Tensor) -> dict[int, tuple[float, Tensor | None, Tensor | None]]:
     """For the pictures in segments that begin or end in the source: t, and what the VAE loses at either end."""
     held = [lost if k == 0 or keyframe.trajectory is not None else None for k, keyframe in enumerate(spec.keyframes)]
-    details = {places.keyframes[k]: (0.0, mine, None) for k, mine in enumerate(held) if mine is not None}
+    details: dict[int, tuple[float, Tensor | None, Tensor | None]] = {}
+    details |= {places.keyframes[k]: (0.0, mine, None) for k, mine in enumerate(held) if mine is not None}
     for place, f in zip(places.frames, spec.frames, strict=True):
         begin, end = held[f.segment], held[f.segment + 1]
         if begin is not None or end is not None:
