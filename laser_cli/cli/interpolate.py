@@ -13,7 +13,7 @@ from laser_cli.cli.produce import Production
 from laser_cli.errors import UsageError
 from laser_cli.jobs.merge import Layer
 from laser_cli.jobs.outputs import Outputs
-from laser_cli.jobs.planning import PlannerChoice
+from laser_cli.jobs.planning import Guiding
 from laser_cli.jobs.settings import InterpolateSettings
 from laser_cli.jobs.sources import InterpolateSources
 
@@ -22,7 +22,7 @@ def interpolate(
     settings: Annotated[Layer, InterpolateSettings],
     sources: InterpolateSources,
     outputs: Outputs,
-    planning: PlannerChoice,
+    planning: Guiding,
     options: RunOptions,
     stops: Annotated[
         list[str] | None,

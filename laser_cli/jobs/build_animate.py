@@ -13,7 +13,7 @@ from laser_cli.jobs.inversion import inversion_layer
 from laser_cli.jobs.merge import Layer
 from laser_cli.jobs.model import settle
 from laser_cli.jobs.names import Value, values_of
-from laser_cli.jobs.planning import Planning, callbacks_of, request_for
+from laser_cli.jobs.planning import Planning, callbacks_of, request_for, shown_words
 from laser_cli.jobs.presets import chosen_preset, preset_layer
 from laser_cli.jobs.progress import SILENT, Progress
 from laser_cli.jobs.rerun import Recorded, read_job
@@ -177,10 +177,7 @@ def _new_plan(
     """The plan of the planner that is asked for; its notes are told. A model's memory is free again after that."""
     from laser_cli.plan.planners import make_plan
 
-    if picture is not None and prompt is None:
-        from laser_cli.output.prompts import picture_prompt
-
-        prompt = picture_prompt(picture.path)
+    prompt = shown_words(planning, prompt, picture.path if picture else None, progress, verbose)
     request = request_for(
         planning, description, prompt, frames=settings.frames, easing=settings.easing, seed=settings.seed
     )

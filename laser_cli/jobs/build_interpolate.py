@@ -12,7 +12,7 @@ from laser_cli.jobs.interpolate import ATTENTION, MOST_STOPS, InterpolateJob
 from laser_cli.jobs.merge import Layer
 from laser_cli.jobs.model import settle
 from laser_cli.jobs.names import values_of
-from laser_cli.jobs.planning import PlannerChoice, callbacks_of, request_for
+from laser_cli.jobs.planning import Guiding, callbacks_of, request_for
 from laser_cli.jobs.presets import chosen_preset, preset_layer
 from laser_cli.jobs.progress import SILENT, Progress
 from laser_cli.jobs.rerun import read_job
@@ -24,14 +24,14 @@ from laser_cli.plan.schema import Planner
 
 AUTO = "auto"
 """In place of a guide: the planner makes it."""
-NOTHING, BY_DEFAULT = InterpolateSources(), PlannerChoice()
+NOTHING, BY_DEFAULT = InterpolateSources(), Guiding()
 
 
 def build_interpolation(
     said: Layer,
     words: Sequence[str] = (),
     sources: InterpolateSources = NOTHING,
-    planning: PlannerChoice = BY_DEFAULT,
+    planning: Guiding = BY_DEFAULT,
     progress: Progress = SILENT,
     *,
     verbose: bool = False,
@@ -52,7 +52,7 @@ def build_interpolation(
     if before and not words:
         stops = recorded_stops(before, progress)
     else:
-        stops, files = read_stops(words, sources.prompts, settings.model, progress)
+        stops, files = read_stops(words, sources.prompts, settings.model, progress, planning)
     if len(stops) > MOST_STOPS:
         raise UsageError(f"{len(stops)} stops are too many", why=f"{MOST_STOPS} are the most")
     pictured = all(stop.picture for stop in stops)
@@ -108,7 +108,7 @@ def _guides(guides: Sequence[str], segments: int) -> tuple[str, ...]:
     return said * segments if len(said) == 1 else said
 
 
-def _guided(job: InterpolateJob, planning: PlannerChoice, progress: Progress, verbose: bool) -> InterpolateJob:
+def _guided(job: InterpolateJob, planning: Guiding, progress: Progress, verbose: bool) -> InterpolateJob:
     """The job with every guide a prompt: where «auto» stands, the planner's for its two stops."""
     from laser_cli.plan.planners import make_guides
 
@@ -137,7 +137,7 @@ def _noise(seeds: tuple[int, ...], latents: str | None, stops: int, pictured: bo
     return tuple(seeds[0] + k for k in range(stops)) if latents == "slerp" and len(seeds) == 1 else seeds
 
 
-def _agree(job: InterpolateJob, given: Collection[str], planning: PlannerChoice) -> None:
+def _agree(job: InterpolateJob, given: Collection[str], planning: Guiding) -> None:
     """UsageError for options that would do nothing beside others."""
     s = job.settings
     attention, single, guided = s.method in ATTENTION, s.at is not None, bool(job.guides)

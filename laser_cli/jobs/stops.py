@@ -19,6 +19,7 @@ from laser_cli.text import read_text
 if TYPE_CHECKING:
     import numpy as np
 
+    from laser_cli.jobs.planning import Captioning
     from laser_cli.models.pose import Pose
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic")
@@ -45,7 +46,7 @@ def words_of(text: str | None) -> tuple[str | None, Path | None]:
 
 
 def read_stops(
-    words: Sequence[str], prompts: Sequence[str], model: str, progress: Progress
+    words: Sequence[str], prompts: Sequence[str], model: str, progress: Progress, captioning: Captioning | None = None
 ) -> tuple[tuple[Stop, ...], tuple[Path, ...]]:
     """The stops that are named, and the files that prompts were in; what a picture shows is found as by laser invert.
 
@@ -64,7 +65,8 @@ def read_stops(
         if k in places:
             picture = Input.of(Path(text))
             given = prompts[places.index(k)] if prompts else None
-            shown = source_prompt(progress, given, picture.path, picture.picture(progress.warn), model, picture.name)
+            image = picture.picture(progress.warn)
+            shown = source_prompt(progress, given, picture.path, image, model, picture.name, captioning)
             stops.append(Stop(prompt=fitting(shown), picture=picture))
             continue
         prompt, file = words_of(text)

@@ -18,6 +18,7 @@ from laser_cli.models.model import Model
 from laser_cli.plan.easing import ease
 from laser_cli.plan.schema import Plan
 from laser_cli.stages.checkpoint import Checkpointer
+from laser_cli.stages.detail import given_back
 from laser_cli.stages.distances import Distance, rms
 from laser_cli.stages.invert import Inversion, Report, to_array, to_tensor
 from laser_cli.stages.pacing import paced
@@ -79,8 +80,8 @@ def animate(
     """Yields the plan's frames in order; with ``exact_first``, the picture itself, frame 0 is exactly that.
 
     With ``pace`` drafts are rendered first, so that frames are equally far apart by that distance instead of in t. What
-    the VAE loses of the picture is given back to the frames near it by (1 - t)^2, so that nothing pops between frame 0
-    and frame 1. With a ``checkpointer`` it goes on from what that has saved of this render.
+    the VAE loses of the picture is given back to the frames near it (stages.detail), so that nothing pops between frame
+    0 and frame 1. With a ``checkpointer`` it goes on from what that has saved of this render.
     """
     spec = compose(model, plan, inversion, negative)
     saved = checkpointer.load(model.device, len(spec.frames)) if checkpointer else None
@@ -92,7 +93,7 @@ def animate(
     lost: Tensor | None = None
     if exact_first is not None:
         lost = to_tensor(exact_first).to(model.device) - model.decode(inversion.trajectory.latents[:1])
-    shares = _shares(spec, places) if lost is not None else {}
+    details = _details(spec, places, lost[0]) if lost is not None else {}
     waiting: dict[int, Tensor] = {}
     due = 0
     levels = model.schedule.levels(inversion.steps)
@@ -110,8 +111,8 @@ def animate(
         waiting.update(zip(_indices(step.finished, places), pictures, strict=True))
         while due in waiting:
             picture = waiting.pop(due)
-            if lost is not None and shares.get(due):
-                picture = (picture + shares[due] * lost[0]).clamp(0, 1)
+            if due in details:
+                picture = (picture + given_back(*details[due])).clamp(0, 1)
             yield Picture(due, to_array(picture))
             due += 1
 
@@ -156,13 +157,16 @@ def _places(plan: Plan) -> _Places:
     return _Places(keyframes, [i for i in range(plan.total_frames) if i not in set(keyframes)])
 
 
-def _shares(spec: RenderSpec, places: _Places) -> dict[int, float]:
-    """How much of what the VAE loses is given back to each picture: all to the source, less and less around it."""
-    held = [k == 0 or keyframe.trajectory is not None for k, keyframe in enumerate(spec.keyframes)]
-    shares = {places.keyframes[k]: 1.0 for k, at in enumerate(held) if at}
+def _details(spec: RenderSpec, places: _Places, lost: Tensor) -> dict[int, tuple[float, Tensor | None, Tensor | None]]:
+    """For the pictures in segments that begin or end in the source: t, and what the VAE loses at either end."""
+    held = [lost if k == 0 or keyframe.trajectory is not None else None for k, keyframe in enumerate(spec.keyframes)]
+    details: dict[int, tuple[float, Tensor | None, Tensor | None]] = {}
+    details |= {places.keyframes[k]: (0.0, mine, None) for k, mine in enumerate(held) if mine is not None}
     for place, f in zip(places.frames, spec.frames, strict=True):
-        shares[place] = held[f.segment] * (1 - f.t) ** 2 + held[f.segment + 1] * f.t**2
-    return shares
+        begin, end = held[f.segment], held[f.segment + 1]
+        if begin is not None or end is not None:
+            details[place] = (f.t, begin, end)
+    return details
 
 
 def _indices(finished: Finished, places: _Places) -> list[int]:

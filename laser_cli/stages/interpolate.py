@@ -22,6 +22,7 @@ from laser_cli.models.model import Model
 from laser_cli.models.pose import Pose, between, draw_pose, held
 from laser_cli.stages.animate import Picture, Warn, smaller_batches
 from laser_cli.stages.checkpoint import Checkpointer
+from laser_cli.stages.detail import given_back
 from laser_cli.stages.invert import Report, invert_picture, to_array, to_tensor
 from laser_cli.stages.preview import PreviewWriter
 
@@ -248,7 +249,7 @@ def interpolate(
     """Yields endpoints and frames in order, each once.
 
     With ``exact``, an endpoint that is a picture is exactly that: what the VAE loses of it is given back to the frames
-    near it, by (1 - t)^2. With a ``checkpointer`` every state is saved; ``state`` is one that was, to go on from.
+    near it (stages.detail). With a ``checkpointer`` every state is saved; ``state`` is one that was, to go on from.
     """
     spec, levels = spec_of(endpoints, params, schedule.frames), model.schedule.levels(params.steps)
     numbers = [i for i in range(schedule.total) if i not in set(schedule.places)]
@@ -281,9 +282,8 @@ def interpolate(
                 f = at[due]
                 picture = torch.lerp(_whole(ends, lost, f.segment), _whole(ends, lost, f.segment + 1), f.t)
             elif due in waiting:
-                f, picture = at[due], waiting.pop(due)
-                for k, share in ((f.segment, (1 - f.t) ** 2), (f.segment + 1, f.t**2)):
-                    picture = picture + share * lost[k] if k in lost else picture
+                f = at[due]
+                picture = waiting.pop(due) + given_back(f.t, lost.get(f.segment), lost.get(f.segment + 1))
             else:
                 break
             yield Picture(due, to_array(picture.clamp(0, 1)))
