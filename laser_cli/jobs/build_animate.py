@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from laser_cli.errors import BadInputError, UsageError
 from laser_cli.jobs.animate import AnimateJob, directed
+from laser_cli.jobs.conditions import Controlled
 from laser_cli.jobs.inputs import Input
 from laser_cli.jobs.inversion import inversion_layer
 from laser_cli.jobs.merge import Layer
@@ -16,6 +17,14 @@ from laser_cli.jobs.names import Value, values_of
 from laser_cli.jobs.planning import Planning, callbacks_of, request_for, shown_words
 from laser_cli.jobs.presets import chosen_preset, preset_layer
 from laser_cli.jobs.progress import SILENT, Progress
+from laser_cli.jobs.read_conditions import (
+    Nets,
+    condition_named,
+    read_adapter,
+    read_nets,
+    recorded_nets,
+    require_edges,
+)
 from laser_cli.jobs.rerun import Recorded, read_job
 from laser_cli.jobs.settings import AnimateSettings, chosen_seed
 from laser_cli.jobs.sources import AnimateSources
@@ -59,6 +68,7 @@ def build_animation(
     presets, models and planners that are not there.
     """
     rerun, inversion, prompt = sources.rerun, sources.inversion, sources.prompt
+    nets = read_nets(sources)
     chosen = chosen_preset(sources.preset, rerun)
     before = read_job(rerun, AnimateJob, AnimateSettings) if rerun else None
     picture = _picture(image, before)
@@ -96,6 +106,12 @@ def build_animation(
     elif prompt is not None:
         written = written.model_copy(update={"source": prompt})
     directions = directed(written, settings)
+    own = [picture] * len(directions.prompts)
+    adapter = read_adapter(
+        sources, before, [None] * len(own), len(own) != _keyframes(before), "keyframe", settings.model
+    )
+    controls = _controls(nets, directions, sources, before)
+    require_edges(controls, own, "keyframe")
     if directions.face:
         progress.warn(UNDRAWN)
     job = AnimateJob(
@@ -103,12 +119,38 @@ def build_animation(
         plan=directions,
         image=picture,
         inversion=Input.of(inversion, name) if inversion else None,
+        adapter=adapter,
+        controls=controls,
         audio=before.audio(progress) if before else None,
         revision=before.revision(settings) if before else None,
     )
     others = (sources.plan_file, rerun, chosen.path if chosen and chosen.own else None)
     read = (*(found.path for found in job.inputs), *(path for path in others if path and str(path) != "-"))
     return Built(job, read)
+
+
+def _keyframes(before: Recorded[AnimateJob] | None) -> int:
+    """How many keyframes a recorded plan has, 0 without one."""
+    return len(before.job.plan.prompts) if before else 0
+
+
+def _controls(
+    nets: Nets, plan: Plan, sources: AnimateSources, before: Recorded[AnimateJob] | None
+) -> tuple[Controlled, ...]:
+    """The ControlNets with the conditions of the command line, else of the plan, else those of the record."""
+    count = len(plan.prompts)
+    if before and before.job.controls and not nets.nets and sources.plan_file is None:
+        if count != _keyframes(before):
+            why = f"the record has conditions for {_keyframes(before)} keyframes, the plan has {count}"
+            raise UsageError(
+                "the conditions are not as many as the keyframes", why=why, hint="--controlnet, --condition"
+            )
+        return recorded_nets(before)
+    file = sources.plan_file or sources.rerun
+    beside = file if file and str(file) != "-" else None
+    named = (plan.condition, *(segment.condition for segment in plan.segments))
+    planned = [tuple(condition_named(Path(text), beside) for text in each) for each in named]
+    return nets.over(count, "keyframe", planned if any(named) else ())
 
 
 def _picture(image: Path | None, before: Recorded[AnimateJob] | None) -> Input | None:
