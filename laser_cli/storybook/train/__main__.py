@@ -18,7 +18,7 @@ from laser_cli.storybook.train.common import STOP
 from laser_cli.storybook.train.process import keep_memory, stand_back
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
-TRAINED = ("vae", "classifier", "unet", "planner")
+TRAINED = ("vae", "classifier", "unet", "planner", "portraits")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,6 +51,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--focus", type=float, help="unet: extra weight of subjects in the last third")
     p.add_argument("--learn-text", action="store_true", help="unet: the text encoder learns too")
     p.add_argument("--twins", action="store_true", help="unet: pairs of items that only their captions tell apart")
+    p.add_argument(
+        "--plain-attention", action="store_true", help="portraits: ordinary attention in place of knitting, to compare"
+    )
     p.add_argument("--pack", type=Path, help="folder that pack writes and unpack reads (default: pack in --folder)")
     p.add_argument("--to", type=Path, default=WEIGHTS, help="where install writes")
     return p
@@ -98,6 +101,10 @@ def _train(p: argparse.ArgumentParser, chosen: argparse.Namespace) -> None:
         options |= of_unet
     elif of_unet:
         p.error(f"{', '.join('--' + name.replace('_', '-') for name in of_unet)}: for unet alone")
+    if chosen.model == "portraits":
+        options["plain"] = chosen.plain_attention
+    elif chosen.plain_attention:
+        p.error("--plain-attention: for portraits alone")
     if chosen.minutes and not chosen.steps and not chosen.samples:
         options["steps"] = 10**9
     importlib.import_module(f"laser_cli.storybook.train.{chosen.model}").train(chosen.folder, **options)
