@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from laser_cli.cli.after import Afterwards
 from laser_cli.cli.options import Force, Shown, choice, expand, option
 from laser_cli.jobs import names
 from laser_cli.jobs.names import HELP
@@ -19,6 +20,7 @@ Easings = choice("Easings", Easing)
 def plan(
     planning: PlanningAlone,
     shown: Shown,
+    after: Afterwards,
     description: Annotated[str, typer.Argument(help="What happens, for example 'summer turns to a snowy night'.")],
     image: Annotated[Path | None, option(None, "The picture; its metadata may tell what it shows.")] = None,
     source_prompt: Annotated[
@@ -52,6 +54,7 @@ def plan(
     from laser_cli.plan.planners import make_plan
 
     console = shown.console(verbose=verbose or explain)
+    after.check_exec(files=output != "-")
     described, words_file = words_of(description)
     if output != "-":
         output = names.fill(output, names.values_of(planning, "plan", image, described))
@@ -80,6 +83,7 @@ def plan(
     write_plan(made, output, force=force)
     if output != "-":
         console.result([Path(output)], told)
+        after.run_exec([Path(output)], console)
 
 
 def _unheard(planning: PlanningAlone) -> list[str]:
