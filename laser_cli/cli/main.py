@@ -33,8 +33,10 @@ COMMANDS: dict[str, str] = {
 compares. Each defines `register(app: typer.Typer) -> None`; what they import is too much for a bare --help."""
 
 
-EPILOG = """Every option has a variable: --frames-dir is LASER_FRAMES_DIR. Where it may be given several times, the
-variable holds a value a line. `laser config` shows what is in force, and where it comes from."""
+EPILOG = (
+    "Every option has a variable: --frames-dir is LASER_FRAMES_DIR. Where an option may be given several times, its "
+    "variable holds a value a line. `laser config` shows what is in force, and where it comes from."
+)
 Colors = Enum("Colors", {name: name for name in COLORS}, type=str)
 
 

@@ -96,6 +96,7 @@ class Production:
         if stream:  # who reads it sets its pace: its time is not remembered
             for path in result.paths:
                 console.note(f"written: {path}")
+            self.options.run_exec(result.paths, console)
             return
         if job.timed:
             self._remember(here, result.size)
