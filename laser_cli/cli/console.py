@@ -56,15 +56,15 @@ class Console(Listener):
 
     def note(self, message: str) -> None:
         """A hint or a stage, on stderr."""
-        self._say(message)
+        if not self.quiet:
+            self._say(message)
 
-    def warn(self, message: str) -> None:
-        """Something is not as it should be, but the work goes on."""
-        self._say(message, warning=True)
+    def warn(self, message: str, *, always: bool = False) -> None:
+        """Something is not as it should be, but the work goes on; `always`: told under --quiet too."""
+        if always or not self.quiet:
+            self._say(message, warning=True)
 
     def _say(self, message: str, *, warning: bool = False) -> None:
-        if self.quiet:
-            return
         if self.events:
             return send(event("warning" if warning else "note", message=message), self._stderr)
         message = printable(message, keep="\n")

@@ -38,6 +38,7 @@ class Production:
         for template in outputs.templates.values():
             names.check(template, names.fields(kind))
         _check_options(said.values, outputs, options)
+        options.check_exec(files=bool(outputs.paths) or options.dry_run)
         self.outputs, self.options, self.again = outputs, options, again
         self._named: tuple[Path | None, ...] = ()
         self.console = options.console(verbose=options.verbose)
@@ -95,10 +96,12 @@ class Production:
         if stream:  # who reads it sets its pace: its time is not remembered
             for path in result.paths:
                 console.note(f"written: {path}")
+            self.options.run_exec(result.paths, console)
             return
         if job.timed:
             self._remember(here, result.size)
         console.result(result.paths, result.told)
+        self.options.run_exec(result.paths, console)
 
     def _tell(self, costs: Mapping[str, Any], lines: Callable[[Mapping[str, Any]], Iterator[str]]) -> None:
         if self.console.json:
