@@ -16,7 +16,10 @@ from pydantic.fields import FieldInfo
 from laser_cli.jobs.fields import Frozen, setting
 from laser_cli.jobs.merge import flags, merge
 
-PANELS = (None, "Output", "Method", "Image prompts", "Conditions", "Drawing", "Playing", "Planning", "Model", "Console")
+PANELS = (
+    *(None, "Output", "Portraits", "Method", "Image prompts", "Conditions"),
+    *("Drawing", "Playing", "Planning", "Model", "Console"),
+)
 """The order of a help's panels."""
 
 CONSOLE = "Console"
