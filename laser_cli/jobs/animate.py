@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from laser_cli.jobs.conditions import Adapter, Controlled, recorded_conditions, unrecorded_conditions
 from laser_cli.jobs.drive import Drive
 from laser_cli.jobs.inputs import Input, named
 from laser_cli.jobs.job import FrameJob
@@ -25,6 +26,8 @@ class AnimateJob(FrameJob):
     plan: Plan
     image: Input | None = None
     inversion: Input | None = None
+    adapter: Adapter | None = None
+    controls: tuple[Controlled, ...] = ()
     drive: Drive | None = None
 
     @property
@@ -54,9 +57,12 @@ class AnimateJob(FrameJob):
     @property
     def inputs(self) -> tuple[Input, ...]:
         """The files that it reads."""
+        shown = tuple(self.adapter.inputs) if self.adapter else ()
+        led = tuple(found for control in self.controls for found in control.inputs)
         driving = (self.drive.clip, self.drive.face) if self.drive else ()
-        found = [file for file in (self.image, self.inversion, *driving, self.audio) if file]
-        return tuple({file.path: file for file in found}.values())
+        files = [file for file in (self.image, self.inversion, *driving, self.audio) if file]
+        # a drive's file may be its sound as well
+        return (*{file.path: file for file in files}.values(), *shown, *led)
 
     @property
     def labels(self) -> dict[int, str]:
@@ -72,15 +78,18 @@ class AnimateJob(FrameJob):
         """The settings, plan and names of inputs as the record keeps them."""
         named = {"image": self.image, "inversion": self.inversion}
         names = {key: found.name if found else None for key, found in named.items()}
+        led = recorded_conditions(self.adapter, self.controls)
         drive = {"drive": self.drive.recorded} if self.drive else {}
-        return {**names, "plan": self.plan.model_dump(mode="json"), **drive, **self.recorded_settings}
+        return {**names, "plan": self.plan.model_dump(mode="json"), **led, **drive, **self.recorded_settings}
 
     @classmethod
     def unrecorded(cls, settings: dict[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
         """The plan, the picture, the inversion and the drive, whose contents a record does not tell."""
         image, inversion = settings.pop("image", None), settings.pop("inversion", None)
         audio, drive = cls.unrecorded_audio(settings), settings.pop("drive", None)
+        led = unrecorded_conditions({key: settings.pop(key, None) for key in ("adapter", "controls")})
         return {
+            **led,
             "plan": settings.pop("plan"),
             "image": named(image, record.get("input_sha256")) if image is not None else None,
             "inversion": named(inversion, "") if inversion is not None else None,

@@ -65,7 +65,7 @@ def asked_drive(sources: AnimateSources, before: Recorded[AnimateJob] | None) ->
         clip=clip,
         face=_file(sources.face, recorded.face if recorded else None, before, "--face FILE"),
         # the model's own are found anew
-        adapter=said("adapter", None if named == OWN else named),
+        adapter=said("portrait_adapter", None if named == OWN else named),
         stylize=said("stylize", recorded.stylize.name if recorded and recorded.stylize else None),
         ratio=said("drive_ratio", recorded.ratio if recorded else RATIO),
         start=said("drive_from", recorded.start if recorded else None),

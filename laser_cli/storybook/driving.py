@@ -32,7 +32,7 @@ def motion_of(puppets: Sequence[Puppet]) -> FaceMotion:
 def as_puppet(track: FaceTrack) -> FaceTrack:
     """Of a track what a puppet can do: its blendshapes, and its head's turns as far as they go. It has no place."""
     most = {"pitch": PITCH, "yaw": YAW, "roll": ROLL}
-    columns = [name for name in track.columns if name in BLENDSHAPES or name in ANGLES] or [BLENDSHAPES[0]]
+    columns: list[str] = [name for name in track.columns if name in BLENDSHAPES or name in ANGLES] or [BLENDSHAPES[0]]
     values = [np.clip(track[name], -most.get(name, 1.0), most.get(name, 1.0)) for name in columns]
     return FaceTrack.of(track.fps, columns, np.stack(values, 1), track.source)
 

@@ -62,7 +62,7 @@ def needed_adapters(asked: str | None, model: str) -> Adapters:
         raise NotFoundError(
             f"{model} has no portrait adapters",
             why="a face is driven by nets beside the model",
-            hint="for models of the SD 1.5 family: laser models add hellomeme:v5b [FOLDER], or --adapter FOLDER",
+            hint="for the SD 1.5 family: laser models add hellomeme:v5b [FOLDER]; or --portrait-adapter FOLDER",
         )
     return found
 

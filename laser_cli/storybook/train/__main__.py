@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     p.add_argument("--batch", type=int, help="items a step")
     p.add_argument("--background", action="store_true", help="one thread that runs when no other process wants to")
+    p.add_argument("--decoder", action="store_true", help="vae: the decoder alone, on the latents of the one trained")
     p.add_argument("--workers", type=int, default=0, help="threads for the optimizer's matrices, one core each")
     p.add_argument("--replicas", type=int, default=1, help="unet: copies that share a step's batch, one core each")
     p.add_argument("--shape", choices=("S1", "S1A", "S4", "S4A"), help="unet: its levels and attentions")
@@ -92,6 +93,10 @@ def _train(p: argparse.ArgumentParser, chosen: argparse.Namespace) -> None:
         options["workers"] = chosen.workers
     of_unet = _given(chosen, "shape", "samples", "items", "focus", "learn_text", "twins")
     of_unet |= {"replicas": chosen.replicas} if chosen.replicas > 1 else {}
+    if chosen.model == "vae":
+        options |= _given(chosen, "decoder")
+    elif chosen.decoder:
+        p.error("--decoder: for vae alone")
     if chosen.model == "unet":
         options |= of_unet
     elif of_unet:
