@@ -154,7 +154,7 @@ def portraits(
     on: OnModel,
     items: Annotated[int, typer.Option(min=1, help="Self-reenactments, and as many cross-reenactments.")] = 200,
     steps: Steps = 25,
-    adapter: Annotated[
+    portrait_adapter: Annotated[
         str | None, typer.Option(help="Portrait adapters. (default: the model's own)", show_default=False)
     ] = None,
     compare: Annotated[
@@ -172,12 +172,12 @@ def portraits(
     from laser_cli.storybook.train.common import save_grid
 
     console = on.console()
-    for asked in (adapter, compare) if compare else (adapter,):
+    for asked in (portrait_adapter, compare) if compare else (portrait_adapter,):
         needed_adapters(asked, on.model)
     classifier = load_classifier()
     model = on.load(console)
-    figures, pictures = bench_portraits(model, classifier, items, steps, adapter, compare, console.note)
-    if whole and adapter is None:
+    figures, pictures = bench_portraits(model, classifier, items, steps, portrait_adapter, compare, console.note)
+    if whole and portrait_adapter is None:
         figures += memory(on.model, console.note)
     if sheet:
         save_grid(pictures.flatten(0, 1), pictures.shape[1], sheet)

@@ -119,13 +119,15 @@ def build_animation(
         assert picture is not None and drive.track is not None
         settings = settings.model_copy(update={"frames": len(drive.track.frames)})
         if written is None and description is None:
-            shown = prompt or portrait_prompt(picture, drive.puppets, progress)
+            shown = shown_words(planning, prompt, picture.path, progress, verbose)
+            shown = shown or portrait_prompt(picture, drive.puppets, progress)
             written = plan_of_drive(shown, settings.frames)
     source, words = picture.name if picture else sources.plan_file, written.description if written else prompt
     ready(values_of(settings, "animate", source, description or words, preset=sources.preset))
     if written is None:
         if picture and prompt is None:
-            prompt = prompt_beside(asked, description or "", picture, settings, progress)
+            prompt = shown_words(planning, None, picture.path, progress, verbose)
+            prompt = prompt or prompt_beside(asked, description or "", picture, settings, progress)
         written = _new_plan(planning, description or "", prompt, picture, settings, progress, verbose)
     elif prompt is not None:
         written = written.model_copy(update={"source": prompt})

@@ -262,21 +262,16 @@ def prompt_beside(
 ) -> str | None:
     """What a portrait shows, where the description moves its face and adapters are there to draw it; else None."""
     from laser_cli.controls.knit.find import find_adapters
-    from laser_cli.output.prompts import picture_prompt
     from laser_cli.plan.rules.face_track import face_track
 
-    if picture_prompt(picture.path) or not (asked.clip or face_track(description)):
+    if not (asked.clip or face_track(description)):
         return None
     adapters = find_adapters(asked.adapter, settings.model)
     return portrait_prompt(picture, adapters.puppets, progress) if adapters else None
 
 
 def portrait_prompt(picture: Input, puppets: bool, progress: Progress) -> str:
-    """What a portrait shows, but for its face: from its metadata, as the classifier reads it, or in general."""
-    from laser_cli.output.prompts import picture_prompt
-
-    if prompt := picture_prompt(picture.path):
-        return prompt
+    """What a portrait that carries no prompt shows, but for its face: as the classifier reads it, or in general."""
     if not puppets:
         return PORTRAIT
     from laser_cli.stages.invert import to_tensor

@@ -127,10 +127,10 @@ def bench_portraits(
         figures += score.figures(name, kind, barred=name == KNITTING)
     for name, values in flicker.items():
         figures.append(Figure(f"flicker, {name}", float(np.mean(values)), "levels", of=len(values)))
-    for name, (drawn_frames, evaluations, seconds) in spent.items():
+    for name, (count_drawn, rows, seconds) in spent.items():
         bar = EVALUATIONS if name == KNITTING else None
-        figures.append(Figure(f"evaluations a frame, {name}", evaluations / drawn_frames, "", bar))
-        figures.append(Figure(f"seconds a frame, {name}", seconds / drawn_frames, "s"))
+        figures.append(Figure(f"evaluations a frame, {name}", rows / count_drawn, "", bar))
+        figures.append(Figure(f"seconds a frame, {name}", seconds / count_drawn, "s"))
     return figures, torch.stack(sheet).unflatten(0, (-1, 2 + len(known)))
 
 
