@@ -58,6 +58,9 @@ def animate(
     preset: str | None = None,
     planner: str | None = None,
     caption: str | None = None,
+    drive: str | Path | None = None,
+    relative: bool | None = None,
+    portrait_adapter: str | None = None,
     out: str | Path | None = None,
     model: Model | None = None,
     progress: Progress = SILENT,
@@ -65,7 +68,8 @@ def animate(
 ) -> Drawn:
     """Animate a picture from a sentence or a plan, as `laser animate` does; `prompt` says what the picture shows.
 
-    `planner` and `caption` name who plans, and who says what a picture without a prompt shows.
+    `planner` and `caption` name who plans, and who says what a picture without a prompt shows. `drive`, a video or a
+    track, moves a portrait's face (`relative`: by its changes alone); `portrait_adapter` names the nets that draw it.
 
     `settings` are the command's by their names in presets: ``frames=24, steps=25, seed=0``. A model that is passed is
     used again and overrides the settings `model`, `device` and `dtype`. LaserError says what went wrong and what to do.
@@ -74,7 +78,14 @@ def animate(
         _said(settings, model),
         _path(image),
         description,
-        AnimateSources(plan_file=None if isinstance(plan, Plan) else _path(plan), prompt=prompt, preset=preset),
+        AnimateSources(
+            plan_file=None if isinstance(plan, Plan) else _path(plan),
+            prompt=prompt,
+            preset=preset,
+            drive=_path(drive),
+            relative=relative,
+            portrait_adapter=portrait_adapter,
+        ),
         Planning(planner=planner, caption=caption),
         progress,
         plan=plan if isinstance(plan, Plan) else None,

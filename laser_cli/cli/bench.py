@@ -148,6 +148,42 @@ def interpolate(
     _show(console, "interpolate", figures)
 
 
+@benches.command()
+@expand
+def portraits(
+    on: OnModel,
+    items: Annotated[int, typer.Option(min=1, help="Self-reenactments, and as many cross-reenactments.")] = 200,
+    steps: Steps = 25,
+    portrait_adapter: Annotated[
+        str | None, typer.Option(help="Portrait adapters. (default: the model's own)", show_default=False)
+    ] = None,
+    compare: Annotated[
+        str | None, typer.Option(help="Other adapters as one more row, such as plain attention's.", show_default=False)
+    ] = None,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Write reference, truth and every row of a few here.", show_default=False)
+    ] = None,
+    whole: Whole = True,
+) -> None:
+    """Driven portraits of puppets, against their true pictures, beside words, attention and copies."""
+    from laser_cli.controls.knit.find import needed_adapters
+    from laser_cli.measure.portraits.bench import bench_portraits, memory
+    from laser_cli.storybook.classifier import load_classifier
+    from laser_cli.storybook.train.common import save_grid
+
+    console = on.console()
+    for asked in (portrait_adapter, compare) if compare else (portrait_adapter,):
+        needed_adapters(asked, on.model)
+    classifier = load_classifier()
+    model = on.load(console)
+    figures, pictures = bench_portraits(model, classifier, items, steps, portrait_adapter, compare, console.note)
+    if whole and portrait_adapter is None:
+        figures += memory(on.model, console.note)
+    if sheet:
+        save_grid(pictures.flatten(0, 1), pictures.shape[1], sheet)
+    _show(console, "portraits", figures)
+
+
 def _show(console: Console, name: str, figures: Sequence[Figure]) -> None:
     from laser_cli.measure.figures import as_json, as_text
 

@@ -78,7 +78,7 @@ class Production:
 
         job, outputs, console = _with_sound(built.job, self.outputs), self.outputs, self.console
         read = tuple(dict.fromkeys((*built.read, *(found.path for found in job.inputs))))
-        look, again = look_of(job.settings, job.audio), self.again
+        look, again = look_of(job.settings, job.audio, job.sound_from), self.again
         outputs.check(look, job.count, read=read, again=again, needed=not self.options.dry_run)
         if self.options.dry_run:
             return self._tell(job.steps.costs(job), lines)

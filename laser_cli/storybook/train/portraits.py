@@ -19,8 +19,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from laser_cli.controls.knit.drive import Drive, no_parts
+from laser_cli.controls.knit.find import FOLDER
 from laser_cli.controls.knit.insertion import Insertion, hooked, insert
-from laser_cli.controls.knit.own import FOLDER, AdapterSettings, as_nets, base_key, new_adapters, save_adapters
+from laser_cli.controls.knit.own import AdapterSettings, as_nets, base_key, new_adapters, save_adapters
 from laser_cli.engine.spec import SamplingParams
 from laser_cli.errors import BadInputError
 from laser_cli.models.find import STORYBOOK, WEIGHTS
@@ -311,7 +312,7 @@ def train(
 
 
 class Report:
-    """Writes the adapters, held-out losses beside those without adapters, and a sheet of reference, truth and result."""
+    """Writes the adapters, held-out losses, and a sheet of references, truths and results."""
 
     def __init__(
         self, out: Path, name: str, model: Model, look: Look, held: FaceCache, empty: Tensor, alphas: Tensor
@@ -330,9 +331,7 @@ class Report:
         for pair, true in zip(self.pairs, self.true, strict=True):
             words = Words(face_caption(replace(pair[0], yaw=0.0, pitch=0.0, roll=0.0), None, frozenset({"expression"})))
             how = (SamplingParams(guidance=1.0), 10)
-            (shown,) = draw_portrait(
-                self.model, adapters.nets, to_array(true[0]), motion_of([pair[1]]), words, *how
-            )
+            (shown,) = draw_portrait(self.model, adapters.nets, to_array(true[0]), motion_of([pair[1]]), words, *how)
             rows += [true[0], true[1], to_tensor(shown.array)[0]]
         save_grid(torch.stack(rows), 6, self.out / f"{self.name}.png")
 
