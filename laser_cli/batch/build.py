@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -44,7 +45,7 @@ class FieldError(BadInputError):
     """What is wrong with a row, and in which of its fields where that is known."""
 
     def __init__(self, error: LaserError, row: Row, key: str | None) -> None:
-        where = row.at(key)
+        where, key = row.at(key), row.spelled.get(key, key) if key else None
         what = error.what if error.what.startswith(where) else f"{where}: {f'{key}: ' if key else ''}{error.what}"
         super().__init__(what, why=error.why, hint=error.hint)
         self.field = key
@@ -90,14 +91,16 @@ def merged(row: Row, verb: Verb, given: Given) -> Row:
     what = f"laser {verb.name} has no such key"
     raise_all([FieldError(BadInputError(what, hint=_near(key, verb)), row, key) for key in unknown])
     canonical: dict[str, Any] = {}
+    spelled: dict[str, str] = {}
     for key, value in values.items():
         found = verb.find(key)
         name = found[1] if found else key
+        spelled[name] = key
         canonical.pop(name, None)
         canonical[name] = value
         if key in lines:
             lines[name] = lines[key]
-    return Row(canonical, row.name, row.line, lines)
+    return Row(canonical, row.name, row.line, lines, spelled=spelled)
 
 
 def _near(key: str, verb: Verb) -> str:
@@ -352,11 +355,11 @@ def _field_of(error: LaserError, row: Row) -> str | None:
     """The field that an error speaks of: one whose option it names, else one whose value it names."""
     if isinstance(error, FieldError):
         return error.field
-    text = f"{error.what} {error.why} {error.hint}"
-    options = {f"--{key.replace('_', '-')}": key for key in row.values}
-    for option, key in options.items():
-        if option in error.what:
-            return key
+    for word in re.findall(r"--([a-z][a-z-]+)", error.what):
+        for key in row.values:
+            if word.replace("-", "_") in (key, row.spelled.get(key)):
+                return key
+    text = f"{error.what} {error.why}"
     shown = {key: str(value) for key, value in row.values.items() if key != "command" and len(str(value)) > 2}
     longest = sorted(shown, key=lambda key: -len(shown[key]))
     return next((key for key in longest if shown[key] in text), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -27,7 +28,7 @@ def expand(row: Row, verb: Verb) -> Iterator[Row]:
         if "image" in values:
             raise BadInputError(f"{row.at('images')}: images: image stands beside it", hint="leave one of them out")
         at = {"image": row.lines["images"]} if "images" in row.lines else {}
-        row = Row(values, row.name, row.line, {**row.lines, **at}, row.defaults)
+        row = replace(row, lines={**row.lines, **at}, spelled={**row.spelled, "image": "images"})
         values = {"image" if k == "images" else k: _matching(row, v) if k == "images" else v for k, v in values.items()}
     choices = {key: _choices(row, verb, key, value) for key, value in values.items()}
     count = 1
@@ -36,7 +37,7 @@ def expand(row: Row, verb: Verb) -> Iterator[Row]:
         if count > MOST_JOBS:
             raise BadInputError(f"{row.at()}: the row stands for over {MOST_JOBS:,} jobs")
     for chosen in product(*choices.values()):
-        yield Row(dict(zip(choices, chosen, strict=True)), row.name, row.line, row.lines)
+        yield replace(row, values=dict(zip(choices, chosen, strict=True)))
 
 
 def _choices(row: Row, verb: Verb, key: str, value: Any) -> list[Any]:

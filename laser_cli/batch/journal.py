@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from filelock import FileLock, Timeout
 
@@ -118,20 +118,27 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def located_events(file: BinaryIO) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The events of an open journal and where their lines begin; a line that a kill cut off is left out."""
+    offset = 0
+    for line in file:
+        begin, offset = offset, offset + len(line)
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict) and isinstance(event.get("event"), str):
+            yield begin, event
+
+
 def read_events(path: Path) -> Iterator[dict[str, Any]]:
-    """The events of a journal in their order; a line that a kill cut off is left out.
+    """The events of a journal in their order.
 
     Raises BadInputError if there is no journal.
     """
     try:
         with path.open("rb") as file:
-            for line in file:
-                try:
-                    event = json.loads(line)
-                except ValueError:
-                    continue
-                if isinstance(event, dict) and isinstance(event.get("event"), str):
-                    yield event
+            yield from (event for _, event in located_events(file))
     except FileNotFoundError as error:
         hint = "the folder that was given to laser batch -o"
         raise BadInputError(f"there is no batch in {path.parent.parent}", why=f"no {path}", hint=hint) from error

@@ -47,6 +47,8 @@ class Row:
     lines: Mapping[str, int] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
     """What the file says of all its rows, beneath their own values."""
+    spelled: Mapping[str, str] = field(default_factory=dict)
+    """How the file writes keys that have several names."""
 
     def at(self, key: str | None = None) -> str:
         """Where a key stands, as errors begin."""

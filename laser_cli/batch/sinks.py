@@ -27,7 +27,7 @@ AHEAD = 16
 
 
 class Stopped(BaseException):
-    """The batch was asked to end; what is drawn of this job is saved. No Exception, so that nobody handles it as one."""
+    """The batch was asked to end; what is drawn of this job is saved. No Exception: nobody handles it as one."""
 
 
 class _Broken(BaseException):

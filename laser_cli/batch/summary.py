@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+from array import array
 from collections.abc import Iterable, Iterator
 from html import escape
-from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
-from laser_cli.batch.journal import FILE, read_events
+from laser_cli.batch.journal import FILE, located_events
 from laser_cli.batch.remote import is_address
 from laser_cli.batch.schedule import Totals
 from laser_cli.batch.spool import Spool
@@ -24,29 +25,36 @@ PICTURES = (".gif", ".webp", ".apng", ".png")
 
 
 def results(folder: Path, spool: Spool) -> Iterator[dict[str, Any]]:
-    """The result of each job of the last run, in the order of their ends; those that ran earlier first."""
-    kept = (
-        {"n": task.number, "id": task.id, "where": task.where, "label": task.label, "status": "skipped",
-         "paths": [str(path) for path in task.paths]}
-        for place, task in enumerate(spool) if spool.finished[place]
-    )  # fmt: skip
-    ended = (
-        {"n": e["n"], "id": e.get("id"), "where": e.get("where"), "label": e.get("label"), "status": e["event"],
-         "paths": e.get("paths", []), "seconds": e.get("seconds", 0.0), "evaluations": e.get("evaluations", 0),
-         "attempts": e.get("attempts", 1), "node": e.get("node"), "fingerprint": e.get("fingerprint"),
-         "warnings": e.get("warnings", []), "error": e.get("failure")}
-        for e in last_run(folder / FILE) if e["event"] in ("done", "skipped", "failed")
-    )  # fmt: skip
-    return chain(kept, ended)
+    """The result of each job of the last run, in the order of the file; what is still to be done has none."""
+    offsets = array("q", [-1]) * (len(spool) + 1)
+    with (folder / FILE).open("rb") as journal:
+        for offset, event in located_events(journal):
+            if event["event"] == "begin":
+                offsets = array("q", [-1]) * (len(spool) + 1)
+            elif event["event"] in ("done", "skipped", "failed"):
+                offsets[event["n"]] = offset
+        for place in range(len(spool)):
+            if offsets[place + 1] >= 0:
+                journal.seek(offsets[place + 1])
+                yield _result(json.loads(journal.readline()))
+            elif spool.finished[place]:
+                task = spool.read(place)
+                yield {
+                    "n": task.number,
+                    "id": task.id,
+                    "where": task.where,
+                    "label": task.label,
+                    "status": "skipped",
+                    "paths": [str(path) for path in task.paths],
+                }
 
 
-def last_run(journal: Path) -> Iterator[dict[str, Any]]:
-    """The events since the last run began."""
-    begins = sum(event["event"] == "begin" for event in read_events(journal))
-    for event in read_events(journal):
-        begins -= event["event"] == "begin"
-        if begins == 0:
-            yield event
+def _result(event: dict[str, Any]) -> dict[str, Any]:
+    told = {key: event.get(key) for key in ("n", "id", "where", "label")}
+    told |= {"status": event["event"], "paths": event.get("paths", []), "seconds": event.get("seconds", 0.0)}
+    told |= {"evaluations": event.get("evaluations", 0), "attempts": event.get("attempts", 1)}
+    told |= {key: event.get(key) for key in ("node", "fingerprint")}
+    return {**told, "warnings": event.get("warnings", []), "error": event.get("failure")}
 
 
 def totals_of(totals: Totals, jobs: int, skipped: int) -> dict[str, Any]:

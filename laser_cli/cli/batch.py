@@ -98,8 +98,9 @@ def batch(
         return _status(console, words[1], written.state)
     file = _file(words, rows)
     given = _given(rows)
-    if file is not None and str(file) == "-" and shown.json_ and rows.format in (None, "auto", "jsonl"):
-        return _stay(given, written.out, machine.threads, running, console)
+    whole = running != Running() or written.report or written.junit or rows.format not in (None, "auto", "jsonl")
+    if file is not None and str(file) == "-" and shown.json_ and not whole:
+        return _stay(given, written.out, machine.threads, console)
     _run(file, given, rows, running, written, machine.threads, console)
 
 
@@ -166,14 +167,11 @@ def _tell(ran: Ran, written: Written, console: Console) -> None:
                 typer.echo(printable(f"error: job {row['n']} ({row['where']}): {error['what']}"), err=True)
 
 
-def _stay(given: Given, root: str, threads: int | None, running: Running, console: Console) -> None:
+def _stay(given: Given, root: str, threads: int | None, console: Console) -> None:
     """The worker that stays."""
     from laser_cli.batch.lines import Worker
     from laser_cli.text import write_stdout
 
-    for option, value in (("--ray", running.ray), ("--jobs", running.jobs), ("--resume", running.resume or None)):
-        if value is not None:
-            raise UsageError(f"{option} is for a batch that is read whole", why="- and --json take a job at a time")
     if "://" in root:
         raise UsageError("a worker that stays writes to a folder", hint="-o DIR")
     if failed := Worker(given, Path(root), threads, write_stdout, console).run(sys.stdin):

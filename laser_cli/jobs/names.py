@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from string import Formatter
 
 from laser_cli.errors import UsageError
