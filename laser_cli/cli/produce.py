@@ -123,18 +123,9 @@ class Production:
 
     def _remember(self, job: FrameJob, size: tuple[int, int]) -> None:
         """Keep what the stages took, for estimates of runs to come."""
-        from laser_cli.jobs import timing
-        from laser_cli.jobs.run import RENDERING
+        from laser_cli.jobs.timing import remember_run
 
-        names = {
-            "loading": "loading",
-            "first picture": "first_picture",
-            "inversion": "inversion",
-            RENDERING: "rendering",
-        }
-        took = {names[stage]: spent for stage, spent in self.console.took.items() if stage in names}
-        kept = {name: spent for name, spent in took.items() if spent[0] or name == "loading"}
-        timing.remember(timing.kind_of(job.settings, size), kept)
+        remember_run(job.settings, size, self.console.took)
 
 
 def _with_sound(job: FrameJob, outputs: Outputs) -> FrameJob:
