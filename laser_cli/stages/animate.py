@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -75,12 +77,14 @@ def animate(
     warn: Warn = lambda text: None,
     preview: PreviewWriter | None = None,
     negative: str | None = None,
+    wanted: AbstractSet[int] | None = None,
 ) -> Iterator[Picture]:
     """Yields the plan's frames in order; with ``exact_first``, the picture itself, frame 0 is exactly that.
 
     With ``pace`` drafts are rendered first, so that frames are equally far apart by that distance instead of in t. What
     the VAE loses of the picture is given back to the frames near it by (1 - t)^2, so that nothing pops between frame 0
-    and frame 1. With a ``checkpointer`` it goes on from what that has saved of this render.
+    and frame 1. With a ``checkpointer`` it goes on from what that has saved of this render. ``wanted``: only these
+    frames are drawn, the very pictures that they are among all; such a render has no checkpoint.
     """
     spec = compose(model, plan, inversion, negative)
     saved = checkpointer.load(model.device, len(spec.frames)) if checkpointer else None
@@ -89,12 +93,14 @@ def animate(
     elif pace and spec.frames:
         spec = paced(model, spec, params, inversion.steps, pace, report)
     places = _places(plan)
+    if wanted is not None:
+        spec, places = _only(spec, places, wanted)
+    due = deque(i for i in range(plan.total_frames) if wanted is None or i in wanted)
     lost: Tensor | None = None
     if exact_first is not None:
         lost = to_tensor(exact_first).to(model.device) - model.decode(inversion.trajectory.latents[:1])
     shares = _shares(spec, places) if lost is not None else {}
     waiting: dict[int, Tensor] = {}
-    due = 0
     levels = model.schedule.levels(inversion.steps)
     for step in render(model.backbone, levels, spec, params, saved.state if saved else None, model.workers):
         report(step.nfe)
@@ -106,14 +112,17 @@ def animate(
             preview.update(model, step.state, places.keyframes, places.frames)
         if step.finished is None:
             continue
+        indices = _indices(step.finished, places)
+        if wanted is not None and wanted.isdisjoint(indices):
+            continue
         pictures = model.decode(step.finished.latents)
-        waiting.update(zip(_indices(step.finished, places), pictures, strict=True))
-        while due in waiting:
-            picture = waiting.pop(due)
-            if lost is not None and shares.get(due):
-                picture = (picture + shares[due] * lost[0]).clamp(0, 1)
-            yield Picture(due, to_array(picture))
-            due += 1
+        waiting.update(zip(indices, pictures, strict=True))
+        while due and due[0] in waiting:
+            index = due.popleft()
+            picture = waiting.pop(index)
+            if lost is not None and shares.get(index):
+                picture = (picture + shares[index] * lost[0]).clamp(0, 1)
+            yield Picture(index, to_array(picture))
 
 
 def smaller_batches(size: int) -> str:
@@ -154,6 +163,12 @@ def _places(plan: Plan) -> _Places:
     for segment in plan.segments:
         keyframes.append(keyframes[-1] + segment.frames - 1)
     return _Places(keyframes, [i for i in range(plan.total_frames) if i not in set(keyframes)])
+
+
+def _only(spec: RenderSpec, places: _Places, wanted: AbstractSet[int]) -> tuple[RenderSpec, _Places]:
+    """The render without the frames that are not wanted; keyframes stay, as frames read them."""
+    kept = [(place, f) for place, f in zip(places.frames, spec.frames, strict=True) if place in wanted]
+    return replace(spec, frames=[f for _, f in kept]), _Places(places.keyframes, [place for place, _ in kept])
 
 
 def _shares(spec: RenderSpec, places: _Places) -> dict[int, float]:
