@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from laser_cli.cli.console import Console
 from laser_cli.cli.options import Force, Shown, choice, expand, option
+from laser_cli.jobs import names
+from laser_cli.jobs.names import HELP
 from laser_cli.jobs.planning import PlanningAlone
 from laser_cli.plan.easing import Easing
 
@@ -19,7 +20,9 @@ def plan(
     planning: PlanningAlone,
     shown: Shown,
     description: Annotated[str, typer.Argument(help="What happens, for example 'summer turns to a snowy night'.")],
-    image: Annotated[Path | None, option(None, "The picture; its metadata may tell what it shows.")] = None,
+    image: Annotated[
+        Path | None, option(None, "The picture; its metadata, or a model that sees, tells what it shows.")
+    ] = None,
     source_prompt: Annotated[
         str | None,
         option(None, "What the picture shows, if picture and description do not say.", "--source-prompt", "-p"),
@@ -33,7 +36,7 @@ def plan(
         bool,
         typer.Option(help="Cut far ways into near ones: day to night by way of sunset, left to right by the middle."),
     ] = True,
-    output: Annotated[str, typer.Option("--output", "-o", help="A .yaml or .json file; - is stdout.")] = "-",
+    output: Annotated[str, typer.Option("--output", "-o", help=f"A .yaml or .json file; - is stdout. {HELP}")] = "-",
     force: Force = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show the exchange with the model, or how the rules read the description.")
@@ -43,25 +46,24 @@ def plan(
     ] = False,
 ) -> None:
     """Turn a description of change into a plan: keyframe prompts, and how each segment between them is drawn."""
-    from laser_cli.jobs.planning import callbacks_of, request_for
+    from laser_cli.jobs.inputs import read_once
+    from laser_cli.jobs.planning import callbacks_of, request_for, shown_words
     from laser_cli.jobs.stops import words_of
     from laser_cli.output.atomic import check_target
     from laser_cli.output.guard import check_outputs
     from laser_cli.plan.files import is_plan, write_plan
     from laser_cli.plan.planners import make_plan
 
-    console = Console(quiet=shown.quiet and not (verbose or explain), json=shown.json_)
+    console = shown.console(verbose=verbose or explain)
     described, words_file = words_of(description)
     if output != "-":
+        output = names.fill(output, names.values_of(planning, "plan", image, described))
         target = Path(output)
         read = [path for path in (image, words_file) if path is not None]
         check_outputs([target], read, force=force, ours={target: is_plan})
         check_target(target, force=force)
-    if image is not None:
-        from laser_cli.jobs.inputs import read_once
-        from laser_cli.output.prompts import picture_prompt
-
-        source_prompt = source_prompt or picture_prompt(read_once(image))
+    shown_in = read_once(image) if image is not None else None
+    source_prompt = shown_words(planning, source_prompt, shown_in, console, verbose)
     words = described or ""
     request = request_for(planning, words, source_prompt, frames=frames, easing=easing.value if easing else None)  # type: ignore[attr-defined]
     callbacks = callbacks_of(console, verbose, explain)
