@@ -1,4 +1,4 @@
-"""Models of random weights in the layouts of published checkpoints, to measure speed and memory where none is at hand."""
+"""Models of random weights in the layouts of published checkpoints, to measure speed and memory without one at hand."""
 
 from __future__ import annotations
 
