@@ -93,6 +93,11 @@ class FrameJob(Job):
     """The sound of its videos."""
 
     @property
+    def sound_from(self) -> float:
+        """The second of the sound that stands at frame 0; negative where it begins later."""
+        return 0.0
+
+    @property
     @abstractmethod
     def count(self) -> int:
         """How many frames are written."""

@@ -69,6 +69,7 @@ class Sampling(Settings):
         "What even pace or spacing measures by: pixels, features (the model's own), critic (storybook's), lpips, "
         "or a CLIP in a folder or the hub's cache. (default: auto, critic for storybook, else pixels)",
         metavar="auto|pixels|features|critic|lpips|clip:FOLDER",
+        complete="distances",
         min_length=1,
     )
 
@@ -100,7 +101,11 @@ class Playback(Settings):
         12.0, PLAYING, "Frames a second, also as a ratio. (default: {default})", metavar="N|N/M", ge=0.1, le=240
     )
     loop: Annotated[Times | Literal["forever", "none"], BeforeValidator(_loop)] = setting(
-        "forever", PLAYING, "forever (default), none, or how often it is shown.", metavar="N|forever|none"
+        "forever",
+        PLAYING,
+        "forever (default), none, or how often it is shown.",
+        metavar="N|forever|none",
+        complete="loops",
     )
     bounce: bool = setting(False, PLAYING, "There and back again.")
     hold_first: float = setting(0.0, PLAYING, "Show the first frame so many seconds longer.", ge=0, le=3600)
@@ -131,12 +136,12 @@ class Placement(Settings):
         "storybook",
         MODEL,
         "storybook (embedded, the default), a folder or hub id in the standard diffusers layout, or a .safetensors.",
-        env="LASER_MODEL",
+        complete="models",
         min_length=1,
     )
-    device: str = setting("auto", MODEL, "auto (default), cuda, mps or cpu.", env="LASER_DEVICE", min_length=1)
+    device: str = setting("auto", MODEL, "auto (default), cuda, mps or cpu.", complete="devices", min_length=1)
     dtype: str = setting(
-        "auto", MODEL, "auto (default), float32, bfloat16 or float16.", env="LASER_DTYPE", min_length=1
+        "auto", MODEL, "auto (default), float32, bfloat16 or float16.", complete="dtypes", min_length=1
     )
 
 

@@ -13,6 +13,7 @@ from laser_cli.engine.spec import RenderSpec, SamplingParams
 from laser_cli.measure.figures import Figure
 from laser_cli.models.conditioning import Conditioning
 from laser_cli.models.model import Model
+from laser_cli.models.parts import quiet
 from laser_cli.plan.schema import Plan, Segment
 from laser_cli.stages.animate import compose
 from laser_cli.stages.interpolate import Endpoint, InterpolationParams, prepare, spec_of
@@ -34,7 +35,7 @@ def against_library(
     rounds: int = 3,
     say: Say = lambda text: None,
 ) -> list[Figure]:
-    """Seconds of so many frames, and what they are of the seconds that the library's pipeline takes for as many pictures.
+    """Seconds of so many frames, also as a share of what the library's pipeline takes for as many pictures.
 
     The best of so many rounds in turns; neither decodes. Inversion and drafts are not among them.
     """
@@ -75,7 +76,8 @@ def against_library(
             ),
             Figure(f"{name} / the library's pipeline, by U-Net evaluation", each, "x", 1.1),
         ]
-    at = f"{frames} frames at {steps} steps, {size[0]} px, {model.device.type}, {str(model.dtype).removeprefix('torch.')}"
+    dtype = str(model.dtype).removeprefix("torch.")
+    at = f"{frames} frames at {steps} steps, {size[0]} px, {model.device.type}, {dtype}"
     card = model.device.type == "cuda" and (frames, steps) == (24, 25)
     target = SECONDS_ON_A_CARD["SD" if model.second is None else "SDXL"] if card else None
     figures += [Figure(f"{name}, {at}", best[name], "s", target) for name in specs]
@@ -104,14 +106,17 @@ def library_sampler(model: Model, steps: int, params: SamplingParams) -> Callabl
     """
     import diffusers
 
-    scheduler = getattr(diffusers, model.schedule.layer).from_config(dict(model.schedule.config))
-    parts = {"vae": model.vae, "text_encoder": model.text_encoder, "tokenizer": model.tokenizer, "unet": model.unet}
-    if model.second is not None:
-        second = {"text_encoder_2": model.second.encoder, "tokenizer_2": model.second.tokenizer}
-        pipeline = diffusers.StableDiffusionXLPipeline(**parts, **second, scheduler=scheduler, add_watermarker=False)
-    else:
-        none = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
-        pipeline = diffusers.StableDiffusionPipeline(**parts, **none, scheduler=scheduler)
+    with quiet():
+        scheduler = getattr(diffusers, model.schedule.layer).from_config(dict(model.schedule.config))
+        parts = {"vae": model.vae, "text_encoder": model.text_encoder, "tokenizer": model.tokenizer, "unet": model.unet}
+        if model.second is not None:
+            second = {"text_encoder_2": model.second.encoder, "tokenizer_2": model.second.tokenizer}
+            pipeline = diffusers.StableDiffusionXLPipeline(
+                **parts, **second, scheduler=scheduler, add_watermarker=False
+            )
+        else:
+            none = {"safety_checker": None, "feature_extractor": None, "requires_safety_checker": False}
+            pipeline = diffusers.StableDiffusionPipeline(**parts, **none, scheduler=scheduler)
     pipeline.set_progress_bar_config(disable=True)
     told = model.encode_prompts(["", TARGET])
 

@@ -20,7 +20,7 @@ Say = Callable[[str], object]
 
 @torch.inference_mode()
 def variants(model: Model, rows: int = 2, say: Say = lambda text: None) -> list[Figure]:
-    """Seconds of a call of so many rows in each way / as the model is; the first call of each, which prepares, apart."""
+    """Seconds of a call of so many rows in each way / as the model is; first calls, which prepare, do not count."""
     side = model.size // model.scale
     x = torch.stack([noise_like((model.unet.config.in_channels, side, side), i) for i in range(rows)]).to(model.device)
     told, level = model.encode_prompts([SOURCE]).expand(rows), model.schedule.levels(25)[0]

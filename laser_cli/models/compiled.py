@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
-
 from laser_cli.models.attention import Taps
 
 BLOCKS = ("ResnetBlock2D", "FeedForward")

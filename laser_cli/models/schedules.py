@@ -235,7 +235,9 @@ class Schedule:
         if steps == 1 and scales[0][1] < 0.5 and self.config.get("timestep_spacing") != "trailing":
             # spacings that count from the clean end have it alone then, where there is nothing to denoise
             return replace(self, config={**self.config, "timestep_spacing": "trailing"}).levels(1, tokens)
-        return [NoiseLevel(t, *here, *after) for t, here, after in zip(timesteps, scales[:-1], scales[1:], strict=True)]
+        steps = len(timesteps)
+        ways = enumerate(zip(timesteps, scales[:-1], scales[1:], strict=True))
+        return [NoiseLevel(t, *here, *after, i / steps, (i + 1) / steps) for i, (t, here, after) in ways]
 
     def _scales(self, steps: int, tokens: int | None) -> tuple[list[float], list[tuple[float, float]]]:
         """Timesteps, and (signal, noise) at each of them and at the end."""
