@@ -59,6 +59,13 @@ def find_controls(names: Iterable[str]) -> list[Control]:
     return [_find(name) for name in dict.fromkeys(names)]
 
 
+def check_brought(names: Iterable[str]) -> None:
+    """Raise NotFoundError for a control of another package that is broken; before the work, and torch, if it can be."""
+    for name in dict.fromkeys(names):
+        if name not in SIGNALS and name in plugins.brought(plugins.CONTROLS):
+            _checked(name)
+
+
 def _find(name: str) -> Control:
     if name in SIGNALS and SIGNALS[name].where:
         module, _, attribute = SIGNALS[name].where.partition(":")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from laser_cli.controls.registry import check_brought
 from laser_cli.errors import BadInputError, UsageError
 from laser_cli.jobs.animate import AnimateJob, directed
 from laser_cli.jobs.inputs import Input
@@ -96,6 +97,7 @@ def build_animation(
     elif prompt is not None:
         written = written.model_copy(update={"source": prompt})
     directions = directed(written, settings)
+    check_brought(segment.control for segment in directions.segments)
     if directions.face:
         progress.warn(UNDRAWN)
     job = AnimateJob(
