@@ -8,12 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
+from laser_cli.cli.animate import led_lines
 from laser_cli.cli.options import RunOptions, expand
 from laser_cli.cli.produce import Production
 from laser_cli.errors import UsageError
 from laser_cli.jobs.merge import Layer
 from laser_cli.jobs.outputs import Outputs
-from laser_cli.jobs.planning import PlannerChoice
+from laser_cli.jobs.planning import Guiding
 from laser_cli.jobs.settings import InterpolateSettings
 from laser_cli.jobs.sources import InterpolateSources
 
@@ -22,7 +23,7 @@ def interpolate(
     settings: Annotated[Layer, InterpolateSettings],
     sources: InterpolateSources,
     outputs: Outputs,
-    planning: PlannerChoice,
+    planning: Guiding,
     options: RunOptions,
     stops: Annotated[
         list[str] | None,
@@ -45,7 +46,7 @@ def interpolate(
     if "at" in settings.values and outputs.out is not None and outputs.ending != ".png":
         raise UsageError("--at draws one picture", why=f"{outputs.out} is none", hint="-o OUT.png")
     named = [Path(text.removeprefix("@")) for text in stops or () if text.startswith("@") or is_picture(text)]
-    production.guard(*named, *sources.image_prompt, sources.ip_adapter)
+    production.guard(*named, *sources.files)
     console, verbose = production.console, options.verbose
     built = build_interpolation(
         settings, stops or (), sources, planning, console, verbose=verbose, ready=production.name
@@ -57,9 +58,7 @@ def _lines(costs: Mapping[str, Any]) -> Iterator[str]:
     """The stops and what leads between them for people, of a dry run."""
     for stop in costs["stops"]:
         yield f"stop: {stop['prompt']}" + (f" ({stop['picture']})" if "picture" in stop else "")
-    if adapter := costs["adapter"]:
-        shown = ", ".join(image["picture"] if image else "none" for image in adapter["images"])
-        yield f"image prompts: {shown} (by {adapter['name']}, scale {adapter['scale']:g})"
+    yield from led_lines(costs)
     for guide in costs["guides"]:
         yield f"guide: {guide['prompt']} (by {guide['by']['name']})"
 

@@ -12,11 +12,13 @@ from laser_cli.cli.options import Force, Machine, Shown, expand, option
 from laser_cli.errors import UsageError
 from laser_cli.jobs.merge import Layer
 from laser_cli.jobs.names import HELP
+from laser_cli.jobs.planning import Captioning
 from laser_cli.jobs.settings import InvertSettings
 
 
 def invert(
     settings: Annotated[Layer, InvertSettings],
+    captioning: Captioning,
     machine: Machine,
     shown: Shown,
     after: Afterwards,
@@ -56,7 +58,8 @@ def invert(
     source = Input.of(image)
     check_outputs([out], [source.path], force=force)
     check_target(out, force=force)
-    words = source_prompt(console, prompt, source.path, source.picture(console.warn), chosen.model, source.name)
+    picture = source.picture(console.warn)
+    words = source_prompt(console, prompt, source.path, picture, chosen.model, source.name, captioning)
     job = InvertJob(settings=chosen, image=source, prompt=words)
     with staged(out, force=force) as part:
         told = run(job, load(chosen, console, machine.threads), InversionFile(part), console).told

@@ -19,6 +19,7 @@ from laser_cli.errors import UsageError
 COMMANDS: dict[str, str] = {
     "animate": "Animate a picture from a sentence.",
     "interpolate": "Draw what lies between prompts and pictures.",
+    "batch": "Draw many jobs of a file, on this machine or on a Ray cluster.",
     "plan": "Turn a description of change into a plan: keyframe prompts, and how each segment between them is drawn.",
     "invert": "Invert a picture, and say how well it can be drawn again.",
     "track": "Turn a video of a face, a capture or a plan into a face track: blendshapes and head pose by frame.",

@@ -17,7 +17,10 @@ from typer.models import OptionInfo
 
 from laser_cli.cli.complete import completer
 
-PANELS = (None, "Output", "Method", "Image prompts", "Conditions", "Drawing", "Playing", "Planning", "Model", "Console")
+PANELS = (
+    *(None, "Output", "Portraits", "Method", "Image prompts", "Conditions"),
+    *("Drawing", "Playing", "Planning", "Model", "Console"),
+)
 """The order of a help's panels."""
 
 

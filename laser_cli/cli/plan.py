@@ -20,7 +20,9 @@ def plan(
     shown: Shown,
     after: Afterwards,
     description: Annotated[str, typer.Argument(help="What happens, for example 'summer turns to a snowy night'.")],
-    image: Annotated[Path | None, option(None, "The picture; its metadata may tell what it shows.")] = None,
+    image: Annotated[
+        Path | None, option(None, "The picture; its metadata, or a model that sees, tells what it shows.")
+    ] = None,
     source_prompt: Annotated[
         str | None,
         option(
@@ -37,7 +39,8 @@ def plan(
     ] = False,
 ) -> None:
     """Turn a description of change into a plan: keyframe prompts, and how each segment between them is drawn."""
-    from laser_cli.jobs.planning import callbacks_of, request_for
+    from laser_cli.jobs.inputs import read_once
+    from laser_cli.jobs.planning import callbacks_of, request_for, shown_words
     from laser_cli.jobs.stops import words_of
     from laser_cli.output.atomic import check_target
     from laser_cli.output.guard import check_outputs
@@ -53,11 +56,8 @@ def plan(
         read = [path for path in (image, words_file) if path is not None]
         check_outputs([target], read, force=force, ours={target: is_plan})
         check_target(target, force=force)
-    if image is not None:
-        from laser_cli.jobs.inputs import read_once
-        from laser_cli.output.prompts import picture_prompt
-
-        source_prompt = source_prompt or picture_prompt(read_once(image))
+    shown_in = read_once(image) if image is not None else None
+    source_prompt = shown_words(planning, source_prompt, shown_in, console, verbose)
     words = described or ""
     request = request_for(planning, words, source_prompt, frames=layout.frames, easing=layout.easing)
     callbacks = callbacks_of(console, verbose, explain)

@@ -78,7 +78,7 @@ class Production:
 
         job, outputs, console = _with_sound(built.job, self.outputs), self.outputs, self.console
         read = tuple(dict.fromkeys((*built.read, *(found.path for found in job.inputs))))
-        look, again = look_of(job.settings, job.audio), self.again
+        look, again = look_of(job.settings, job.audio, job.sound_from), self.again
         outputs.check(look, job.count, read=read, again=again, needed=not self.options.dry_run)
         if self.options.dry_run:
             return self._tell(job.steps.costs(job), lines)
@@ -123,18 +123,9 @@ class Production:
 
     def _remember(self, job: FrameJob, size: tuple[int, int]) -> None:
         """Keep what the stages took, for estimates of runs to come."""
-        from laser_cli.jobs import timing
-        from laser_cli.jobs.run import RENDERING
+        from laser_cli.jobs.timing import remember_run
 
-        names = {
-            "loading": "loading",
-            "first picture": "first_picture",
-            "inversion": "inversion",
-            RENDERING: "rendering",
-        }
-        took = {names[stage]: spent for stage, spent in self.console.took.items() if stage in names}
-        kept = {name: spent for name, spent in took.items() if spent[0] or name == "loading"}
-        timing.remember(timing.kind_of(job.settings, size), kept)
+        remember_run(job.settings, size, self.console.took)
 
 
 def _with_sound(job: FrameJob, outputs: Outputs) -> FrameJob:

@@ -38,6 +38,8 @@ def options_of(settings: ModelChoice) -> ModelOptions:
         tuple(Path(text).expanduser() for text in settings.embedding),
         Path(settings.vae).expanduser() if settings.vae else None,
         PromptStyle(settings.prompt_weights, settings.prompt_chunks),
+        settings.scheduler,
+        settings.timestep_spacing,
     )
 
 

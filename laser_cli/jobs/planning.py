@@ -13,11 +13,26 @@ from laser_cli.jobs.settings import MOST_FRAMES
 from laser_cli.plan.easing import Easing
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from laser_cli.plan.request import PlanCallbacks, PlanRequest
     from laser_cli.plan.schema import Plan
 
 PANEL = "Planning"
 PlannerForm = Literal["lines", "full"]
+
+
+class Captioning(Frozen):
+    """Who says what pictures show that carry no prompt."""
+
+    caption: str | None = setting(
+        None,
+        PANEL,
+        "Who says what a picture without a prompt shows: storybook, or a model that sees, its mmproj file beside it. "
+        "(default: the planner, if it sees)",
+        env="LASER_CAPTION",
+        metavar="storybook|FILE.gguf|hf:REPO|openai:URL",
+    )
 
 
 class PlannerChoice(Frozen):
@@ -41,7 +56,11 @@ class PlannerChoice(Frozen):
     )
 
 
-class Planning(PlannerChoice):
+class Guiding(Captioning, PlannerChoice):
+    """Who makes guides, and captions of the stops that are pictures."""
+
+
+class Planning(Captioning, PlannerChoice):
     """Who plans an animation."""
 
     keyframes: str | None = setting(
@@ -90,12 +109,52 @@ def request_for(choice: PlannerChoice, description: str, source: str | None, **m
     """
     from laser_cli.plan.request import MOST_KEYFRAMES, PlanRequest
 
-    limits = choice.model_dump(exclude={"planner", "planner_form", "planner_timeout", "planner_gpu_layers"}) | more
+    others = {"planner", "planner_form", "planner_timeout", "planner_gpu_layers", "caption"}
+    limits = choice.model_dump(exclude=others) | more
     limits["keyframes"] = _count("--keyframes", limits.get("keyframes"), 1, MOST_KEYFRAMES)
     limits["layers"] = _count("--planner-gpu-layers", choice.planner_gpu_layers, 0, 10_000)
     limits["timeout"], limits["form"] = choice.planner_timeout, choice.planner_form
     given = {key: value for key, value in limits.items() if value is not None}
     return PlanRequest(" ".join(description.split()), " ".join((source or "").split()) or None, **given)
+
+
+def shown_words(
+    choice: Planning, given: str | None, image: Path | None, progress: Progress, verbose: bool = False
+) -> str | None:
+    """What the picture of an animation shows: as given, else from its metadata, else as captioner or planner see it.
+
+    None where nobody tells. Raises as ``make_caption`` for a captioner that was named; a planner that gives no caption
+    is only told of.
+    """
+    from laser_cli.errors import BadInputError
+    from laser_cli.output.pictures import read_picture
+    from laser_cli.output.prompts import picture_prompt
+    from laser_cli.plan.planners import sees
+
+    if given is not None or image is None or (given := picture_prompt(image)) is not None:
+        return given
+    if choice.caption is not None:
+        return captioned(choice.caption, choice, read_picture(image), image.name, progress, verbose)
+    if not sees(choice.planner):
+        return None
+    try:
+        return captioned(str(choice.planner), choice, read_picture(image), image.name, progress, verbose)
+    except BadInputError as error:
+        progress.warn(f"{error.what}: {error.why}")
+        return None
+
+
+def captioned(
+    name: str, choice: Captioning, picture: np.ndarray, shown: str, progress: Progress, verbose: bool = False
+) -> str:
+    """The caption of a picture by a planner that sees, which is told; `shown` is what messages call the picture."""
+    from laser_cli.plan.planners import make_caption
+    from laser_cli.plan.request import PlanRequest
+
+    limits = request_for(choice, "", None) if isinstance(choice, PlannerChoice) else PlanRequest("")
+    caption = make_caption(name, picture, limits, callbacks_of(progress, verbose))
+    progress.note(f"{shown} carries no prompt; seen by {name}: {caption}")
+    return caption
 
 
 def callbacks_of(progress: Progress, verbose: bool = False, explain: bool = False) -> PlanCallbacks:

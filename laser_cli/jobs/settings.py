@@ -9,7 +9,7 @@ import re
 import secrets
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from laser_cli.errors import LaserError
 from laser_cli.jobs.fields import DRAWING, METHOD, MODEL, PLAYING, Settings, setting
@@ -29,13 +29,22 @@ def chosen_seed(seed: int) -> int:
     return secrets.randbelow(2**32) if seed == RANDOM_SEED else seed
 
 
+def _guidance(value: float) -> float:
+    """Checkpoints of few steps are published with a guidance of 0, which is off as 1 is."""
+    return max(1.0, value)
+
+
 class Sampling(Settings):
     """How every picture is drawn."""
 
     frames: int = setting(24, DRAWING, "Pictures, stops included. (default: {default})", ge=2, le=MOST_FRAMES)
     steps: int = setting(25, DRAWING, "Denoising steps. (default: {default})", ge=1, le=1000)
-    guidance: float = setting(
-        3.0, DRAWING, "How strongly the prompts lead; 1 is off. (default: the model's own, or {default})", ge=1, le=30
+    guidance: Annotated[float, AfterValidator(_guidance)] = setting(
+        3.0,
+        DRAWING,
+        "How strongly the prompts lead; 0 and 1 are off. (default: the model's own, or {default})",
+        ge=0,
+        le=30,
     )
     warmup: float = setting(
         0.5, DRAWING, "Share of the steps with attention interpolation. (default: {default})", ge=0, le=1
@@ -171,6 +180,16 @@ class ModelChoice(Placement):
     prompt_chunks: int = setting(
         1, MODEL, "Read prompts of up to so many times 75 tokens. (default: {default}; the rest is cut)", ge=1, le=8
     )
+    scheduler: str | None = setting(
+        None,
+        MODEL,
+        "Noise levels of another scheduler than the model's own: lcm for an LCM-LoRA, euler, ddim, dpm++, unipc, ...",
+        metavar="NAME",
+        min_length=1,
+    )
+    timestep_spacing: Literal["leading", "linspace", "trailing", "karras", "exponential", "beta"] | None = setting(
+        None, MODEL, "How its levels are spaced: trailing for Lightning and Turbo. (default: the scheduler's own)"
+    )
     offload: bool = setting(False, MODEL, "Keep text encoder and VAE off the device until they work.")
 
 
@@ -258,6 +277,12 @@ class InterpolateSettings(FrameSettings):
     )
     embeddings: Literal["lerp", "slerp"] = setting(
         "lerp", METHOD, "Way between the prompts' embeddings. (default: {default})"
+    )
+    noise_slerp: Literal["whole", "rows"] = setting(
+        "whole",
+        METHOD,
+        "Arc between two noises (several seeds, or pictures): of all their numbers at once (default), or of each row "
+        "of the latents, as in AID's code.",
     )
     spacing: Literal["even", "beta", "uniform"] = setting(
         "even",

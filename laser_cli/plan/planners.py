@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from laser_cli import plugins
 from laser_cli.errors import NotFoundError, UsageError
@@ -20,11 +20,16 @@ from laser_cli.plan.guide import Guide
 from laser_cli.plan.intermediate import with_intermediate_keyframes
 from laser_cli.plan.request import PlanCallbacks, Planned, PlanRequest
 
+if TYPE_CHECKING:
+    import numpy as np
+
 BUILT_IN = {
     "rules": "laser_cli.plan.rules:RulePlanner",
     "storybook": "laser_cli.storybook.planner:StorybookPlanner",
 }
 """Name -> where the planner is; entry points of the group add to them and never replace one."""
+SEEN = 768
+"""Pixels of the longer side at which captioners see a picture, at most."""
 MODELS = "FILE.gguf, hf:REPO, hf:REPO:FILE or openai:URL"
 """How language models are named."""
 
@@ -40,6 +45,12 @@ class Planner(Protocol):
 
     def halfway(self, begin: str, end: str) -> str | None:
         """The prompt halfway between two prompts of a world that the planner knows; None for any others."""
+
+    def sees(self) -> bool:
+        """Whether the planner can say what a picture shows."""
+
+    def caption(self, picture: np.ndarray, limits: PlanRequest, callbacks: PlanCallbacks) -> str:
+        """What a picture (h, w, 3) uint8 shows, as a prompt. Raises BadInputError if it cannot tell."""
 
     def plan(self, request: PlanRequest, callbacks: PlanCallbacks) -> Planned:
         """Plan a change. Raises BadInputError for a request that cannot be planned."""
@@ -112,6 +123,34 @@ def make_guides(
     if not hasattr(planner, "guides"):
         raise UsageError(f"the planner {name} makes no guides", hint="--planner rules, or guides of your own")
     return planner.guides(pairs, limits, callbacks or PlanCallbacks())
+
+
+def make_caption(name: str, picture: np.ndarray, limits: PlanRequest, callbacks: PlanCallbacks | None = None) -> str:
+    """What a picture (h, w, 3) uint8 shows, by the planner of that name.
+
+    Raises NotFoundError if there is no such planner or it sees no pictures, BadInputError if it gives no caption.
+    """
+    planner = find_planner(name)
+    if name in registered() and not (hasattr(planner, "sees") and planner.sees()):
+        raise NotFoundError(f"the planner {name!r} sees no pictures", hint=f"a model that does: {MODELS}")
+    return planner.caption(_of_size(picture), limits, callbacks or PlanCallbacks())
+
+
+def sees(name: str | None) -> bool:
+    """Whether a language model of that name can be shown pictures, as far as that is known before it is asked."""
+    return name is not None and name not in registered() and find_planner(name).sees()
+
+
+def _of_size(picture: np.ndarray) -> np.ndarray:
+    """A picture at most SEEN px wide and high: models read larger ones in many more tokens and see hardly more."""
+    import numpy as np
+    from PIL import Image
+
+    if max(picture.shape[:2]) <= SEEN:
+        return picture
+    small = Image.fromarray(picture)
+    small.thumbnail((SEEN, SEEN), Image.Resampling.LANCZOS)
+    return np.array(small)
 
 
 def halfway(begin: str, end: str) -> str | None:

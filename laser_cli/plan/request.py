@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from laser_cli.errors import BadInputError
 from laser_cli.plan.schema import MAX_PROMPT, Plan
+
+if TYPE_CHECKING:
+    import numpy as np
 
 MOST_KEYFRAMES = 6
 """The most segments that a language model may plan: small ones lose their way in more."""
@@ -21,7 +23,8 @@ class PlanRequest:
 
     `source` is the prompt of the picture, None if only the description names it. `keyframes` counts those after the
     picture; None leaves it to the planner, as it does for `easing`. The rest concerns language models: `timeout` in
-    seconds, `layers` on the GPU (None: all), and the `form` of its answers.
+    seconds, `layers` on the GPU (None: all), the `form` of its answers, and the `picture` (h, w, 3) uint8 that a
+    captioner is shown.
     """
 
     description: str
@@ -35,6 +38,7 @@ class PlanRequest:
     retries: int = RETRIES
     layers: int | None = None
     form: Literal["lines", "full"] = "lines"
+    picture: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     @property
     def most(self) -> int:
@@ -43,11 +47,11 @@ class PlanRequest:
 
     @property
     def face(self) -> bool:
-        """Whether the words speak of a face or of a person."""
-        from laser_cli.plan.rules.lexicon import FACES
+        """Whether the description speaks of an expression, or of how a head turns, and the picture may show a face."""
+        from laser_cli.plan.expressions import named
+        from laser_cli.plan.rules.faces import is_faceless
 
-        words = re.findall(r"[a-z]+", f"{self.source or ''} {self.description}".lower())
-        return any(word in FACES or word.removesuffix("s") in FACES for word in words)
+        return bool(named(self.description)) and not is_faceless(self.source or "")
 
 
 @dataclass(frozen=True)

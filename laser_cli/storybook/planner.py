@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from difflib import SequenceMatcher, get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from laser_cli.errors import NotFoundError
 from laser_cli.plan.guide import Guide, guide_by_rules
@@ -22,6 +23,9 @@ from laser_cli.plan.planners import hint
 from laser_cli.plan.request import MOST_KEYFRAMES, PlanCallbacks, Planned, PlanRequest, check_description
 from laser_cli.plan.rules import plan_by_rules
 from laser_cli.plan.schema import share_frames
+
+if TYPE_CHECKING:
+    import numpy as np
 
 NAME, PROMPTS = "storybook", "storybook1"
 EMBEDDED = Path(__file__).resolve().parent / "weights" / "planner" / "planner.gguf"
@@ -141,6 +145,21 @@ class StorybookPlanner:
         from laser_cli.storybook.read import caption_between
 
         return caption_between(begin, end)
+
+    def sees(self) -> bool:
+        """Whether this installation comes with the classifier that reads pictures of its world."""
+        from laser_cli.storybook.classifier import FOLDER
+
+        return FOLDER.is_dir()
+
+    def caption(self, picture: np.ndarray, limits: PlanRequest, callbacks: PlanCallbacks) -> str:
+        """The caption of a picture of its world, as its classifier reads it."""
+        import torch
+
+        from laser_cli.storybook.classifier import load_classifier
+        from laser_cli.storybook.describe import describe
+
+        return describe(load_classifier(), torch.from_numpy(picture.copy()).permute(2, 0, 1) / 255)
 
     def plan(self, request: PlanRequest, callbacks: PlanCallbacks) -> Planned:
         """Plan a request, by the rules if it is outside the world or the model gives no usable answer; notes say so.

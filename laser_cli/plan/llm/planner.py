@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from laser_cli.errors import BadInputError
 from laser_cli.plan.easing import Easing
 from laser_cli.plan.guide import Guide
-from laser_cli.plan.llm.backends import Opened, is_model, open_chat
+from laser_cli.plan.llm.backends import Opened, is_model, open_chat, sees
 from laser_cli.plan.llm.conversation import Outcome, converse
 from laser_cli.plan.llm.draft import Draft
 from laser_cli.plan.llm.forms import AnswerForm
@@ -17,6 +17,9 @@ from laser_cli.plan.llm.lines import LinesForm
 from laser_cli.plan.request import PlanCallbacks, Planned, PlanRequest, check_description
 from laser_cli.plan.rules import plan_by_rules
 from laser_cli.plan.schema import Plan, Planner, Segment, share_frames
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["LanguageModelPlanner", "is_model", "plan_by_model", "record"]
 
@@ -42,6 +45,16 @@ class LanguageModelPlanner:
     def plan(self, request: PlanRequest, callbacks: PlanCallbacks) -> Planned:
         """Plan a request. Raises NotFoundError if the model cannot be used, MemoryExhausted if it is too large."""
         return plan_by_model(self._name, request, callbacks)
+
+    def sees(self) -> bool:
+        """Whether the model can be shown pictures, as far as that is known before it is asked."""
+        return sees(self._name)
+
+    def caption(self, picture: np.ndarray, limits: PlanRequest, callbacks: PlanCallbacks) -> str:
+        """What a picture shows; raises as `plan` does, and BadInputError for no usable answer."""
+        from laser_cli.plan.llm.caption import caption_by_model
+
+        return caption_by_model(self._name, picture, limits, callbacks)
 
     def guides(self, pairs: Sequence[tuple[str, str]], limits: PlanRequest, callbacks: PlanCallbacks) -> list[Guide]:
         """A guide for each pair of prompts; raises as `plan` does."""

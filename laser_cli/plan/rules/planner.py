@@ -66,6 +66,14 @@ class RulePlanner:
         """None: the rules know no world by heart."""
         return None
 
+    def sees(self) -> bool:
+        """It reads words only."""
+        return False
+
+    def caption(self, picture: object, limits: PlanRequest, callbacks: PlanCallbacks) -> str:
+        """Nobody asks it: it sees nothing."""
+        raise BadInputError("the rules see no pictures", hint="say what the picture shows: --prompt")
+
     def plan(self, request: PlanRequest, callbacks: PlanCallbacks) -> Planned:
         """Plan a request; a note says if it has another number of keyframes than was asked for."""
         made = plan_by_rules(request.description, request.source, request.frames, request.easing or "ease")
