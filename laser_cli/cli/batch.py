@@ -105,7 +105,13 @@ def batch(
         return _status(console, words[1], written.state)
     file = _file(words, rows)
     given = _given(rows, shown)
-    whole = running != Running() or written.report or written.junit or rows.format not in (None, "auto", "jsonl")
+    whole = (
+        running != Running()
+        or written.report
+        or written.junit
+        or after.exec
+        or rows.format not in (None, "auto", "jsonl")
+    )
     if file is not None and str(file) == "-" and shown.json_ and not whole:
         return _stay(given, written.out, machine.threads, console)
     _run(file, given, rows, running, written, machine.threads, console, after)
