@@ -135,7 +135,7 @@ def layers_of(models: Models, said: Mapping[str, Any], context: typer.Context) -
     told = {}
     for parameter, (model, _) in models.items():
         values: dict[str, Any] = {}
-        variables = {}
+        variables: dict[str, str] = {}
         for name, field in model.model_fields.items():
             source = context.get_parameter_source(name)
             value, variable = plain(said[name]), source is not None and source.name == "ENVIRONMENT"

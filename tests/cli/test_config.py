@@ -87,6 +87,26 @@ def test_the_file_is_beneath_every_command(laser, config, tmp_path):
     assert code == 0 and sum(part["frames"] - 1 for part in json.loads(out.read_text())["segments"]) == 23
 
 
+def test_a_batch_begins_with_it_too(laser, config, tmp_path, monkeypatch):
+    jobs = tmp_path / "jobs.jsonl"
+    jobs.write_text('{"description": "night falls", "prompt": "a house at noon", "even_pace": false, "chunk": 2}')
+    presets = tmp_path / "own.yaml"
+    presets.write_text("frames: 6")
+
+    def evaluations(*words):
+        code, told, err = laser("batch", jobs, "--dry-run", "--json", *words)
+        assert code == 0, err
+        return json.loads(told)["evaluations"]
+
+    config("steps: 2\nframes: 4\n")
+    few = evaluations()
+    assert evaluations("--preset", presets) > few  # a preset overrides the file
+    monkeypatch.setenv("LASER_STEPS", "4")
+    assert evaluations() == 2 * few
+    assert evaluations("--set", "steps=2") == few
+    assert evaluations("--no-config") > 2 * few
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
