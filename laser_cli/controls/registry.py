@@ -82,5 +82,10 @@ def _find(name: str) -> Control:
 def _checked(name: str) -> Control:
     from laser_cli.controls.base import Control
 
-    found: Control = plugins.require(plugins.CONTROLS, name, lambda found: isinstance(found, Control))
-    return found
+    def control(found: object) -> Control:
+        if not isinstance(found, Control):
+            raise TypeError(f"{type(found).__name__} is no Control")
+        return found
+
+    made: Control = plugins.require(plugins.CONTROLS, name, control)
+    return made

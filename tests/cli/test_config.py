@@ -1,9 +1,11 @@
 """The settings file, variables, and `laser config`: what is in force and from where."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+RECORDS = Path(__file__).parents[1] / "jobs" / "records"
 PLAN = """version: 1
 source: a red house in a meadow
 segments: [{prompt: a blue house in a meadow, frames: 9}]
@@ -62,6 +64,18 @@ def test_people_are_told_the_file_and_lines(laser, config, monkeypatch):
     assert code == 0 and f"settings file: {file}" in err
     lines = {line.split()[0]: line for line in told.splitlines()}
     assert f"config ({file}, line 2)" in lines["steps"] and "variable (LASER_SEED)" in lines["seed"]
+
+
+def test_a_run_that_is_repeated_is_as_it_was_whatever_the_file_says(laser, config, monkeypatch, tmp_path):
+    from laser_cli.jobs import rerun
+
+    record = json.loads((RECORDS / "animate-0.1.0.json").read_text())
+    monkeypatch.setattr(rerun, "read_record", lambda file: record)
+    config("steps: 2\nfit: pad\nquality: 1\nlora: [x.safetensors]\nquiet: true\n")
+    told = in_force(laser, "animate", "--from", tmp_path / "out.mp4", "--fps", 5)
+    assert told["steps"] == (record["settings"]["steps"], "record") and told["fps"] == (5.0, "flag")
+    assert told["fit"] == ("crop", "default") and told["lora"][0] == []
+    assert told["quiet"] == (True, "config")
 
 
 @pytest.mark.parametrize("command", ["interpolate", "invert", "plan", "track", "doctor", "presets", "show"])
