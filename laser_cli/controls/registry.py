@@ -59,6 +59,13 @@ def find_controls(names: Iterable[str]) -> list[Control]:
     return [_find(name) for name in dict.fromkeys(names)]
 
 
+def check_brought(names: Iterable[str]) -> None:
+    """Raise NotFoundError for a control of another package that is broken; before the work, and torch, if it can be."""
+    for name in dict.fromkeys(names):
+        if name not in SIGNALS and name in plugins.brought(plugins.CONTROLS):
+            _checked(name)
+
+
 def _find(name: str) -> Control:
     if name in SIGNALS and SIGNALS[name].where:
         module, _, attribute = SIGNALS[name].where.partition(":")
@@ -75,5 +82,10 @@ def _find(name: str) -> Control:
 def _checked(name: str) -> Control:
     from laser_cli.controls.base import Control
 
-    found: Control = plugins.require(plugins.CONTROLS, name, lambda found: isinstance(found, Control))
-    return found
+    def control(found: object) -> Control:
+        if not isinstance(found, Control):
+            raise TypeError(f"{type(found).__name__} is no Control")
+        return found
+
+    made: Control = plugins.require(plugins.CONTROLS, name, control)
+    return made

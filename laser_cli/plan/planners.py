@@ -176,7 +176,7 @@ def _answer(name: str, question: str, default: Any, *about: Any, tell: Callable[
 @cache
 def _load(name: str) -> Planner:
     if name not in BUILT_IN:
-        brought: Planner = plugins.require(plugins.PLANNERS, name, callable)()
+        brought: Planner = plugins.require(plugins.PLANNERS, name, lambda found: found())
         return brought
     module, _, attribute = registered()[name].partition(":")
     planner: Planner = getattr(import_module(module), attribute)()
