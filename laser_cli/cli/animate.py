@@ -11,6 +11,7 @@ import typer
 from laser_cli.cli.options import RunOptions, expand
 from laser_cli.cli.produce import Production
 from laser_cli.errors import UsageError
+from laser_cli.jobs.merge import Layer
 from laser_cli.jobs.outputs import Outputs
 from laser_cli.jobs.planning import Planning
 from laser_cli.jobs.settings import AnimateSettings
@@ -18,7 +19,7 @@ from laser_cli.jobs.sources import AnimateSources
 
 
 def animate(
-    settings: Annotated[dict[str, Any], AnimateSettings],
+    settings: Annotated[Layer, AnimateSettings],
     sources: AnimateSources,
     outputs: Outputs,
     planning: Planning,
@@ -38,15 +39,16 @@ def animate(
     source prompt. Example: laser animate cottage.png "summer turns to a snowy night" -o cottage.mp4
     """
     from laser_cli.jobs.build_animate import build_animation
-    from laser_cli.jobs.merge import flags
     from laser_cli.jobs.stops import words_of
 
-    production = Production(settings, outputs, options, sources.rerun)
+    production = Production(AnimateSettings, settings, outputs, options, sources.rerun)
     image, description = _positionals(arguments or [], sources.plan_file)
     description, words = words_of(description)
-    production.guard(image, words, sources.plan_file, sources.inversion)
+    production.guard(image, words, sources.plan_file, sources.inversion, *sources.files)
     console, verbose = production.console, options.verbose
-    built = build_animation(flags(settings), image, description, sources, planning, console, verbose=verbose)
+    built = build_animation(
+        settings, image, description, sources, planning, console, verbose=verbose, ready=production.name
+    )
     production.carry_out(built._replace(read=(*built.read, words)) if words else built, _lines)
 
 
@@ -73,7 +75,19 @@ def _lines(costs: Mapping[str, Any]) -> Iterator[str]:
     yield f"from: {plan['source']}"
     for s in plan["segments"]:
         yield f"to: {s['prompt']} ({s['control']} {s['strength']:g}, {s['easing']}, {s['frames']} frames)"
+    yield from led_lines(costs)
     yield f"model: {settings['model']} on {settings['device']}, {settings['dtype']}"
+
+
+def led_lines(costs: Mapping[str, Any]) -> Iterator[str]:
+    """What leads the keyframes beside their prompts, of a dry run."""
+    if adapter := costs.get("adapter"):
+        shown = ", ".join(image["picture"] if image else "none" for image in adapter["images"])
+        yield f"image prompts: {shown} (by {adapter['name']}, scale {adapter['scale']:g})"
+    for control in costs.get("controls") or ():
+        shown = ", ".join(c["picture"] if isinstance(c, Mapping) else c or "none" for c in control["conditions"])
+        share = f", steps {control['start']:g}-{control['end']:g}" if "start" in control else ""
+        yield f"conditions: {shown} (by {control['name']}, weight {control['weight']:g}{share})"
 
 
 def register(app: typer.Typer) -> None:

@@ -8,22 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from laser_cli.cli.console import Console
 from laser_cli.cli.options import Machine, Shown, expand
 from laser_cli.jobs.planning import PlannerChoice
 from laser_cli.jobs.settings import ModelChoice, Placement
 
 if TYPE_CHECKING:
+    from laser_cli.cli.console import Console
     from laser_cli.measure.figures import Figure
     from laser_cli.models.model import Model
 
 
 class OnModel(Shown, Machine, Placement):
     """What a bench of a model is run on."""
-
-    def console(self) -> Console:
-        """Where it is told."""
-        return Console(quiet=self.quiet, json=self.json_)
 
     def load(self, console: Console) -> Model:
         """The model, and what it runs on is said."""
@@ -79,7 +75,7 @@ def plan(
     from laser_cli.jobs.planning import planners_beside
     from laser_cli.measure.planners import bench_plans, count
 
-    console = Console(quiet=shown.quiet, json=shown.json_)
+    console = shown.console()
     planners = planners_beside(choice)
     with console.progress(count(planners, items), "planning") as bar:
         figures = bench_plans(planners, items, seed, bar.advance)
@@ -95,7 +91,7 @@ def storybook(
     guidance: Annotated[
         float | None,
         typer.Option(
-            min=1, max=30, help="How strongly captions lead. (default: the model's own, or 3)", show_default=False
+            min=0, max=30, help="How strongly captions lead. (default: the model's own, or 3)", show_default=False
         ),
     ] = None,
     sheet: Annotated[

@@ -10,8 +10,7 @@ from typing import Any
 
 import typer
 
-from laser_cli.cli.console import Console
-from laser_cli.cli.options import Json
+from laser_cli.cli.options import Shown, expand
 from laser_cli.errors import LaserError
 
 NEEDED = ("torch", "diffusers", "transformers", "numpy", "pillow", "imageio-ffmpeg")
@@ -28,15 +27,15 @@ class Check:
     install: str = ""
 
 
-def doctor(json: Json = False) -> None:
+def doctor(shown: Shown) -> None:
     """Say what this machine has for laser: versions, device, memory, encoders, models; and what to install.
 
     Exit code 1 if something is missing that the main job needs.
     """
     checks = [*_versions(), *_device(), *_encoders(), *_models(), *_planners(), *_faces()]
     missing = [check for check in checks if check.needed and not check.ok]
-    if json:
-        Console(json=True).json_object({"ok": not missing, "checks": [asdict(check) for check in checks]})
+    if shown.json_:
+        shown.console().json_object({"ok": not missing, "checks": [asdict(check) for check in checks]})
     else:
         for check in checks:
             typer.echo(_line(check))
@@ -154,4 +153,4 @@ def _faces() -> Iterator[Check]:
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command("doctor")(doctor)
+    app.command("doctor")(expand(doctor))

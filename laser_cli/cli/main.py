@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
@@ -18,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "invert": "Invert a picture, and say how well it can be drawn again.",
     "track": "Turn a video of a face, a capture or a plan into a face track: blendshapes and head pose by frame.",
     "show": "Show how a file was made: prompts, segments, seed, model, sizes. With --json: the whole record.",
+    "config": "Show the settings in force, and where each comes from: default, config, variable, preset, plan or flag.",
     "presets": "List the presets, laser's and your own, or print one.",
     "models": "List the models on this machine, say what one is or where it lies, or check it.",
     "doctor": "Say what this machine has for laser: versions, device, memory, encoders, models; and what to install.",
@@ -75,6 +78,10 @@ def run(application: Callable[..., object] = app) -> NoReturn:
     from laser_cli.engine.workers import wait_quietly
 
     wait_quietly()  # before torch is loaded: its threads read it once
+    if os.environ.get("_LASER_COMPLETE") == "complete_bash":
+        from laser_cli.cli.complete import in_bash
+
+        application = partial(in_bash, application)
     end_with(application)
 
 

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from laser_cli.cli.console import Console
 from laser_cli.cli.options import Force, Shown, choice, expand, option
+from laser_cli.jobs import names
+from laser_cli.jobs.names import HELP
 from laser_cli.jobs.planning import PlanningAlone
 from laser_cli.plan.easing import Easing
 
@@ -35,7 +36,7 @@ def plan(
         bool,
         typer.Option(help="Cut far ways into near ones: day to night by way of sunset, left to right by the middle."),
     ] = True,
-    output: Annotated[str, typer.Option("--output", "-o", help="A .yaml or .json file; - is stdout.")] = "-",
+    output: Annotated[str, typer.Option("--output", "-o", help=f"A .yaml or .json file; - is stdout. {HELP}")] = "-",
     force: Force = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Show the exchange with the model, or how the rules read the description.")
@@ -53,9 +54,10 @@ def plan(
     from laser_cli.plan.files import is_plan, write_plan
     from laser_cli.plan.planners import make_plan
 
-    console = Console(quiet=shown.quiet and not (verbose or explain), json=shown.json_)
+    console = shown.console(verbose=verbose or explain)
     described, words_file = words_of(description)
     if output != "-":
+        output = names.fill(output, names.values_of(planning, "plan", image, described))
         target = Path(output)
         read = [path for path in (image, words_file) if path is not None]
         check_outputs([target], read, force=force, ours={target: is_plan})

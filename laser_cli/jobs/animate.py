@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from laser_cli.jobs.conditions import Adapter, Controlled, recorded_conditions, unrecorded_conditions
 from laser_cli.jobs.inputs import Input, named
 from laser_cli.jobs.job import FrameJob
 from laser_cli.jobs.settings import AnimateSettings
@@ -21,6 +22,8 @@ class AnimateJob(FrameJob):
     plan: Plan
     image: Input | None = None
     inversion: Input | None = None
+    adapter: Adapter | None = None
+    controls: tuple[Controlled, ...] = ()
 
     @property
     def count(self) -> int:
@@ -41,7 +44,9 @@ class AnimateJob(FrameJob):
     @property
     def inputs(self) -> tuple[Input, ...]:
         """The files that it reads."""
-        return tuple(found for found in (self.image, self.inversion, self.audio) if found)
+        shown = tuple(self.adapter.inputs) if self.adapter else ()
+        led = tuple(found for control in self.controls for found in control.inputs)
+        return (*(found for found in (self.image, self.inversion, self.audio) if found), *shown, *led)
 
     @property
     def labels(self) -> dict[int, str]:
@@ -57,14 +62,17 @@ class AnimateJob(FrameJob):
         """The settings, plan and names of inputs as the record keeps them."""
         named = {"image": self.image, "inversion": self.inversion}
         names = {key: found.name if found else None for key, found in named.items()}
-        return {**names, "plan": self.plan.model_dump(mode="json"), **self.recorded_settings}
+        led = recorded_conditions(self.adapter, self.controls)
+        return {**names, "plan": self.plan.model_dump(mode="json"), **led, **self.recorded_settings}
 
     @classmethod
     def unrecorded(cls, settings: dict[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
         """The plan, the picture and the inversion, whose contents a record does not tell."""
         image, inversion = settings.pop("image", None), settings.pop("inversion", None)
         audio = cls.unrecorded_audio(settings)
+        led = unrecorded_conditions({key: settings.pop(key, None) for key in ("adapter", "controls")})
         return {
+            **led,
             "plan": settings.pop("plan"),
             "image": named(image, record.get("input_sha256")) if image is not None else None,
             "inversion": named(inversion, "") if inversion is not None else None,

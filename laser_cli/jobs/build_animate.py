@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from laser_cli.errors import BadInputError, UsageError
 from laser_cli.jobs.animate import AnimateJob, directed
+from laser_cli.jobs.conditions import Controlled
 from laser_cli.jobs.inputs import Input
 from laser_cli.jobs.inversion import inversion_layer
 from laser_cli.jobs.merge import Layer
 from laser_cli.jobs.model import settle
+from laser_cli.jobs.names import Value, values_of
 from laser_cli.jobs.planning import Planning, callbacks_of, request_for, shown_words
 from laser_cli.jobs.presets import chosen_preset, preset_layer
 from laser_cli.jobs.progress import SILENT, Progress
+from laser_cli.jobs.read_conditions import (
+    Nets,
+    condition_named,
+    read_adapter,
+    read_nets,
+    recorded_nets,
+    require_edges,
+)
 from laser_cli.jobs.rerun import Recorded, read_job
 from laser_cli.jobs.settings import AnimateSettings, chosen_seed
 from laser_cli.jobs.sources import AnimateSources
@@ -21,6 +32,13 @@ from laser_cli.plan.schema import Plan
 
 UNDRAWN = "the plan has a face track, which animate does not draw yet: faces follow the prompts alone"
 NOTHING, BY_DEFAULT = AnimateSources(), Planning()
+
+
+Ready = Callable[[Mapping[str, Value]], object]
+
+
+def unheard(values: Mapping[str, Value]) -> None:
+    """Names of outputs have no fields, or are made elsewhere."""
 
 
 class Built(NamedTuple):
@@ -40,18 +58,24 @@ def build_animation(
     *,
     plan: Plan | None = None,
     verbose: bool = False,
+    ready: Ready = unheard,
 ) -> Built:
     """The job of an animation; `said` are the settings that override all others, `plan` one that lies in no file.
+
+    `ready` hears what names of outputs can be made of, once the settings are known and before a planner is asked.
 
     Errors: UsageError for what contradicts itself, BadInputError for files that cannot be used, NotFoundError for
     presets, models and planners that are not there.
     """
     rerun, inversion, prompt = sources.rerun, sources.inversion, sources.prompt
+    nets = read_nets(sources)
     chosen = chosen_preset(sources.preset, rerun)
     before = read_job(rerun, AnimateJob, AnimateSettings) if rerun else None
     picture = _picture(image, before)
     if before and picture and image is None:
         progress.note(f"the record in {rerun} names the picture {picture.path}, which is read")
+    if before:
+        said = said.alone
     name = None
     if before and before.job.inversion and inversion is None:
         inversion, name = before.beside(before.job.inversion), before.job.inversion.name
@@ -75,11 +99,19 @@ def build_animation(
         prompt = before.job.plan.source
     if picture:
         picture.picture(progress.warn)  # a bad one is told now, before the planner and the model
+    source, words = picture.name if picture else sources.plan_file, written.description if written else prompt
+    ready(values_of(settings, "animate", source, description or words, preset=sources.preset))
     if written is None:
         written = _new_plan(planning, description or "", prompt, picture, settings, progress, verbose)
     elif prompt is not None:
         written = written.model_copy(update={"source": prompt})
     directions = directed(written, settings)
+    own = [picture] * len(directions.prompts)
+    adapter = read_adapter(
+        sources, before, [None] * len(own), len(own) != _keyframes(before), "keyframe", settings.model
+    )
+    controls = _controls(nets, directions, sources, before)
+    require_edges(controls, own, "keyframe")
     if directions.face:
         progress.warn(UNDRAWN)
     job = AnimateJob(
@@ -87,12 +119,38 @@ def build_animation(
         plan=directions,
         image=picture,
         inversion=Input.of(inversion, name) if inversion else None,
+        adapter=adapter,
+        controls=controls,
         audio=before.audio(progress) if before else None,
         revision=before.revision(settings) if before else None,
     )
     others = (sources.plan_file, rerun, chosen.path if chosen and chosen.own else None)
     read = (*(found.path for found in job.inputs), *(path for path in others if path and str(path) != "-"))
     return Built(job, read)
+
+
+def _keyframes(before: Recorded[AnimateJob] | None) -> int:
+    """How many keyframes a recorded plan has, 0 without one."""
+    return len(before.job.plan.prompts) if before else 0
+
+
+def _controls(
+    nets: Nets, plan: Plan, sources: AnimateSources, before: Recorded[AnimateJob] | None
+) -> tuple[Controlled, ...]:
+    """The ControlNets with the conditions of the command line, else of the plan, else those of the record."""
+    count = len(plan.prompts)
+    if before and before.job.controls and not nets.nets and sources.plan_file is None:
+        if count != _keyframes(before):
+            why = f"the record has conditions for {_keyframes(before)} keyframes, the plan has {count}"
+            raise UsageError(
+                "the conditions are not as many as the keyframes", why=why, hint="--controlnet, --condition"
+            )
+        return recorded_nets(before)
+    file = sources.plan_file or sources.rerun
+    beside = file if file and str(file) != "-" else None
+    named = (plan.condition, *(segment.condition for segment in plan.segments))
+    planned = [tuple(condition_named(Path(text), beside) for text in each) for each in named]
+    return nets.over(count, "keyframe", planned if any(named) else ())
 
 
 def _picture(image: Path | None, before: Recorded[AnimateJob] | None) -> Input | None:
@@ -132,8 +190,13 @@ def _written_plan(
     except BadInputError as error:
         error.hint = error.hint or "mend it there, or write a new one with: laser plan DESCRIPTION -o FILE.yaml"
         raise
-    told = {"frames": written.total_frames, "easing": None, "control": None, "strength": None}
-    return written, Layer(str(file or "the plan"), told)
+    return written, plan_layer(written, file)
+
+
+def plan_layer(plan: Plan, file: Path | None = None) -> Layer:
+    """What a plan says of settings: its frames; the rest it says of each segment."""
+    told = {"frames": plan.total_frames, "easing": None, "control": None, "strength": None}
+    return Layer(str(file or "the plan"), told, source="plan")
 
 
 def _seed(seed: int, progress: Progress) -> int:

@@ -17,13 +17,16 @@ def setting(
     *names: str,
     metavar: str | None = None,
     env: str | None = None,
+    complete: str | None = None,
     **limits: Any,
 ) -> Any:
     """A field and how a command line asks for it; ``{default}`` in the help stands for the default.
 
     `names`: all its names, where the field's own will not do. `metavar`: what the help shows instead of the type.
+    `env`: its variable, where that is not LASER_ and its long name. `complete`: what a shell completes it by, a name of
+    ``cli.complete.VALUES``.
     """
-    shown: dict[str, Any] = {"panel": panel, "names": list(names), "metavar": metavar, "env": env}
+    shown: dict[str, Any] = {"panel": panel, "names": list(names), "metavar": metavar, "env": env, "complete": complete}
     return Field(default, description=help, json_schema_extra=shown, **limits)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from laser_cli.errors import UsageError
+from laser_cli.jobs import names
 from laser_cli.jobs.fields import Frozen, setting
 from laser_cli.jobs.inputs import COPIES
 from laser_cli.jobs.settings import Playback
@@ -32,7 +33,7 @@ class Outputs(Frozen):
         None,
         PANEL,
         "File to write: .mp4, .mov, .mkv, .webm, .gif, .webp or .apng; .png is one frame (--still); - streams raw "
-        "frames.",
+        f"frames. {names.HELP}",
         "--output",
         "-o",
     )
@@ -55,6 +56,23 @@ class Outputs(Frozen):
         False, PANEL, "Keep what is drawn in a hidden file while it runs, and go on from it.", "--resume"
     )
     preview: Path | None = setting(None, PANEL, "Write a sheet (.png) of what is being drawn, every few seconds.")
+
+    @property
+    def templates(self) -> dict[str, Path]:
+        """The names with fields that are not filled yet, by their options."""
+        written = ("out", "frames_dir", "sheet", "report", "depfile", "preview")
+        named = {key: getattr(self, key) for key in written}
+        return {key: path for key, path in named.items() if path is not None and names.is_template(path)}
+
+    def named(self, values: Mapping[str, names.Value]) -> Outputs:
+        """The same with the fields of its names filled."""
+        filled = {key: Path(names.fill(path, values)) for key, path in self.templates.items()}
+        return self.model_copy(update=filled)
+
+    @property
+    def ending(self) -> str:
+        """What the name of -o ends in, in small letters."""
+        return names.ending(self.out) if self.out is not None and not self.stream else ""
 
     @property
     def stream(self) -> StreamFormat | None:

@@ -41,7 +41,7 @@ class PlannerChoice(Frozen):
         PANEL,
         "Who plans: rules (default), storybook (embedded; default for its portraits), an instruct model FILE.gguf, or "
         "hf:REPO[:FILE] of the hub, or a server's openai:URL[#MODEL].",
-        env="LASER_PLANNER",
+        complete="planners",
     )
     planner_form: PlannerForm | None = setting(
         None, PANEL, "What a model fills in: lines (default), or full, with controls and faces, for large ones."
@@ -75,6 +75,7 @@ class PlanningAlone(Planning):
         "Seconds that a model may take before the rules plan instead. (default: 120)",
         "--timeout",
         "--planner-timeout",
+        env="LASER_PLANNER_TIMEOUT",
         ge=1,
         le=86400,
     )

@@ -9,7 +9,7 @@ import re
 import secrets
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from laser_cli.errors import LaserError
 from laser_cli.jobs.fields import DRAWING, METHOD, MODEL, PLAYING, Settings, setting
@@ -29,13 +29,22 @@ def chosen_seed(seed: int) -> int:
     return secrets.randbelow(2**32) if seed == RANDOM_SEED else seed
 
 
+def _guidance(value: float) -> float:
+    """Checkpoints of few steps are published with a guidance of 0, which is off as 1 is."""
+    return max(1.0, value)
+
+
 class Sampling(Settings):
     """How every picture is drawn."""
 
     frames: int = setting(24, DRAWING, "Pictures, stops included. (default: {default})", ge=2, le=MOST_FRAMES)
     steps: int = setting(25, DRAWING, "Denoising steps. (default: {default})", ge=1, le=1000)
-    guidance: float = setting(
-        3.0, DRAWING, "How strongly the prompts lead; 1 is off. (default: the model's own, or {default})", ge=1, le=30
+    guidance: Annotated[float, AfterValidator(_guidance)] = setting(
+        3.0,
+        DRAWING,
+        "How strongly the prompts lead; 0 and 1 are off. (default: the model's own, or {default})",
+        ge=0,
+        le=30,
     )
     warmup: float = setting(
         0.5, DRAWING, "Share of the steps with attention interpolation. (default: {default})", ge=0, le=1
@@ -60,6 +69,7 @@ class Sampling(Settings):
         "What even pace or spacing measures by: pixels, features (the model's own), critic (storybook's), lpips, "
         "or a CLIP in a folder or the hub's cache. (default: auto, critic for storybook, else pixels)",
         metavar="auto|pixels|features|critic|lpips|clip:FOLDER",
+        complete="distances",
         min_length=1,
     )
 
@@ -91,7 +101,11 @@ class Playback(Settings):
         12.0, PLAYING, "Frames a second, also as a ratio. (default: {default})", metavar="N|N/M", ge=0.1, le=240
     )
     loop: Annotated[Times | Literal["forever", "none"], BeforeValidator(_loop)] = setting(
-        "forever", PLAYING, "forever (default), none, or how often it is shown.", metavar="N|forever|none"
+        "forever",
+        PLAYING,
+        "forever (default), none, or how often it is shown.",
+        metavar="N|forever|none",
+        complete="loops",
     )
     bounce: bool = setting(False, PLAYING, "There and back again.")
     hold_first: float = setting(0.0, PLAYING, "Show the first frame so many seconds longer.", ge=0, le=3600)
@@ -122,12 +136,12 @@ class Placement(Settings):
         "storybook",
         MODEL,
         "storybook (embedded, the default), a folder or hub id in the standard diffusers layout, or a .safetensors.",
-        env="LASER_MODEL",
+        complete="models",
         min_length=1,
     )
-    device: str = setting("auto", MODEL, "auto (default), cuda, mps or cpu.", env="LASER_DEVICE", min_length=1)
+    device: str = setting("auto", MODEL, "auto (default), cuda, mps or cpu.", complete="devices", min_length=1)
     dtype: str = setting(
-        "auto", MODEL, "auto (default), float32, bfloat16 or float16.", env="LASER_DTYPE", min_length=1
+        "auto", MODEL, "auto (default), float32, bfloat16 or float16.", complete="dtypes", min_length=1
     )
 
 
@@ -165,6 +179,16 @@ class ModelChoice(Placement):
     )
     prompt_chunks: int = setting(
         1, MODEL, "Read prompts of up to so many times 75 tokens. (default: {default}; the rest is cut)", ge=1, le=8
+    )
+    scheduler: str | None = setting(
+        None,
+        MODEL,
+        "Noise levels of another scheduler than the model's own: lcm for an LCM-LoRA, euler, ddim, dpm++, unipc, ...",
+        metavar="NAME",
+        min_length=1,
+    )
+    timestep_spacing: Literal["leading", "linspace", "trailing", "karras", "exponential", "beta"] | None = setting(
+        None, MODEL, "How its levels are spaced: trailing for Lightning and Turbo. (default: the scheduler's own)"
     )
     offload: bool = setting(False, MODEL, "Keep text encoder and VAE off the device until they work.")
 

@@ -14,10 +14,60 @@ class Sources(Frozen):
     """An output to run again, or a preset."""
 
     rerun: Path | None = setting(None, None, "Run again what made this output; other options change it.", "--from")
-    preset: str | None = setting(None, None, "A preset's name or YAML file (laser presets lists them).")
+    preset: str | None = setting(
+        None, None, "A preset's name or YAML file (laser presets lists them).", complete="presets"
+    )
 
 
-class AnimateSources(Sources):
+class ConditionSources(Sources):
+    """What leads keyframes beside their prompts."""
+
+    ip_adapter: Path | None = setting(
+        None,
+        IMAGES,
+        "An IP-Adapter for the model (folder, or file beside its image_encoder): pictures are drawn by pictures too.",
+    )
+    ip_scale: float | None = setting(None, IMAGES, "How strongly image prompts lead. (default: 0.6)", ge=0, le=2)
+    image_prompt: tuple[Path, ...] = setting(
+        (),
+        IMAGES,
+        "A picture to draw by, once for each stop or keyframe (none: without); of an animation once is for all that "
+        "follow the picture. (default: stops that are pictures are their own)",
+        "--image-prompt",
+        metavar="PICTURE|none",
+    )
+    image_mask: tuple[Path, ...] = setting(
+        (),
+        IMAGES,
+        "Where image prompts count: white there, black elsewhere; once, or once for each stop or keyframe.",
+        "--image-mask",
+        metavar="PICTURE|none",
+    )
+    controlnet: tuple[str, ...] = setting(
+        (),
+        CONDITIONS,
+        "A ControlNet for the model (storybook, folder, .safetensors or hub id), its weight, and the share of the "
+        "steps in which it leads; may be given several times.",
+        "--controlnet",
+        metavar="MODEL[:WEIGHT[:START-END]]",
+    )
+    condition: tuple[Path, ...] = setting(
+        (),
+        CONDITIONS,
+        "Its picture of edges, depth or a pose, or OpenPose JSON, whose joints then move evenly; once for all stops or "
+        "keyframes, or once for each (net after net). edges: those of the picture itself; none: without.",
+        "--condition",
+        metavar="FILE|edges|none",
+    )
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What of it is named as files."""
+        adapter = (self.ip_adapter,) if self.ip_adapter else ()
+        return (*adapter, *self.image_prompt, *self.image_mask, *self.condition)
+
+
+class AnimateSources(ConditionSources):
     """What an animation is made of, beside its picture and description."""
 
     plan_file: Path | None = setting(None, None, "Render this plan instead of a description; - is stdin.", "--plan")
@@ -30,7 +80,7 @@ class AnimateSources(Sources):
     )
 
 
-class InterpolateSources(Sources):
+class InterpolateSources(ConditionSources):
     """What an interpolation is made of, beside its stops."""
 
     prompts: tuple[str, ...] = setting(
@@ -51,27 +101,4 @@ class InterpolateSources(Sources):
         METHOD,
         "Noise of the prompts: the same for all (default; that of the first picture, if there is one), or each its "
         "own and an arc between them.",
-    )
-    ip_adapter: Path | None = setting(
-        None,
-        IMAGES,
-        "An IP-Adapter for the model (folder, or file beside its image_encoder): stops are drawn by pictures too.",
-    )
-    ip_scale: float | None = setting(None, IMAGES, "How strongly image prompts lead. (default: 0.6)", ge=0, le=2)
-    image_prompt: tuple[Path, ...] = setting(
-        (), IMAGES, "A stop's picture to draw by, once for each stop; else stops that are pictures are their own."
-    )
-    controlnet: tuple[str, ...] = setting(
-        (),
-        CONDITIONS,
-        "A ControlNet for the model (folder or .safetensors) and its weight; may be given several times.",
-        "--controlnet",
-        metavar="PATH[:WEIGHT]",
-    )
-    condition: tuple[Path, ...] = setting(
-        (),
-        CONDITIONS,
-        "A stop's picture of edges, depth or a pose, or a pose as OpenPose JSON, whose joints then move evenly; once "
-        "for each stop, of one ControlNet after the other.",
-        "--condition",
     )

@@ -114,7 +114,7 @@ def _parts(name: str, path: Path, family: str, kind: torch.dtype, place: torch.d
     """The parts with all that was asked for added. The VAE is small, and half precision shows in its pictures: float32
     unless the card holds it all."""
     vae_dtype = None if place.type == "cuda" else torch.float32
-    parts = load_parts(path, name, family, kind, vae_dtype, options.variant, options.vae)
+    parts = load_parts(path, name, family, kind, vae_dtype, options)
     add_loras(parts, options.loras)
     words = add_embeddings(parts, options.embeddings)
     if words:

@@ -6,10 +6,12 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from laser_cli.errors import NotFoundError, UsageError
 from laser_cli.models.find import Found, weights_key
+
+Spacing = Literal["leading", "linspace", "trailing", "karras", "exponential", "beta"]
 
 
 class Lora(NamedTuple):
@@ -48,7 +50,10 @@ class PromptStyle:
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """Options of a model; the defaults ask for nothing. ``variant`` and ``revision`` are those of `find_model`."""
+    """Options of a model; the defaults ask for nothing. ``variant`` and ``revision`` are those of `find_model`.
+
+    ``scheduler`` and ``spacing`` are those of `Schedule.chosen`.
+    """
 
     variant: str | None = None
     revision: str | None = None
@@ -56,6 +61,8 @@ class ModelOptions:
     embeddings: tuple[Path, ...] = ()
     vae: Path | None = None
     prompts: PromptStyle = PromptStyle()
+    scheduler: str | None = None
+    spacing: Spacing | None = None
 
     def key(self, found: Found) -> str:
         """The revision of a model with these options: its own, and a digest of what changes its pictures.

@@ -13,9 +13,12 @@ import torch
 from laser_cli.errors import NotFoundError
 from laser_cli.models import single_file
 from laser_cli.models.layout import read_json, variant_of
+from laser_cli.models.options import ModelOptions
 from laser_cli.models.schedules import Schedule
 
 LAYOUTS = "a folder or hub id in the standard diffusers layout, or a .safetensors (SD 1.x, 2.x, SDXL), undamaged"
+
+PLAIN = ModelOptions()
 
 
 @dataclass
@@ -56,18 +59,17 @@ def load_parts(
     family: str,
     dtype: torch.dtype,
     vae_dtype: torch.dtype | None,
-    variant: str | None = None,
-    vae: Path | None = None,
+    options: ModelOptions = PLAIN,
 ) -> Parts:
     """The parts of a model that `verify` found whole; NotFoundError, with the user's name for it, if loading fails.
 
     ``dtype`` is the U-Net's; text encoders are float32. ``vae_dtype`` None: the U-Net's, unless the VAE overflows in
-    half precision, as its configuration says. ``vae`` replaces the model's own.
+    half precision, as its configuration says. Of ``options`` the variant, another VAE and the schedule are heeded here.
     """
     with quiet(), _named(name):
         if path.is_file():
-            return _from_file(path, family, dtype, vae_dtype, vae)
-        return _from_folder(path, family, dtype, vae_dtype, variant, vae)
+            return _from_file(path, family, dtype, vae_dtype, options)
+        return _from_folder(path, family, dtype, vae_dtype, options)
 
 
 @contextmanager
@@ -99,8 +101,11 @@ def _named(name: str) -> Iterator[None]:
         raise NotFoundError(f"cannot load the model {name}", why=said, hint=LAYOUTS) from error
 
 
-def _from_file(path: Path, family: str, dtype: torch.dtype, vae_dtype: torch.dtype | None, vae: Path | None) -> Parts:
-    config = single_file.config_folder(family)
+def _from_file(
+    path: Path, family: str, dtype: torch.dtype, vae_dtype: torch.dtype | None, options: ModelOptions
+) -> Parts:
+    config, vae = single_file.config_folder(family), options.vae
+    schedule = Schedule.chosen(single_file.scheduler_config(path, family, config), options.scheduler, options.spacing)
     upcast = bool(read_json(config / "vae" / "config.json").get("force_upcast"))
     precision = vae_dtype or (torch.float32 if upcast else dtype)
     dtypes = {"unet": dtype, "vae": precision, "text_encoder": torch.float32, "text_encoder_2": torch.float32}
@@ -110,7 +115,6 @@ def _from_file(path: Path, family: str, dtype: torch.dtype, vae_dtype: torch.dty
     elif statistics := single_file.latent_statistics(path):
         mean, deviation = statistics
         networks["vae"].register_to_config(latents_mean=mean, latents_std=deviation, scaling_factor=0.5)
-    schedule = Schedule.from_config(single_file.scheduler_config(path, family, config))
     return Parts(family, schedule=schedule, **networks, **single_file.tokenizers(family, config))
 
 
@@ -119,18 +123,19 @@ def _from_folder(
     family: str,
     dtype: torch.dtype,
     vae_dtype: torch.dtype | None,
-    variant: str | None,
-    vae: Path | None,
+    options: ModelOptions,
 ) -> Parts:
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
     def made(kind: Any, part: str, **precision: torch.dtype) -> Any:
         here = folder / part
-        return kind.from_pretrained(here, variant=variant_of(here, variant), local_files_only=True, **precision)
+        return kind.from_pretrained(here, variant=variant_of(here, options.variant), local_files_only=True, **precision)
 
+    config = read_json(folder / "scheduler" / "scheduler_config.json")
+    schedule = Schedule.chosen(config, options.scheduler, options.spacing)
     upcast = bool(read_json(folder / "vae" / "config.json").get("force_upcast"))
-    precision = vae_dtype or (torch.float32 if upcast else dtype)
+    precision, vae = vae_dtype or (torch.float32 if upcast else dtype), options.vae
     index = read_json(folder / "model_index.json") if (folder / "model_index.json").is_file() else {}
     parts = Parts(
         family,
@@ -138,7 +143,7 @@ def _from_folder(
         vae=single_file.load_vae(vae, precision, folder) if vae else made(AutoencoderKL, "vae", torch_dtype=precision),
         text_encoder=made(CLIPTextModel, "text_encoder", dtype=torch.float32),
         tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
-        schedule=Schedule.from_config(read_json(folder / "scheduler" / "scheduler_config.json")),
+        schedule=schedule,
         zero_empty=bool(index.get("force_zeros_for_empty_prompt", True)),
     )
     if family == "SDXL":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,10 +14,13 @@ from laser_cli.engine.render import render
 from laser_cli.engine.sample import denoise
 from laser_cli.engine.schedule import noise_like
 from laser_cli.engine.spec import Finished, Frame, Keyframe, RenderSpec, SamplingParams
+from laser_cli.models.adapter import See
+from laser_cli.models.conditioning import Conditioning
 from laser_cli.models.model import Model
 from laser_cli.plan.easing import ease
 from laser_cli.plan.schema import Plan
 from laser_cli.stages.checkpoint import Checkpointer
+from laser_cli.stages.conditions import Lead, led
 from laser_cli.stages.detail import given_back
 from laser_cli.stages.distances import Distance, rms
 from laser_cli.stages.invert import Inversion, Report, to_array, to_tensor
@@ -35,32 +38,60 @@ class Picture:
     array: np.ndarray
 
 
-def compose(model: Model, plan: Plan, inversion: Inversion, negative: str | None = None) -> RenderSpec:
+@dataclass(frozen=True)
+class Leads:
+    """What leads an animation's keyframes beside their prompts, the source first; ``see`` as of models.adapter."""
+
+    keyframes: Sequence[Lead]
+    see: See | None = None
+
+
+def compose(
+    model: Model, plan: Plan, inversion: Inversion, negative: str | None = None, leads: Leads | None = None
+) -> RenderSpec:
     """The plan as a render: keyframes with their strengths, frames at their eased times.
 
     Guidance leads away from the source's own prompt (negative-prompt inversion), so that the source needs none; with
-    ``negative`` from that prompt. A segment that leads to the source's prompt ends in the source itself.
+    ``negative`` from that prompt. A segment that leads to the source's prompt ends in the source itself, unless other
+    ``leads`` lead there.
     """
     source = inversion.trajectory
     held = source if source.pinned else None
     told = model.encode_prompts([segment.prompt for segment in plan.segments])
+    conditionings, between = [source.conditioning, *(told.select([k]) for k in range(len(plan.segments)))], None
+    if leads:
+        height, width = (side * model.scale for side in source.latents.shape[-2:])
+        bare = replace(source.conditioning, image_embeds=model.unseen, spatial={})
+        conditionings, poses = led(model, [bare, *conditionings[1:]], leads.keyframes, (width, height), leads.see)
+        between = poses.of_frames(lambda step, k, t: conditionings[k].lerp(conditionings[k + 1], t))
     strengths = [_strengths(segment.control, segment.strength) for segment in plan.segments]
-    keyframes = [Keyframe(source.noise, source.conditioning, held, strengths[0][0])]
+    keyframes = [Keyframe(source.noise, conditionings[0], held, strengths[0][0])]
     frames: list[Frame] = []
     for k, segment in enumerate(plan.segments):
-        back = held is not None and segment.prompt == inversion.prompt
-        conditioning = source.conditioning if back else told.select([k])
+        alike = leads is None or leads.keyframes[k + 1].same(leads.keyframes[0])
+        back = held is not None and segment.prompt == inversion.prompt and alike
+        conditioning = conditionings[0] if back else conditionings[k + 1]
         keyframes.append(Keyframe(source.noise, conditioning, held if back else None, strengths[k][1]))
         steps = segment.frames - 1
         frames += [Frame(k, ease(segment.easing, j / steps)) for j in range(1, steps)]
-    base = source.conditioning if negative is None else model.encode_prompts([negative])
-    return RenderSpec(keyframes, frames, base, source=0)
+    base = conditionings[0] if negative is None else model.encode_prompts([negative])
+    return RenderSpec(keyframes, frames, base, source=0, conditioning=between)
 
 
 def _strengths(control: str, strength: float) -> tuple[dict[str, float], dict[str, float]]:
     """Strengths by control at a segment's begin and end."""
     shares = signal(control).items()
     return {name: strength * begin for name, (begin, _) in shares}, {name: strength * end for name, (_, end) in shares}
+
+
+@torch.inference_mode()
+def source_conditioning(model: Model, prompt: str, leads: Leads | None, size: tuple[int, int]) -> Conditioning:
+    """The conditioning of an animation's first keyframe: its prompt, and what leads it, at (w, h) px."""
+    told = model.encode_prompts([prompt])
+    if leads is None:
+        return told
+    (told,), _ = led(model, [told], leads.keyframes[:1], size, leads.see)
+    return told
 
 
 @torch.inference_mode()
@@ -76,6 +107,7 @@ def animate(
     warn: Warn = lambda text: None,
     preview: PreviewWriter | None = None,
     negative: str | None = None,
+    leads: Leads | None = None,
 ) -> Iterator[Picture]:
     """Yields the plan's frames in order; with ``exact_first``, the picture itself, frame 0 is exactly that.
 
@@ -83,7 +115,7 @@ def animate(
     the VAE loses of the picture is given back to the frames near it (stages.detail), so that nothing pops between frame
     0 and frame 1. With a ``checkpointer`` it goes on from what that has saved of this render.
     """
-    spec = compose(model, plan, inversion, negative)
+    spec = compose(model, plan, inversion, negative, leads)
     saved = checkpointer.load(model.device, len(spec.frames)) if checkpointer else None
     if saved:
         spec = replace(spec, frames=saved.frames)
@@ -132,12 +164,17 @@ def generate(
     size: tuple[int, int],
     report: Report = lambda nfe: None,
     negative: str = "",
+    leads: Leads | None = None,
 ) -> np.ndarray:
-    """A picture of (w, h) px from a prompt alone: what an animation without a picture begins with."""
+    """A picture of (w, h) px from a prompt alone: what an animation without a picture begins with.
+
+    It is led as the first keyframe is.
+    """
     shape = (model.vae.config.latent_channels, size[1] // model.scale, size[0] // model.scale)
     x = noise_like(shape, seed)[None].to(model.device)
-    told = model.encode_prompts([negative, prompt])
-    uncond, cond, levels, z = told.select([0]), told.select([1]), model.schedule.levels(steps), x
+    told = model.encode_prompts([negative])
+    cond = source_conditioning(model, prompt, leads, size)
+    uncond, levels, z = told.beside(cond), model.schedule.levels(steps), x
     for z in denoise(model.backbone, x, levels, cond, uncond, guidance, model.workers):  # noqa: B007
         report(2 if guidance != 1 else 1)
     return to_array(model.decode(z)[0])

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from importlib import import_module
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import pytest
 import typer
@@ -15,6 +15,7 @@ from laser_cli.cli.options import expand
 from laser_cli.engine.workers import WAITING
 from laser_cli.errors import UsageError
 from laser_cli.jobs.fields import Settings, setting
+from laser_cli.jobs.merge import Layer
 from laser_cli.jobs.outputs import Outputs
 from laser_cli.jobs.settings import AnimateSettings, InterpolateSettings, InvertSettings
 from laser_cli.jobs.sources import AnimateSources, InterpolateSources
@@ -70,8 +71,8 @@ def test_a_new_field_is_an_option_without_another_line(capsys):
     got = []
 
     @expand
-    def sketch(given: Annotated[dict[str, Any], Draft], name: str = "x") -> None:
-        got.append((given, name))
+    def sketch(given: Annotated[Layer, Draft], name: str = "x") -> None:
+        got.append((dict(given.values), name))
 
     @expand
     def etch(draft: Draft) -> None:

@@ -13,12 +13,14 @@ PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 FILES = {
     "attribute classifier": ("critic", ("config.json", "model.safetensors")),
     "planner": ("planner", ("planner.gguf",)),
+    "portrait adapters": ("portraits", ("config.json", "model.safetensors")),
 }
 """Folder and files of the models that ship beside the pipeline."""
 
 
 def install(trained: Path, to: Path) -> list[str]:
-    """Replaces in ``to`` what was trained in ``trained``: pipeline, attribute classifier, planner; returns their names.
+    """Replaces in ``to`` what was trained in ``trained``: pipeline, attribute classifier, planner, portrait adapters;
+    returns their names.
 
     What was not trained there stays as it is, the model card too.
     """
