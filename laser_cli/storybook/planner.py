@@ -73,10 +73,11 @@ class World:
         if any(letter.isalpha() and not letter.isascii() for letter in text):
             return False
         words = re.findall(r"[a-z]+", text.lower())
-        strange = [i for i, word in enumerate(words) if not self.nearest(word)]
+        known = [self.nearest(word) for word in words]
+        strange = [i for i, word in enumerate(known) if not word]
         if not words or sum(not words[i].endswith("ly") for i in strange) >= STRANGE * len(words):
             return False
-        return all(words[i].endswith("ly") or (i + 1 < len(words) and words[i + 1] in self.named) for i in strange)
+        return all(words[i].endswith("ly") or (i + 1 < len(words) and known[i + 1] in self.named) for i in strange)
 
 
 def question(description: str, source: str | None) -> str:
@@ -183,7 +184,7 @@ class StorybookPlanner:
         if outcome.draft is None:
             return by_rules_instead(NAME, request, outcome)
         if repeats(outcome.draft, asked):
-            return _outside(request)
+            return _outside(replace(request, description=plain))
         made = plan_of_draft(outcome.draft, request, record(opened._replace(name=NAME), form, request, outcome))
         count = len(outcome.draft.keyframes)
         if request.keyframes in (None, count):
