@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from laser_cli.errors import NotFoundError
+
 
 @dataclass(frozen=True)
 class Look:
@@ -34,5 +36,16 @@ FIRST = Look()
 """128 px, the world of the first weights."""
 SECOND = Look(256, (0.34, 0.66), (0.60, 0.88), margin=0.97, line=1.35, glow=0.35, small=0.5, refined=True)
 """256 px, subjects a third to two thirds of the height, thin parts thicker."""
+LOOKS = (FIRST, SECOND)
 SHIPPED = FIRST
 """The look that the shipped weights were trained on; changes with them."""
+
+
+def look_of(size: int) -> Look:
+    """The look of pictures of a size; NotFoundError if there is none."""
+    for look in LOOKS:
+        if look.size == size:
+            return look
+    raise NotFoundError(
+        f"storybook has no pictures of {size} px", why=f"it has {' and '.join(str(look.size) for look in LOOKS)} px"
+    )
