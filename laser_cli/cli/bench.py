@@ -314,6 +314,45 @@ def animate(
     _show(console, "animate", figures)
 
 
+@benches.command()
+@expand
+def conditions(
+    on: OnModel,
+    controlnet: Annotated[
+        str, typer.Option(metavar="MODEL[:WEIGHT[:START-END]]", help="The ControlNet of outlines.")
+    ] = "storybook",
+    items: Annotated[int, typer.Option(min=0, help="Held-out scenes whose outline is told.")] = 200,
+    moves: Annotated[int, typer.Option(min=0, help="Moves by moved outlines.")] = 20,
+    pairs: Annotated[int, typer.Option(min=0, help="Pairs of outlines that every way between them is drawn of.")] = 12,
+    steps: Steps = 25,
+    guidance: Annotated[
+        float | None,
+        typer.Option(
+            min=1, max=30, help="How strongly captions lead. (default: the model's own, or 3)", show_default=False
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the scenes.")] = 1,
+) -> None:
+    """Whether told outlines are followed, beside plain redrawing, and which way between two is the smoothest."""
+    from laser_cli.errors import UsageError
+    from laser_cli.jobs.merge import flags
+    from laser_cli.jobs.model import settle
+    from laser_cli.jobs.settings import AnimateSettings
+    from laser_cli.measure.conditions import bench_conditions
+    from laser_cli.measure.interpolations.bench import needed_classifier
+    from laser_cli.models.load_control_net import find_control_net, load_control_net, parse_control_net
+
+    if not items + moves + pairs:
+        raise UsageError("there is nothing to measure", why="--items, --moves and --pairs are all 0")
+    console, classifier, choice = on.console(), needed_classifier(), parse_control_net(controlnet)
+    path = find_control_net(choice.name)
+    asked = settle(AnimateSettings, flags({"model": on.model, "guidance": guidance}))
+    model = on.load(console)
+    net = load_control_net(model, path, *choice[1:])
+    many = (items, moves, pairs, steps, asked.guidance, seed)
+    _show(console, "conditions", bench_conditions(model, net, classifier, *many, say=console.note))
+
+
 def _show(console: Console, name: str, figures: Sequence[Figure]) -> None:
     from laser_cli.measure.figures import as_json, as_text
 
