@@ -30,8 +30,8 @@ class Drive(Frozen):
     face: Input | None = None
     stylize: Input | None = None
     ratio: Annotated[float, Field(ge=0, le=3)] = RATIO
-    start: Annotated[float, Field(ge=0)] | None = None
-    end: Annotated[float, Field(ge=0)] | None = None
+    start: Annotated[float, Field(ge=0, le=86400)] | None = None
+    end: Annotated[float, Field(ge=0, le=86400)] | None = None
     relative: bool = False
     puppet: bool = False
     own: FaceTrack | None = None
