@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
     from laser_cli.cli.console import Console
     from laser_cli.measure.figures import Figure
     from laser_cli.models.model import Model
+
+
+class Half(str, Enum):
+    """The halves of an animation bench's edits."""
+
+    development = "development"
+    report = "report"
 
 
 class OnModel(Shown, Machine, Placement):
@@ -182,6 +190,70 @@ def portraits(
     if sheet:
         save_grid(pictures.flatten(0, 1), pictures.shape[1], sheet)
     _show(console, "portraits", figures)
+
+
+@benches.command()
+@expand
+def animate(
+    on: OnModel,
+    items: Annotated[int, typer.Option(min=1, help="Edits and stories of the storybook world.")] = 200,
+    frames: Annotated[int, typer.Option(min=3, help="Frames of an animation.")] = 25,
+    every: Annotated[
+        int, typer.Option(min=1, help="Draw every so many of them only: the same pictures, for a fraction of the time.")
+    ] = 4,
+    steps: Steps = 8,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A method, by its name in the table; may be given several times. (default: all)", show_default=False
+        ),
+    ] = None,
+    half: Annotated[
+        Half, typer.Option(help="Edits to tune methods on, or those that figures are reported on.")
+    ] = Half.report,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the edits.")] = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="A folder for sheets, a table and a page with the worst edits.", show_default=False),
+    ] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole/--no-whole", help="Also measure cost and peak memory of whole animations.")
+    ] = False,
+) -> None:
+    """Animations beside the methods they are built on, on edits whose true course is known."""
+    from laser_cli.jobs.distance import choose_distance
+    from laser_cli.jobs.merge import flags
+    from laser_cli.jobs.model import settle
+    from laser_cli.jobs.settings import AnimateSettings
+    from laser_cli.measure.animation.asked import Amount, check_methods
+    from laser_cli.output.atomic import check_frames_dir
+
+    console = on.console()
+    amount, methods = Amount(items, frames, every, half.value, seed), check_methods(method or ())
+    amount.check()
+    if out:
+        check_frames_dir(out)
+    settings = settle(AnimateSettings, flags({"model": on.model, "steps": steps}))
+    named = choose_distance(settings.distance, settings.model)
+    from laser_cli.measure.animation import bench, cost, table
+    from laser_cli.measure.animation.page import Folder
+    from laser_cli.stages.distances import at_first_use
+
+    classifier = bench.needed_classifier()
+    model = on.load(console)
+    folder = Folder(out) if out else None
+    drawn = bench.animations(model, classifier.to(model.device), at_first_use(named, model), settings, amount, methods)
+    rows, figures = bench.bench_animations(drawn, items, console.note, folder.add if folder else lambda one: None)
+    if folder:
+        for path in folder.close(rows, figures, f"{items} edits, {model.name}, {steps} steps, {half.value} half"):
+            console.note(str(path))
+    if whole:
+        figures += cost.whole(on.model, methods, frames, steps, console.note)
+    if on.json_:
+        figures += table.as_figures(rows)
+    else:
+        typer.echo(table.table(rows) + "\n")
+    _show(console, "animate", figures)
 
 
 def _show(console: Console, name: str, figures: Sequence[Figure]) -> None:

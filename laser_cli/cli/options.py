@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import typer
 
+from laser_cli.cli.after import Afterwards
 from laser_cli.cli.console import Console
 from laser_cli.cli.parameters import choice, lines_of, option, panel_of, plain, variable_of, with_variable
 from laser_cli.cli.parameters import parameter as as_parameter
@@ -59,7 +60,7 @@ class Shown(Frozen):
         return Console(quiet=self.quiet, json=self.json_, verbose=verbose, progress=self.progress)
 
 
-class RunOptions(Shown, Machine):
+class RunOptions(Shown, Machine, Afterwards):
     """How a run that writes frames goes."""
 
     dry_run: bool = setting(
@@ -77,7 +78,7 @@ class RunOptions(Shown, Machine):
 CONFIGURABLE: dict[str, type[Frozen]] = {
     **dict.fromkeys(Planning.model_fields, Planning),
     **dict.fromkeys(("force", "no_clobber", "skip_existing", "resume"), Outputs),
-    **dict.fromkeys(("threads", "quiet", "verbose"), RunOptions),
+    **dict.fromkeys(("threads", "quiet"), RunOptions),
 }
 """What the settings file can say beside the settings of presets, and the model that knows its values."""
 

@@ -38,6 +38,7 @@ class Production:
         for template in outputs.templates.values():
             names.check(template, names.fields(kind))
         _check_options(said.values, outputs, options)
+        options.check_exec(files=bool(outputs.paths) or options.dry_run)
         self.outputs, self.options, self.again = outputs, options, again
         self._named: tuple[Path | None, ...] = ()
         self.console = options.console(verbose=options.verbose)
@@ -95,10 +96,12 @@ class Production:
         if stream:  # who reads it sets its pace: its time is not remembered
             for path in result.paths:
                 console.note(f"written: {path}")
+            self.options.run_exec(result.paths, console)
             return
         if job.timed:
             self._remember(here, result.size)
         console.result(result.paths, result.told)
+        self.options.run_exec(result.paths, console)
 
     def _tell(self, costs: Mapping[str, Any], lines: Callable[[Mapping[str, Any]], Iterator[str]]) -> None:
         if self.console.json:
@@ -120,18 +123,9 @@ class Production:
 
     def _remember(self, job: FrameJob, size: tuple[int, int]) -> None:
         """Keep what the stages took, for estimates of runs to come."""
-        from laser_cli.jobs import timing
-        from laser_cli.jobs.run import RENDERING
+        from laser_cli.jobs.timing import remember_run
 
-        names = {
-            "loading": "loading",
-            "first picture": "first_picture",
-            "inversion": "inversion",
-            RENDERING: "rendering",
-        }
-        took = {names[stage]: spent for stage, spent in self.console.took.items() if stage in names}
-        kept = {name: spent for name, spent in took.items() if spent[0] or name == "loading"}
-        timing.remember(timing.kind_of(job.settings, size), kept)
+        remember_run(job.settings, size, self.console.took)
 
 
 def _with_sound(job: FrameJob, outputs: Outputs) -> FrameJob:

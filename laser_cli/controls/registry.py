@@ -6,17 +6,15 @@ Needs no torch: plans and commands read the names, and a control is imported whe
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, NamedTuple
 
+from laser_cli import plugins
 from laser_cli.errors import NotFoundError
 
 if TYPE_CHECKING:
     from laser_cli.controls.base import Control
 
-GROUP = "laser.controls"
 Shares = Mapping[str, tuple[float, float]]
 """What a signal asks of each control: shares of a segment's strength at its begin and end."""
 
@@ -42,7 +40,7 @@ BROUGHT = 0.5
 
 def names() -> tuple[str, ...]:
     """All that a segment of a plan can name as its control."""
-    return (*SIGNALS, *(name for name in _brought() if name not in SIGNALS))
+    return (*SIGNALS, *(name for name in plugins.brought(plugins.CONTROLS) if name not in SIGNALS))
 
 
 def strengths() -> dict[str, float]:
@@ -66,14 +64,16 @@ def _find(name: str) -> Control:
         module, _, attribute = SIGNALS[name].where.partition(":")
         own: Control = getattr(import_module(module), attribute)
         return own
-    if name in _brought():
-        brought: Control = _brought()[name].load()
-        return brought
-    known = [*(own for own in SIGNALS if SIGNALS[own].where), *_brought()]
+    brought = plugins.brought(plugins.CONTROLS)
+    if name in brought:
+        return _checked(name)
+    known = [*(own for own in SIGNALS if SIGNALS[own].where), *brought]
     hint = f"one of {', '.join(known)}, or install the package that brings it"
     raise NotFoundError(f"there is no control {name!r}", hint=hint)
 
 
-@cache
-def _brought() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUP)}
+def _checked(name: str) -> Control:
+    from laser_cli.controls.base import Control
+
+    found: Control = plugins.require(plugins.CONTROLS, name, lambda found: isinstance(found, Control))
+    return found

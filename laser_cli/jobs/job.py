@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from laser_cli.models.model import Model
 
 
-UNSAID = {"fit": "crop", "negative_prompt": None, "scheduler": None, "timestep_spacing": None}
+UNSAID = {
+    "fit": "crop",
+    "negative_prompt": None,
+    "noise_slerp": "whole",
+    "scheduler": None,
+    "timestep_spacing": None,
+}
 """Settings that records only name where they are not these: so records of 0.1 stay as they were."""
 
 

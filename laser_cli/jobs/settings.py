@@ -278,6 +278,12 @@ class InterpolateSettings(FrameSettings):
     embeddings: Literal["lerp", "slerp"] = setting(
         "lerp", METHOD, "Way between the prompts' embeddings. (default: {default})"
     )
+    noise_slerp: Literal["whole", "rows"] = setting(
+        "whole",
+        METHOD,
+        "Arc between two noises (several seeds, or pictures): of all their numbers at once (default), or of each row "
+        "of the latents, as in AID's code.",
+    )
     spacing: Literal["even", "beta", "uniform"] = setting(
         "even",
         DRAWING,

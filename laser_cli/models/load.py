@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from laser_cli.engine.workers import Workers, available_cores, keep_freed_memory
 from laser_cli.errors import UsageError
+from laser_cli.models.brought import load_brought
 from laser_cli.models.find import STORYBOOK, find_model
 from laser_cli.models.identify import identify
 from laser_cli.models.lora import add_loras
@@ -74,7 +76,11 @@ def load_model(
     place = choose_device(device)
     kind = choose_dtype(dtype, place)
     found = find_model(name, options.variant, options.revision)
-    family = identify(found.path).require(name)
+    identity = identify(found.path)
+    family = identity.require(name)
+    if identity.plugin:
+        brought = load_brought(identity.plugin, found.path, place, kind, options)
+        return _on_cores(replace(brought, name=name, revision=options.key(found), offload=offload), threads)
     if name != STORYBOOK:  # the package's own weights came with it
         require_whole(found.path, name, options.variant, skip=("vae",) if options.vae else ())
     revision = options.key(found)
@@ -100,13 +106,19 @@ def load_model(
         second,
         prompts=options.prompts,
     )
-    if place.type == "cpu":
+    _on_cores(model, threads)
+    if model.size > 512:
+        parts.vae.enable_tiling()
+    return model
+
+
+def _on_cores(model: Model, threads: int | None) -> Model:
+    """The model with workers that share the rows of a call, where it runs on the CPU."""
+    if model.device.type == "cpu":
         keep_freed_memory()
         torch.set_num_threads(threads or min(available_cores(), torch.get_num_threads()))
         # where float16 overflows the U-Net is moved to another precision, which no other call may be in the middle of
         model.workers = Workers(1 if model.dtype == torch.float16 else torch.get_num_threads())
-    if model.size > 512:
-        parts.vae.enable_tiling()
     return model
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -48,11 +47,11 @@ class PlanRequest:
 
     @property
     def face(self) -> bool:
-        """Whether the words speak of a face or of a person."""
-        from laser_cli.plan.rules.lexicon import FACES
+        """Whether the description speaks of an expression, or of how a head turns, and the picture may show a face."""
+        from laser_cli.plan.expressions import named
+        from laser_cli.plan.rules.faces import is_faceless
 
-        words = re.findall(r"[a-z]+", f"{self.source or ''} {self.description}".lower())
-        return any(word in FACES or word.removesuffix("s") in FACES for word in words)
+        return bool(named(self.description)) and not is_faceless(self.source or "")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -108,12 +110,14 @@ def animate(
     preview: PreviewWriter | None = None,
     negative: str | None = None,
     leads: Leads | None = None,
+    wanted: AbstractSet[int] | None = None,
 ) -> Iterator[Picture]:
     """Yields the plan's frames in order; with ``exact_first``, the picture itself, frame 0 is exactly that.
 
     With ``pace`` drafts are rendered first, so that frames are equally far apart by that distance instead of in t. What
     the VAE loses of the picture is given back to the frames near it (stages.detail), so that nothing pops between frame
-    0 and frame 1. With a ``checkpointer`` it goes on from what that has saved of this render.
+    0 and frame 1. With a ``checkpointer`` it goes on from what that has saved of this render. ``wanted``: only these
+    frames are drawn, the very pictures that they are among all; such a render has no checkpoint.
     """
     spec = compose(model, plan, inversion, negative, leads)
     saved = checkpointer.load(model.device, len(spec.frames)) if checkpointer else None
@@ -122,12 +126,14 @@ def animate(
     elif pace and spec.frames:
         spec = paced(model, spec, params, inversion.steps, pace, report)
     places = _places(plan)
+    if wanted is not None:
+        spec, places = _only(spec, places, wanted)
+    due = deque(i for i in range(plan.total_frames) if wanted is None or i in wanted)
     lost: Tensor | None = None
     if exact_first is not None:
         lost = to_tensor(exact_first).to(model.device) - model.decode(inversion.trajectory.latents[:1])
     details = _details(spec, places, lost[0]) if lost is not None else {}
     waiting: dict[int, Tensor] = {}
-    due = 0
     levels = model.schedule.levels(inversion.steps)
     for step in render(model.backbone, levels, spec, params, saved.state if saved else None, model.workers):
         report(step.nfe)
@@ -139,14 +145,17 @@ def animate(
             preview.update(model, step.state, places.keyframes, places.frames)
         if step.finished is None:
             continue
+        indices = _indices(step.finished, places)
+        if wanted is not None and wanted.isdisjoint(indices):
+            continue
         pictures = model.decode(step.finished.latents)
-        waiting.update(zip(_indices(step.finished, places), pictures, strict=True))
-        while due in waiting:
-            picture = waiting.pop(due)
-            if due in details:
-                picture = (picture + given_back(*details[due])).clamp(0, 1)
-            yield Picture(due, to_array(picture))
-            due += 1
+        waiting.update(zip(indices, pictures, strict=True))
+        while due and due[0] in waiting:
+            index = due.popleft()
+            picture = waiting.pop(index)
+            if index in details:
+                picture = (picture + given_back(*details[index])).clamp(0, 1)
+            yield Picture(index, to_array(picture))
 
 
 def smaller_batches(size: int) -> str:
@@ -192,6 +201,12 @@ def _places(plan: Plan) -> _Places:
     for segment in plan.segments:
         keyframes.append(keyframes[-1] + segment.frames - 1)
     return _Places(keyframes, [i for i in range(plan.total_frames) if i not in set(keyframes)])
+
+
+def _only(spec: RenderSpec, places: _Places, wanted: AbstractSet[int]) -> tuple[RenderSpec, _Places]:
+    """The render without the frames that are not wanted; keyframes stay, as frames read them."""
+    kept = [(place, f) for place, f in zip(places.frames, spec.frames, strict=True) if place in wanted]
+    return replace(spec, frames=[f for _, f in kept]), _Places(places.keyframes, [place for place, _ in kept])
 
 
 def _details(spec: RenderSpec, places: _Places, lost: Tensor) -> dict[int, tuple[float, Tensor | None, Tensor | None]]:

@@ -36,3 +36,8 @@ SECOND = Look(256, (0.34, 0.66), (0.60, 0.88), margin=0.97, line=1.35, glow=0.35
 """256 px, subjects a third to two thirds of the height, thin parts thicker."""
 SHIPPED = FIRST
 """The look that the shipped weights were trained on; changes with them."""
+
+
+def look_for(size: int) -> Look:
+    """The look of weights that draw pictures of this side; the shipped one for any other."""
+    return next((look for look in (SHIPPED, FIRST, SECOND) if look.size == size), SHIPPED)

@@ -5,6 +5,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from laser_cli.jobs.model import asked_by
 from laser_cli.storybook.classifier import FOLDER
 
@@ -58,3 +60,13 @@ def test_interpolate_prints_a_table_or_says_what_it_lacks():
 def test_interpolate_knows_its_methods():
     done = bench("interpolate", "--methods", "outer,magic")
     assert done.returncode == 2 and "magic" in done.stderr and not done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [(("--method", "magic"), "magic"), (("--frames", "24"), "--frames 21 --every 4"), (("--out", "FILE"), "folder")],
+)
+def test_animate_says_what_cannot_be_before_it_loads_anything(laser, tmp_path, arguments, told):
+    (tmp_path / "file").write_text("")
+    code, out, err = laser("bench", "animate", *(str(tmp_path / "file") if a == "FILE" else a for a in arguments))
+    assert code == 2 and told in err and not out

@@ -1,8 +1,8 @@
 """Faces told by sentences, step by step."""
 
 import pytest
-
 from laser_cli.plan.blendshapes import BLENDSHAPES
+
 from laser_cli.plan.rules.face_track import _phrases, _table, face_track
 
 
