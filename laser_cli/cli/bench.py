@@ -353,6 +353,26 @@ def conditions(
     _show(console, "conditions", bench_conditions(model, net, classifier, *many, say=console.note))
 
 
+@benches.command()
+@expand
+def batch(
+    shown: Shown,
+    items: Annotated[int, typer.Option(min=0, help="Storybook jobs beside a shell's loop; 0 leaves it out.")] = 20,
+    jobs: Annotated[int, typer.Option(min=0, help="Mock jobs on Ray's local cluster; 0 leaves it out.")] = 10_000,
+    kills: Annotated[int, typer.Option(min=0, help="Workers and nodes that are killed while they run.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the moments at which they are.")] = 1,
+) -> None:
+    """A batch beside a shell's loop; on Ray what a job costs, what kills lose, and how it scales."""
+    from laser_cli.measure import batch as measured
+
+    console = Console(quiet=shown.quiet, json=shown.json_)
+    figures = measured.shell_loop(items, console.note) if items else []
+    if jobs:
+        figures += measured.driver_memory(jobs, console.note)
+        figures += measured.on_ray(jobs, kills, seed, console.note)
+    _show(console, "batch", figures)
+
+
 def _show(console: Console, name: str, figures: Sequence[Figure]) -> None:
     from laser_cli.measure.figures import as_json, as_text
 
