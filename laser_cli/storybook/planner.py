@@ -20,7 +20,7 @@ from laser_cli.plan.llm.gguf import read_model
 from laser_cli.plan.llm.planner import by_rules_instead, plan_of_draft, record
 from laser_cli.plan.llm.repair import repair
 from laser_cli.plan.planners import hint
-from laser_cli.plan.request import MOST_KEYFRAMES, PlanCallbacks, Planned, PlanRequest, check_description
+from laser_cli.plan.request import MOST_KEYFRAMES, PlanCallbacks, Planned, Planner, PlanRequest, check_description
 from laser_cli.plan.rules import plan_by_rules
 from laser_cli.plan.schema import share_frames
 
@@ -118,7 +118,7 @@ class StorybookForm(FullForm):
         return replace(draft, problems=(*draft.problems, *_problems(draft, self._request, self._world)))
 
 
-class StorybookPlanner:
+class StorybookPlanner(Planner):
     """Plans changes of its own world with the model that ships with the package, and all others by the rules."""
 
     def __init__(self, path: Path | None = None) -> None:
