@@ -25,6 +25,7 @@ UNSAID = {
     "compile": False,
     "fit": "crop",
     "free_text_encoders": False,
+    "motion_from": None,
     "negative_prompt": None,
     "noise_slerp": "whole",
     "scheduler": None,
