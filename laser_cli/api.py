@@ -138,7 +138,9 @@ def _draw(built: Built, out: str | Path | None, model: Model | None, progress: P
         outputs = Outputs(out=Path(out))
         if outputs.stream:
             raise UsageError("out is a file", hint="without out the frames are returned")
-        outputs.check(look_of(job.settings), job.count, read=built.read)
+        if job.audio and not outputs.holds_sound:
+            job = job.model_copy(update={"audio": None})
+        outputs.check(look_of(job.settings, job.audio, job.sound_from), job.count, read=built.read)
         sinks = FileSinks(outputs, built.read, warn=progress.warn)
     result = run(job, model or load(job.settings, progress), sinks, progress)
     return Drawn(job, sinks.frames, result.paths, result.told)

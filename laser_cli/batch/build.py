@@ -269,11 +269,11 @@ def _plans_slowly(verb: Verb, said: Said, row: Row) -> bool:
 def _outputs(verb: Verb, said: Said, job: Job, row: Row, number: int) -> Outputs:
     """The outputs with their templates filled in; a name from the command and its number where none is given."""
     outputs = Outputs(**{name: getattr(said.outputs, name) for name in type(said.outputs).model_fields})
+    if outputs.stream:
+        raise FieldError(BadInputError("the frames of a batch go to files", hint="out: NAME.mp4"), row, "out")
     if not outputs.paths:
         single = getattr(job.settings, "at", None) is not None
         outputs = outputs.model_copy(update={"out": Path(NAME + (".png" if single else verb.ending))})
-    if outputs.stream:
-        raise FieldError(BadInputError("the frames of a batch go to files", hint="out: NAME.mp4"), row, "out")
     source = getattr(said.words, "image", None)
     words = getattr(said.words, "description", None) or " ".join(getattr(said.words, "stops", ()))
     preset = getattr(said.sources, "preset", None)

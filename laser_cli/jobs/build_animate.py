@@ -98,9 +98,10 @@ def build_animation(
     if asked.clip and inversion is not None:
         raise UsageError("--inversion would do nothing here", why="a driven portrait is drawn from noise")
     written, layer = _written_plan(plan, sources.plan_file, description, before, driven=asked.clip is not None)
+    base = before.layer if before else preset_layer(chosen, AnimateSettings, progress)
     settings = settle(
         AnimateSettings,
-        before.layer if before else preset_layer(chosen, AnimateSettings, progress),
+        base,
         layer,
         inversion_layer(inversion) if inversion else None,
         said,
@@ -148,6 +149,8 @@ def build_animation(
     if drive and (adapter or controls):
         raise UsageError("a drive leads the picture by itself", why="an IP-Adapter or a ControlNet was given as well")
     check_recorded(drive, asked, progress)
+    if drive and "guidance" not in (*said.values, *(base.values if base else ())):
+        settings = settings.model_copy(update={"guidance": drive.guidance})
     audio = before.audio(progress) if before else None
     job = AnimateJob(
         settings=settings.model_copy(update={"frames": directions.total_frames}),

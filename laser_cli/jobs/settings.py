@@ -135,6 +135,12 @@ class ModelChoice(Placement):
         None, MODEL, "How its levels are spaced: trailing for Lightning and Turbo. (default: the scheduler's own)"
     )
     offload: bool = setting(False, MODEL, "Keep text encoder and VAE off the device until they work.")
+    free_text_encoders: bool = setting(
+        False, MODEL, "Free the text encoders' memory once the prompts are read; later prompts load them again."
+    )
+    compile: bool = setting(
+        False, MODEL, "Compile the U-Net's blocks: minutes at first, fewer seconds a frame on GPUs."
+    )
 
 
 class FrameSettings(ModelChoice, Playback, Sampling):
