@@ -38,7 +38,7 @@ class Rows(Frozen):
         "--format",
         env="LASER_BATCH_FORMAT",
     )
-    preset: str | None = setting(None, None, "A preset for all jobs that name none.")
+    preset: str | None = setting(None, None, "A preset for all jobs that name none.", complete="presets")
     set: tuple[str, ...] = setting(
         (), None, "A field of all jobs, above what the file says; may be given several times.", metavar="KEY=VALUE"
     )
