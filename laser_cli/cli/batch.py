@@ -38,7 +38,7 @@ class Rows(Frozen):
         "--format",
         env="LASER_BATCH_FORMAT",
     )
-    preset: str | None = setting(None, None, "A preset for all jobs that name none.")
+    preset: str | None = setting(None, None, "A preset for all jobs that name none.", complete="presets")
     set: tuple[str, ...] = setting(
         (), None, "A field of all jobs, above what the file says; may be given several times.", metavar="KEY=VALUE"
     )
@@ -247,7 +247,7 @@ def _given(rows: Rows, shown: Shown) -> Given:
             raise UsageError(f"--set {key}={above[key]}", why=f"no command has an option {key!r}")
     preset = {"preset": rows.preset} if rows.preset else {}
     config = shown.settings_file()
-    # settings go beneath presets; planner, --force and the like no preset can say
+    # settings go beneath presets; planner, --resume and the like no preset can say
     said = {key: config.values[key] for key in config.values if key in CONFIGURABLE} if config else {}
     known = {key: value for key, value in said.items() if known_somewhere(key)}
     return Given({**known, **variables(), **preset}, above, config)
