@@ -16,9 +16,9 @@ from laser_cli.plan.llm.forms import AnswerForm, Message, worked_examples
 from laser_cli.plan.llm.goals import content_words, stem
 from laser_cli.plan.llm.repair import repair
 from laser_cli.plan.request import PlanRequest
-from laser_cli.plan.rules import lexicon as lex
-from laser_cli.plan.rules.phrases import main_phrase, noun_phrases
 from laser_cli.plan.schema import STRENGTHS
+from laser_cli.plan.wording import lexicon as lex
+from laser_cli.plan.wording.phrases import main_phrase, noun_phrases
 
 LONGEST = 220
 """Characters of a line."""
