@@ -79,7 +79,7 @@ class LinesForm(AnswerForm):
         keyframes = tuple(DraftKeyframe(prompt) for prompt in prompts)
         draft = repair(Draft(source, keyframes), request)
         if request.face:
-            face, repairs = read_face(answer, request, [draft.source, *(k.prompt for k in draft.keyframes)])
+            face, repairs = read_face(answer, request)
             draft = replace(draft, face=face, repairs=(*draft.repairs, *repairs))
         problems = (*draft.problems, *self._borrowed(draft, request))
         return Draft(draft.source, _controlled(draft), draft.face, draft.repairs, problems)
