@@ -1,7 +1,7 @@
 """Planners by name: built-in ones, those of other packages (entry points `laser.planners`), and language models.
 
-A planner is a `request.Planner`; one of another package may be any object with `plan` and lack the rest. It is imported
-when it is first asked for.
+A planner is a subclass of `request.Planner`, or of another package any object with `plan`; it is imported when it is
+first asked for.
 """
 
 from __future__ import annotations
