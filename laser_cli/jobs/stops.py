@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from laser_cli.errors import BadInputError, UsageError
 from laser_cli.jobs.inputs import Input
@@ -12,6 +13,9 @@ from laser_cli.jobs.progress import Progress
 from laser_cli.jobs.prompts import source_prompt
 from laser_cli.jobs.rerun import Recorded
 from laser_cli.text import read_text
+
+if TYPE_CHECKING:
+    from laser_cli.jobs.planning import Captioning
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif", ".heic")
 
@@ -37,7 +41,7 @@ def words_of(text: str | None) -> tuple[str | None, Path | None]:
 
 
 def read_stops(
-    words: Sequence[str], prompts: Sequence[str], model: str, progress: Progress
+    words: Sequence[str], prompts: Sequence[str], model: str, progress: Progress, captioning: Captioning | None = None
 ) -> tuple[tuple[Stop, ...], tuple[Path, ...]]:
     """The stops that are named, and the files that prompts were in; what a picture shows is found as by laser invert.
 
@@ -56,7 +60,8 @@ def read_stops(
         if k in places:
             picture = Input.of(Path(text))
             given = prompts[places.index(k)] if prompts else None
-            shown = source_prompt(progress, given, picture.path, picture.picture(progress.warn), model, picture.name)
+            image = picture.picture(progress.warn)
+            shown = source_prompt(progress, given, picture.path, image, model, picture.name, captioning)
             stops.append(Stop(prompt=fitting(shown), picture=picture))
             continue
         prompt, file = words_of(text)

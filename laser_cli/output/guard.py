@@ -41,8 +41,9 @@ def check_outputs(
         if source is not None:
             named = "" if os.fspath(source) == os.fspath(path) else f", which is {source}"
             raise UsageError(f"{path} would be replaced{named}", why="this run reads it", hint=OTHER_NAME)
-    for path in _pairs([*outputs, *([frames_dir] if frames_dir is not None else [])]):
-        raise UsageError("two outputs have the same name", why=f"both are {path}", hint=OTHER_NAME)
+    written = [*outputs, *([frames_dir] if frames_dir is not None else [])]
+    for _, later in same_names(written):
+        raise UsageError("two outputs have the same name", why=f"both are {written[later]}", hint=OTHER_NAME)
     if force:
         return
     for path in [*outputs, *frames]:
@@ -68,16 +69,16 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return (found.st_dev, found.st_ino) if path.is_file() else None
 
 
-def _pairs(paths: Sequence[Path]) -> list[Path]:
-    """Those of the paths that name the same file or folder as an earlier one."""
-    seen: dict[str, str] = {}
+def same_names(paths: Sequence[Path]) -> list[tuple[int, int]]:
+    """Pairs of numbers (earlier, later) of paths that name the same file or folder, whether it is there or not."""
+    seen: dict[str, tuple[str, int]] = {}
     twice = []
-    for path in paths:
+    for index, path in enumerate(paths):
         real = os.path.realpath(path)
         folded = unicodedata.normalize("NFC", real).casefold()
-        if folded in seen and (seen[folded] == real or _folds_case(Path(real).parent)):
-            twice.append(path)
-        seen.setdefault(folded, real)
+        if folded in seen and (seen[folded][0] == real or _folds_case(Path(real).parent)):
+            twice.append((seen[folded][1], index))
+        seen.setdefault(folded, (real, index))
     return twice
 
 

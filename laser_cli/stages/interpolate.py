@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from laser_cli.controls.aid import Blend, Kind, blend_of, slerp_states
+from laser_cli.controls.aid import Blend, Kind, blend_of, slerp, slerp_rows, slerp_states
 from laser_cli.engine.render import render
 from laser_cli.engine.schedule import noise_like
 from laser_cli.engine.spec import Frame, FrameConditioning, Keyframe, RenderSpec, RenderState, SamplingParams
@@ -20,6 +20,7 @@ from laser_cli.models.model import Model
 from laser_cli.stages.animate import Picture, Warn, smaller_batches
 from laser_cli.stages.checkpoint import Checkpointer
 from laser_cli.stages.conditions import Lead, PoseTracks, led
+from laser_cli.stages.detail import given_back
 from laser_cli.stages.invert import Report, invert_picture, to_array, to_tensor
 from laser_cli.stages.preview import PreviewWriter
 
@@ -44,6 +45,7 @@ class InterpolationParams:
     method: Method = "outer"
     fused: bool = True
     embeddings: Literal["lerp", "slerp"] = "lerp"
+    noise_slerp: Literal["whole", "rows"] = "whole"
     guides: tuple[str, ...] = ()
     steps: int = 25
     sampling: SamplingParams = field(default_factory=SamplingParams)
@@ -152,7 +154,10 @@ def spec_of(endpoints: Endpoints, params: InterpolationParams, frames: Sequence[
     """The render of these frames; a cross-dissolve renders its endpoints alone."""
     frames = [] if params.method == "dissolve" else frames
     conditioning = frame_conditioning(endpoints, params)
-    return RenderSpec(endpoints.keyframes, frames, endpoints.base, blend=params.blend, conditioning=conditioning)
+    way = slerp_rows if params.noise_slerp == "rows" else slerp
+    return RenderSpec(
+        endpoints.keyframes, frames, endpoints.base, blend=params.blend, conditioning=conditioning, slerp=way
+    )
 
 
 def single_frame(endpoints: Endpoints, at: float) -> tuple[Endpoints, FrameSchedule]:
@@ -208,7 +213,7 @@ def interpolate(
     """Yields endpoints and frames in order, each once.
 
     With ``exact``, an endpoint that is a picture is exactly that: what the VAE loses of it is given back to the frames
-    near it, by (1 - t)^2. With a ``checkpointer`` every state is saved; ``state`` is one that was, to go on from.
+    near it (stages.detail). With a ``checkpointer`` every state is saved; ``state`` is one that was, to go on from.
     """
     spec, levels = spec_of(endpoints, params, schedule.frames), model.schedule.levels(params.steps)
     numbers = [i for i in range(schedule.total) if i not in set(schedule.places)]
@@ -241,9 +246,8 @@ def interpolate(
                 f = at[due]
                 picture = torch.lerp(_whole(ends, lost, f.segment), _whole(ends, lost, f.segment + 1), f.t)
             elif due in waiting:
-                f, picture = at[due], waiting.pop(due)
-                for k, share in ((f.segment, (1 - f.t) ** 2), (f.segment + 1, f.t**2)):
-                    picture = picture + share * lost[k] if k in lost else picture
+                f = at[due]
+                picture = waiting.pop(due) + given_back(f.t, lost.get(f.segment), lost.get(f.segment + 1))
             else:
                 break
             yield Picture(due, to_array(picture.clamp(0, 1)))

@@ -5,9 +5,7 @@ Weights know the look they were trained on, so a new look is drawn beside the sh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from laser_cli.errors import NotFoundError
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -42,10 +40,5 @@ SHIPPED = FIRST
 
 
 def look_of(size: int) -> Look:
-    """The look of pictures of a size; NotFoundError if there is none."""
-    for look in LOOKS:
-        if look.size == size:
-            return look
-    raise NotFoundError(
-        f"storybook has no pictures of {size} px", why=f"it has {' and '.join(str(look.size) for look in LOOKS)} px"
-    )
+    """The look of weights that draw pictures of this side; of any other size, the shipped one in that size."""
+    return next((look for look in (SHIPPED, *LOOKS) if look.size == size), replace(SHIPPED, size=size))

@@ -98,7 +98,18 @@ def test_a_prompt_carries_the_tokens_of_no_picture_and_an_endpoint_those_of_its_
     assert tokens.shape == (2, TOKENS, 16) and not torch.allclose(tokens[0], tokens[1])
     assert torch.equal(shown(told, tokens).prompt_embeds, told.prompt_embeds)
     assert torch.equal(shown(told, tokens).image_embeds, tokens)
-    assert as_seen(to_tensor(pictures()[0])[0], SIDE).shape == (1, 3, SIDE, SIDE)
+
+
+@pytest.mark.parametrize("size", [(40, 64), (33, 20), (224, 224)])
+def test_pictures_are_shown_to_clip_as_the_library_shows_them(size):
+    from PIL import Image
+    from transformers import CLIPImageProcessor
+
+    shades = np.random.default_rng(0).integers(0, 256, (5, 4, 3), dtype=np.uint8)
+    picture = Image.fromarray(shades).resize(size, Image.Resampling.BICUBIC)
+    library = CLIPImageProcessor(size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE})
+    seen = as_seen(to_tensor(np.array(picture))[0], SIDE)
+    assert torch.allclose(seen, library(picture, return_tensors="pt").pixel_values, atol=1e-4)
 
 
 def test_it_is_the_librarys_ip_adapter(adapted, tmp_path):

@@ -13,6 +13,7 @@ PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 FILES = {
     "attribute classifier": ("critic", ("config.json", "model.safetensors")),
     "planner": ("planner", ("planner.gguf",)),
+    "portrait adapters": ("portraits", ("config.json", "model.safetensors")),
 }
 """Folder and files of the models that ship beside the pipeline as they are."""
 NET = "edges"
@@ -20,7 +21,9 @@ NET = "edges"
 
 
 def install(trained: Path, to: Path) -> list[str]:
-    """Replaces in ``to`` the pipeline, ControlNet, classifier and planner that ``trained`` has; returns their names.
+    """Replaces in ``to`` the pipeline, ControlNet, classifier, planner and portrait adapters that ``trained`` has.
+
+    Returns their names.
 
     What was not trained there stays as it is, the model card too.
     """
