@@ -35,6 +35,8 @@ from laser_cli.controls.knit.reference import ReferenceAdapter
 HEADS = 4
 TOKENS, CONTEXT = 16, 128
 """Tokens of an expression, and their width."""
+LOUDNESS = 8.0
+"""Factor on the coefficients: an expression changes few places of a map, and would hardly be heard in its tokens."""
 WIDTHS = (32, 64, 96)
 """Channels of the control at the latents' size, at half and at a quarter of it."""
 FINER = 2
@@ -131,7 +133,7 @@ class NarrowControl(nn.Module):
         if drive.coefficients is None:
             raise ValueError("these adapters are driven by coefficients")
         dtype = next(self.parameters()).dtype
-        tokens = self.expression(drive.coefficients.to(dtype)).unflatten(1, (TOKENS, CONTEXT))
+        tokens = self.expression(LOUDNESS * drive.coefficients.to(dtype)).unflatten(1, (TOKENS, CONTEXT))
         x, skips = drive.condition.to(dtype), []
         size = x.shape[2] // FINER, x.shape[3] // FINER
         for down, attend in zip(self.down_blocks, self.attn_blocks, strict=True):

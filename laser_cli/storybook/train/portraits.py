@@ -280,7 +280,7 @@ def train(
     run = Run(
         out / f"{name}.pt",
         {"adapters": adapters},
-        optimizers([adapters], 1e-3, 1e-3, workers),
+        optimizers([adapters], 4e-3, 1e-3, workers),
         0.999,
         Clock(steps, minutes),
         lambda progress: learning_rate(progress, warmup=0.01, level=0.5),
