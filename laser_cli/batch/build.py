@@ -16,9 +16,11 @@ from laser_cli.batch.tasks import Task, json_line, with_inputs
 from laser_cli.batch.verbs import FOR_ALL, VERBS, Said, Verb, known_somewhere, layer_of, plain, typed
 from laser_cli.errors import BadInputError, LaserError
 from laser_cli.jobs import names
+from laser_cli.jobs.config import config_for
 from laser_cli.jobs.distance import choose_distance
 from laser_cli.jobs.inputs import Input
 from laser_cli.jobs.job import FrameJob, Job
+from laser_cli.jobs.merge import Layer
 from laser_cli.jobs.model import options_of
 from laser_cli.jobs.outputs import Outputs, look_of
 from laser_cli.jobs.planning import PlannerChoice, Planning, callbacks_of, request_for
@@ -35,10 +37,14 @@ AWAY = {"description": "plan", "plan": "description", "plan_file": "description"
 
 @dataclass(frozen=True)
 class Given:
-    """What a command line says of all rows. `beneath` them: preset and variables; `above` them: --set."""
+    """What a command line says of all rows. `beneath` them: preset and variables; `above` them: --set.
+
+    `config`: the settings file, beneath presets.
+    """
 
     beneath: Mapping[str, Any] = field(default_factory=dict)
     above: Mapping[str, Any] = field(default_factory=dict)
+    config: Layer | None = None
 
 
 class FieldError(BadInputError):
@@ -100,7 +106,7 @@ def merged(row: Row, verb: Verb, given: Given) -> Row:
         canonical[name] = value
         if key in lines:
             lines[name] = lines[key]
-    return Row(canonical, row.name, row.line, lines, spelled=spelled)
+    return Row(canonical, row.name, row.line, lines, spelled=spelled, config=given.config)
 
 
 def _near(key: str, verb: Verb) -> str:
@@ -137,7 +143,7 @@ def said_by(row: Row, verb: Verb) -> Said:
     raise_all(errors)
     words, settings, sources, planning, outputs = verb.models
     said = Said(
-        layer=layer_of(row.name, told[settings], row.lines, row.line),
+        layer=layer_of(row.name, told[settings], row.lines, row.line, config_for(row.config, settings)),
         words=words(**told[words]),
         sources=sources(**told[sources]),
         planning=planning(**told[planning]),
@@ -263,11 +269,11 @@ def _plans_slowly(verb: Verb, said: Said, row: Row) -> bool:
 def _outputs(verb: Verb, said: Said, job: Job, row: Row, number: int) -> Outputs:
     """The outputs with their templates filled in; a name from the command and its number where none is given."""
     outputs = Outputs(**{name: getattr(said.outputs, name) for name in type(said.outputs).model_fields})
+    if outputs.stream:
+        raise FieldError(BadInputError("the frames of a batch go to files", hint="out: NAME.mp4"), row, "out")
     if not outputs.paths:
         single = getattr(job.settings, "at", None) is not None
         outputs = outputs.model_copy(update={"out": Path(NAME + (".png" if single else verb.ending))})
-    if outputs.stream:
-        raise FieldError(BadInputError("the frames of a batch go to files", hint="out: NAME.mp4"), row, "out")
     source = getattr(said.words, "image", None)
     words = getattr(said.words, "description", None) or " ".join(getattr(said.words, "stops", ()))
     preset = getattr(said.sources, "preset", None)

@@ -182,6 +182,17 @@ class RayCrew(Crew):
         if self._ours:
             self.ray.shutdown()
 
+    def wait_for(self, count: int, seconds: float = 120.0) -> None:
+        """Wait until so many actors can draw, or so long."""
+        until = time.monotonic() + seconds
+        while len(self.posts) < count and time.monotonic() < until:
+            for _ in self.events(0.5):
+                raise AssertionError("there is an outcome before any task")
+
+    def kill(self, post: Post) -> None:
+        """End an actor as a crash would; for tests and benchmarks of what is lost."""
+        self.ray.kill(self._actor(post).handle)
+
     def _actor(self, post: Post) -> _Actor:
         return next(actor for actor in self._actors if actor.post is post)
 

@@ -94,8 +94,7 @@ class Production:
         command = shlex.join(["laser", *sys.argv[1:]])
         result = run(here, model, FileSinks(outputs, read, stream, command, console.warn), console)
         if stream:  # who reads it sets its pace: its time is not remembered
-            for path in result.paths:
-                console.note(f"written: {path}")
+            console.written(result.paths)
             self.options.run_exec(result.paths, console)
             return
         if job.timed:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from laser_cli.controls.registry import check_brought
 from laser_cli.errors import BadInputError, UsageError
 from laser_cli.jobs.animate import AnimateJob, directed
 from laser_cli.jobs.build_drive import (
@@ -133,6 +134,7 @@ def build_animation(
     elif prompt is not None:
         written = written.model_copy(update={"source": prompt})
     directions = directed(written, settings)
+    check_brought(segment.control for segment in directions.segments)
     own = [picture] * len(directions.prompts)
     adapter = read_adapter(
         sources, before, [None] * len(own), len(own) != _keyframes(before), "keyframe", settings.model

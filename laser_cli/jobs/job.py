@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 
 UNSAID = {
+    "compile": False,
     "fit": "crop",
+    "free_text_encoders": False,
     "negative_prompt": None,
     "noise_slerp": "whole",
     "scheduler": None,

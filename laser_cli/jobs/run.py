@@ -64,6 +64,8 @@ def run(job: Job, model: Model, sinks: Sinks, progress: Progress = SILENT) -> Re
     from laser_cli.jobs.job import FrameJob
 
     warn_prompts(progress, model, job.prompts)
+    if model.read_text_encoders:
+        model.encode_prompts(["", *job.prompts])  # all at once, so that the encoders are read once
     here = place(job, model)
     with told_to(progress):
         done: Result = (

@@ -1,4 +1,4 @@
-"""Models of random weights in the layouts of published checkpoints, to measure speed and memory without one at hand."""
+"""Models of random weights in the layouts of published checkpoints, to measure speed and memory with."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from laser_cli.models.layout import FOLDERS, config_folder, read_json
+from laser_cli.models.parts import quiet
 from laser_cli.models.single_file import tokenizers
 
 FAMILIES = {folder: family for family, folder in FOLDERS.items()}
@@ -43,14 +44,14 @@ def write_layout(
     if small:
         _narrow(configs)
     noise = torch.randn(NOISE, generator=torch.Generator().manual_seed(seed))
-    for part, config in configs.items():
-        with torch.device("meta"):
-            network = kinds[part](config)
-        network = network.to(dtype).to_empty(device="cpu")
-        with torch.no_grad():
+    with quiet(), torch.no_grad():
+        for part, config in configs.items():
+            with torch.device("meta"):
+                network = kinds[part](config)
+            network = network.to(dtype).to_empty(device="cpu")
             for name, weight in network.state_dict().items():
                 _fill(name, weight, noise)
-        network.save_pretrained(folder / part)
+            network.save_pretrained(folder / part)
     for file in ("model_index.json", "scheduler/scheduler_config.json"):
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_text(json.dumps(read_json(source / file), indent=1))

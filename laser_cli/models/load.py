@@ -6,14 +6,17 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from laser_cli.engine.workers import Workers, available_cores, keep_freed_memory
 from laser_cli.errors import UsageError
 from laser_cli.models.brought import load_brought
+from laser_cli.models.compiled import compile_blocks
 from laser_cli.models.find import STORYBOOK, find_model
 from laser_cli.models.identify import identify
+from laser_cli.models.layout import WEIGHTED
 from laser_cli.models.lora import add_loras
 from laser_cli.models.model import Model, SecondEncoder
 from laser_cli.models.options import ModelOptions
@@ -84,14 +87,23 @@ def load_model(
     if name != STORYBOOK:  # the package's own weights came with it
         require_whole(found.path, name, options.variant, skip=("vae",) if options.vae else ())
     revision = options.key(found)
-    parts = _in_range(name, kind, lambda kind: _parts(name, found.path, family, kind, place, options))
-    for key, network in parts.networks.items():
-        network.requires_grad_(False).eval().to("cpu" if offload and key != "unet" else place)
+
+    def made(kind: torch.dtype, text_only: bool = False) -> Parts:
+        return _parts(name, found.path, family, kind, place, offload, options, text_only)
+
+    def text_encoders() -> tuple[Any, Any]:
+        read = made(kind, text_only=True)
+        return read.text_encoder, read.text_encoder_2
+
+    parts = _in_range(name, kind, made)
+    if options.compile:
+        compile_blocks(parts.unet)
     parts.vae.enable_slicing()
     backbone = UNetBackbone(parts.unet, parts.schedule.prediction, 2 ** (len(parts.vae.config.block_out_channels) - 1))
     second = None
     if parts.text_encoder_2 is not None:
-        second = SecondEncoder(parts.text_encoder_2, parts.tokenizer_2, parts.zero_empty)
+        width = int(parts.text_encoder_2.config.projection_dim)
+        second = SecondEncoder(parts.text_encoder_2, parts.tokenizer_2, width, parts.zero_empty)
     model = Model(
         name,
         revision,
@@ -105,6 +117,7 @@ def load_model(
         offload,
         second,
         prompts=options.prompts,
+        read_text_encoders=text_encoders if options.free_text_encoders else None,
     )
     _on_cores(model, threads)
     if model.size > 512:
@@ -122,11 +135,23 @@ def _on_cores(model: Model, threads: int | None) -> Model:
     return model
 
 
-def _parts(name: str, path: Path, family: str, kind: torch.dtype, place: torch.device, options: ModelOptions) -> Parts:
-    """The parts with all that was asked for added. The VAE is small, and half precision shows in its pictures: float32
-    unless the card holds it all."""
+def _parts(
+    name: str,
+    path: Path,
+    family: str,
+    kind: torch.dtype,
+    place: torch.device,
+    offload: bool,
+    options: ModelOptions,
+    text_only: bool,
+) -> Parts:
+    """The parts in their places, with all that was asked for added. The VAE is small, and half precision shows in its
+    pictures: float32 unless the card holds it all."""
     vae_dtype = None if place.type == "cuda" else torch.float32
-    parts = load_parts(path, name, family, kind, vae_dtype, options)
+    places = dict.fromkeys(("unet",) if offload else WEIGHTED, place) if place.type != "cpu" else {}
+    parts = load_parts(path, name, family, kind, vae_dtype, options, places, text_only)
+    for key, network in parts.networks.items():
+        network.requires_grad_(False).eval().to("cpu" if offload and key != "unet" else place)
     add_loras(parts, options.loras)
     words = add_embeddings(parts, options.embeddings)
     if words:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from laser_cli.controls.base import Words
 from laser_cli.controls.registry import signal
 from laser_cli.engine.render import render
 from laser_cli.engine.sample import denoise
@@ -28,6 +29,7 @@ from laser_cli.stages.distances import Distance, rms
 from laser_cli.stages.invert import Inversion, Report, to_array, to_tensor
 from laser_cli.stages.pacing import paced
 from laser_cli.stages.preview import PreviewWriter
+from laser_cli.stages.wording import encoded_prompts, reads_words, words_between
 
 Warn = Callable[[str], object]
 
@@ -59,7 +61,7 @@ def compose(
     """
     source = inversion.trajectory
     held = source if source.pinned else None
-    told = model.encode_prompts([segment.prompt for segment in plan.segments])
+    told = model.encode_prompts(encoded_prompts(model, plan))
     conditionings, between = [source.conditioning, *(told.select([k]) for k in range(len(plan.segments)))], None
     if leads:
         height, width = (side * model.scale for side in source.latents.shape[-2:])
@@ -67,13 +69,16 @@ def compose(
         conditionings, poses = led(model, [bare, *conditionings[1:]], leads.keyframes, (width, height), leads.see)
         between = poses.of_frames(lambda step, k, t: conditionings[k].lerp(conditionings[k + 1], t))
     strengths = [_strengths(segment.control, segment.strength) for segment in plan.segments]
-    keyframes = [Keyframe(source.noise, conditionings[0], held, strengths[0][0])]
+    words: list[Words | None] = [None] * (1 + len(plan.segments))
+    if any(reads_words(segment.control) for segment in plan.segments):
+        words = [words_between(model, inversion.prompt, prompt) for prompt in (inversion.prompt, *plan.prompts[1:])]
+    keyframes = [Keyframe(source.noise, conditionings[0], held, strengths[0][0], words[0])]
     frames: list[Frame] = []
     for k, segment in enumerate(plan.segments):
         alike = leads is None or leads.keyframes[k + 1].same(leads.keyframes[0])
         back = held is not None and segment.prompt == inversion.prompt and alike
         conditioning = conditionings[0] if back else conditionings[k + 1]
-        keyframes.append(Keyframe(source.noise, conditioning, held if back else None, strengths[k][1]))
+        keyframes.append(Keyframe(source.noise, conditioning, held if back else None, strengths[k][1], words[k + 1]))
         steps = segment.frames - 1
         frames += [Frame(k, ease(segment.easing, j / steps)) for j in range(1, steps)]
     base = conditionings[0] if negative is None else model.encode_prompts([negative])

@@ -122,7 +122,7 @@ def test_a_row_does_not_depend_on_the_others():
 
 
 def test_slerp_of_rows_is_that_of_aids_code():
-    """On unit rows and others: sin((1 - t) w) / sin(w) a + sin(t w) / sin(w) b over the width."""
+    """Row by row over the width: sin((1 - t) w) / sin(w) a + sin(t w) / sin(w) b, w the angle between them."""
     a, b = torch.randn(1, 4, 8, 16, dtype=torch.float64), torch.randn(1, 4, 8, 16, dtype=torch.float64)
     b[0, 0, 0] = a[0, 0, 0] * 1.5  # parallel: a straight line
     drawn = slerp_rows(a, b, 0.3)
