@@ -27,7 +27,6 @@ from laser_cli.controls.knit.load import Nets
 from laser_cli.controls.knit.own import AdapterSettings, as_nets, base_key, new_adapters, save_adapters
 from laser_cli.controls.knit.pose import HeadPose
 from laser_cli.engine.spec import SamplingParams
-from laser_cli.errors import BadInputError
 from laser_cli.models.find import STORYBOOK, WEIGHTS
 from laser_cli.models.load import load_model
 from laser_cli.models.model import Model
@@ -35,7 +34,7 @@ from laser_cli.stages.invert import to_array, to_tensor
 from laser_cli.stages.portrait import Words, draw_portrait
 from laser_cli.storybook.driving import PLACE, motion_of
 from laser_cli.storybook.face_words import face_caption
-from laser_cli.storybook.look import FIRST, SECOND, Look
+from laser_cli.storybook.look import Look, look_of
 from laser_cli.storybook.puppets import Puppet, sample_puppet
 from laser_cli.storybook.train.common import HELD_OUT, STOP, Clock, Run, drawn, learning_rate, log, mixed, save_grid
 from laser_cli.storybook.train.muon import optimizers
@@ -74,14 +73,6 @@ def identities(rng: random.Random, count: int) -> list[list[Puppet]]:
         return [replace(looks, yaw=f.yaw, pitch=f.pitch, roll=f.roll, expression=f.expression) for f in faces]
 
     return [states() for _ in range(count)]
-
-
-def look_of(model: Model) -> Look:
-    """The look that a storybook model draws in, by its size. Raises BadInputError for any other model."""
-    known = {look.size: look for look in (FIRST, SECOND)}
-    if model.size not in known:
-        raise BadInputError(f"{model.name} draws {model.size} px", why=f"storybook's looks have {list(known)} px")
-    return known[model.size]
 
 
 @torch.no_grad()
@@ -266,7 +257,7 @@ def train(
     torch.manual_seed(seed)
     pipeline = out / "pipeline" if (out / "pipeline" / "model_index.json").is_file() else start or WEIGHTS
     model = load_model(STORYBOOK if pipeline == WEIGHTS else str(pipeline), device, "float32")
-    look, unet, name = look_of(model), model.unet, "portraits-plain" if plain else FOLDER
+    look, unet, name = look_of(model.size), model.unet, "portraits-plain" if plain else FOLDER
     settings = AdapterSettings(
         blocks=tuple(unet.config.block_out_channels),
         base=base_key(unet),
