@@ -1,6 +1,7 @@
 """Adapters for U-Nets of any width, in the style of v5: a reference and a control that knit, small enough to ship.
 
-What differs from the published nets: residuals inside, so that a short training suffices; an expression's 51 numbers
+What differs from the published nets: residuals inside, and the reference added in its place, so that a short training
+suffices; an expression's 51 numbers
 become 16 tokens by one MLP; lines of pose maps are antialiased. `plain` puts ordinary attention over all places in the
 stead of rows and columns, with as many weights: what knitting is compared with (SD_EXP and SK_EXP in arXiv 2410.22901).
 """
@@ -60,7 +61,9 @@ class NarrowReference(nn.Module):
 
     def forward(self, hidden: Tensor, reference: Tensor) -> Tensor:
         """The hidden map [n, c, h, w] plus what it reads of a prepared reference [b, c / 2, h, w], b a divisor of n."""
-        x, reference, n = self.conv_in(hidden), expand(reference, len(hidden)), len(hidden)
+        n, reference = len(hidden), expand(reference, len(hidden))
+        # what does not move is found where it is, before any attention has learned to look elsewhere
+        x = self.conv_in(hidden) + reference
         if self.plain:
             tokens, beside = x.flatten(2).mT, reference.flatten(2).mT
             tokens = self._read(self.attn1, self.norm1, tokens, beside)
