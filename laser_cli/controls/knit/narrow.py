@@ -1,9 +1,9 @@
 """Adapters for U-Nets of any width, in the style of v5: a reference and a control that knit, small enough to ship.
 
 What differs from the published nets: residuals inside, and the reference added in its place, so that a short training
-suffices; an expression's 51 numbers
-become 16 tokens by one MLP; lines of pose maps are antialiased. `plain` puts ordinary attention over all places in the
-stead of rows and columns, with as many weights: what knitting is compared with (SD_EXP and SK_EXP in arXiv 2410.22901).
+suffices; an expression's 51 numbers become 16 tokens by one MLP; lines of pose maps are antialiased. `plain` puts
+ordinary attention over all places instead of rows and columns, with as many weights: what knitting is compared with
+(SD_EXP and SK_EXP in arXiv 2410.22901).
 """
 
 from __future__ import annotations
