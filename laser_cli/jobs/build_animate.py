@@ -116,7 +116,8 @@ def build_animation(
     drive: Drive | None = None
     if asked.clip:
         # a face that is not found is told now, too
-        cut = settings.frames if "frames" in said.values or before else None
+        same = before is not None and before.job.settings.fps == settings.fps
+        cut = settings.frames if same or "frames" in said.values else None
         drive = drive_by_clip(asked, picture, settings, progress, cut)
         assert picture is not None and drive.track is not None
         settings = settings.model_copy(update={"frames": len(drive.track.frames)})
