@@ -44,6 +44,21 @@ def test_the_frames_are_the_commands_own(storybook, tmp_path):
     assert np.array_equal(read_picture(tmp_path / "a.png"), made.frames[-1])
 
 
+@pytest.mark.parametrize("exact", [True, False])
+def test_there_and_back_again_ends_in_frame_0(storybook, exact):
+    made = api.animate(
+        COTTAGE, "night falls and back again", model=storybook, frames=5, steps=2, waypoints=False, exact_first=exact
+    )
+    assert [segment.back for segment in made.job.plan.segments] == [False, True]
+    assert np.array_equal(made.frames[-1], made.frames[0]) and not np.array_equal(made.frames[2], made.frames[0])
+
+
+def test_the_same_picture_at_both_ends_gives_that_picture_back(storybook):
+    made = api.interpolate(COTTAGE, COTTAGE, model=storybook, frames=3, steps=2)
+    error = np.square(made.frames[1].astype(float) - made.frames[0]).mean()
+    assert np.array_equal(made.frames[0], made.frames[2]) and 10 * np.log10(255**2 / max(error, 1e-9)) >= 45
+
+
 def test_what_cannot_be_is_a_laser_error_before_the_work(tmp_path):
     for call in (
         lambda: api.animate(tmp_path / "nowhere.png", "night falls"),

@@ -86,3 +86,54 @@ def write_tiny(
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+SIDE, PATCH, SEEN = 16, 4, 16
+"""Pixels of a side of what the tiny eyes see, and of a patch; width of their transformer."""
+
+
+def write_tiny_eyes(path: Path, *, width: int = WIDTH) -> Path:
+    """Write a projector as LLaVA has them, for a tiny model: it makes 16 embeddings of a picture, of random weights."""
+    rng = np.random.default_rng(1)
+
+    def random(*shape: int) -> np.ndarray:
+        return (rng.standard_normal(shape) * 0.2).astype(np.float32)
+
+    writer = gguf.GGUFWriter(path, "clip")
+    writer.add_name("tiny eyes")
+    writer.add_bool("clip.has_vision_encoder", True)
+    writer.add_string("clip.projector_type", "mlp")
+    writer.add_bool("clip.use_gelu", False)
+    for key, number in {
+        "image_size": SIDE,
+        "patch_size": PATCH,
+        "embedding_length": SEEN,
+        "feed_forward_length": SEEN,
+        "projection_dim": width,
+        "block_count": 1,
+        "attention.head_count": 2,
+    }.items():
+        writer.add_uint32(f"clip.vision.{key}", number)
+    writer.add_float32("clip.vision.attention.layer_norm_epsilon", 1e-5)
+    writer.add_array("clip.vision.image_mean", [0.5, 0.5, 0.5])
+    writer.add_array("clip.vision.image_std", [0.5, 0.5, 0.5])
+    tensors = {
+        "v.patch_embd.weight": random(SEEN, 3, PATCH, PATCH),
+        "v.class_embd": random(SEEN),
+        "v.position_embd.weight": random((SIDE // PATCH) ** 2 + 1, SEEN),
+        "mm.0.weight": random(width, SEEN),
+        "mm.0.bias": random(width),
+        "mm.2.weight": random(width, width),
+        "mm.2.bias": random(width),
+    }
+    for name in ("v.pre_ln", "v.blk.0.ln1", "v.blk.0.ln2"):
+        tensors |= {f"{name}.weight": np.ones(SEEN, np.float32), f"{name}.bias": np.zeros(SEEN, np.float32)}
+    for name in ("attn_q", "attn_k", "attn_v", "attn_out", "ffn_down", "ffn_up"):
+        tensors |= {f"v.blk.0.{name}.weight": random(SEEN, SEEN), f"v.blk.0.{name}.bias": random(SEEN)}
+    for name, values in tensors.items():
+        writer.add_tensor(name, values)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path

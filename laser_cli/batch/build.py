@@ -16,9 +16,11 @@ from laser_cli.batch.tasks import Task, json_line, with_inputs
 from laser_cli.batch.verbs import FOR_ALL, VERBS, Said, Verb, known_somewhere, layer_of, plain, typed
 from laser_cli.errors import BadInputError, LaserError
 from laser_cli.jobs import names
+from laser_cli.jobs.config import config_for
 from laser_cli.jobs.distance import choose_distance
 from laser_cli.jobs.inputs import Input
 from laser_cli.jobs.job import FrameJob, Job
+from laser_cli.jobs.merge import Layer
 from laser_cli.jobs.model import options_of
 from laser_cli.jobs.outputs import Outputs, look_of
 from laser_cli.jobs.planning import PlannerChoice, Planning, callbacks_of, request_for
@@ -35,10 +37,14 @@ AWAY = {"description": "plan", "plan": "description", "plan_file": "description"
 
 @dataclass(frozen=True)
 class Given:
-    """What a command line says of all rows. `beneath` them: preset and variables; `above` them: --set."""
+    """What a command line says of all rows. `beneath` them: preset and variables; `above` them: --set.
+
+    `config`: the settings file, beneath presets.
+    """
 
     beneath: Mapping[str, Any] = field(default_factory=dict)
     above: Mapping[str, Any] = field(default_factory=dict)
+    config: Layer | None = None
 
 
 class FieldError(BadInputError):
@@ -100,7 +106,7 @@ def merged(row: Row, verb: Verb, given: Given) -> Row:
         canonical[name] = value
         if key in lines:
             lines[name] = lines[key]
-    return Row(canonical, row.name, row.line, lines, spelled=spelled)
+    return Row(canonical, row.name, row.line, lines, spelled=spelled, config=given.config)
 
 
 def _near(key: str, verb: Verb) -> str:
@@ -137,7 +143,7 @@ def said_by(row: Row, verb: Verb) -> Said:
     raise_all(errors)
     words, settings, sources, planning, outputs = verb.models
     said = Said(
-        layer=layer_of(row.name, told[settings], row.lines, row.line),
+        layer=layer_of(row.name, told[settings], row.lines, row.line, config_for(row.config, settings)),
         words=words(**told[words]),
         sources=sources(**told[sources]),
         planning=planning(**told[planning]),

@@ -27,6 +27,7 @@ from laser_cli.batch.summary import results, totals_of
 from laser_cli.batch.tasks import Outcome, Task
 from laser_cli.batch.watch import Shown
 from laser_cli.errors import BadInputError
+from laser_cli.jobs.merge import Layer
 from laser_cli.jobs.progress import Progress
 
 MIRRORED = 10.0
@@ -103,7 +104,7 @@ def run_batch(
         watch.told = told
         mirror = _Mirror(place, journal)
         totals = Totals()
-        queue = TaskQueue(spool, lambda task: _planned(task, revisions, progress))
+        queue = TaskQueue(spool, lambda task: _planned(task, given.config, revisions, progress))
         stack.callback(queue.close)
         if len(queue):
             with crew_of(way, root, progress) as crew, watch.open():
@@ -129,10 +130,10 @@ def crew_of(way: Way, root: str, progress: Progress) -> Crew:
     return RayCrew(way.ray, setup, way.jobs, progress.note)
 
 
-def _planned(task: Task, revisions: Revisions, progress: Progress) -> Task:
+def _planned(task: Task, config: Layer | None, revisions: Revisions, progress: Progress) -> Task:
     """A task whose plan a model makes, now: its job built again with that plan."""
     assert task.row is not None
-    made = build(Row(task.row, task.where), task.number, progress, revision_of=revisions, planned=True)
+    made = build(Row(task.row, task.where, config=config), task.number, progress, revision_of=revisions, planned=True)
     # its key stays that of the job as it was checked, which the next run will compute as well
     return made.model_copy(update={"key": task.key, "where": task.where})
 

@@ -11,6 +11,7 @@ import typer
 from laser_cli.cli.options import RunOptions, expand
 from laser_cli.cli.produce import Production
 from laser_cli.errors import UsageError
+from laser_cli.jobs.merge import Layer
 from laser_cli.jobs.outputs import Outputs
 from laser_cli.jobs.planning import Planning
 from laser_cli.jobs.settings import AnimateSettings
@@ -18,7 +19,7 @@ from laser_cli.jobs.sources import AnimateSources
 
 
 def animate(
-    settings: Annotated[dict[str, Any], AnimateSettings],
+    settings: Annotated[Layer, AnimateSettings],
     sources: AnimateSources,
     outputs: Outputs,
     planning: Planning,
@@ -36,22 +37,29 @@ def animate(
 
     Frame 0 is the picture; the rest move smoothly to what was asked. Without IMAGE the first picture is drawn from the
     source prompt. Example: laser animate cottage.png "summer turns to a snowy night" -o cottage.mp4
+
+    A portrait's face follows a sentence ("she smiles and turns left"), or a video or track: laser animate portrait.png
+    --drive clip.mp4 -o out.mp4
     """
     from laser_cli.jobs.build_animate import build_animation
-    from laser_cli.jobs.merge import flags
     from laser_cli.jobs.stops import words_of
 
-    production = Production(settings, outputs, options, sources.rerun)
-    image, description = _positionals(arguments or [], sources.plan_file)
+    production = Production(AnimateSettings, settings, outputs, options, sources.rerun)
+    image, description = _positionals(arguments or [], sources.plan_file or sources.drive)
     description, words = words_of(description)
-    production.guard(image, words, sources.plan_file, sources.inversion)
+    production.guard(image, words, sources.plan_file, sources.inversion, *sources.files)
     console, verbose = production.console, options.verbose
-    built = build_animation(flags(settings), image, description, sources, planning, console, verbose=verbose)
+    built = build_animation(
+        settings, image, description, sources, planning, console, verbose=verbose, ready=production.name
+    )
     production.carry_out(built._replace(read=(*built.read, words)) if words else built, _lines)
 
 
-def _positionals(arguments: list[str], plan: Path | None) -> tuple[Path | None, str | None]:
-    """[IMAGE] [DESCRIPTION]: of one word alone, a file (or what is named like one) is the picture."""
+def _positionals(arguments: list[str], other: Path | None) -> tuple[Path | None, str | None]:
+    """[IMAGE] [DESCRIPTION]: of one word alone, a file (or what is named like one) is the picture.
+
+    `other`: the plan or the drive, beside which one word is the picture too.
+    """
     from laser_cli.jobs.stops import is_picture
 
     if len(arguments) > 2:
@@ -63,7 +71,7 @@ def _positionals(arguments: list[str], plan: Path | None) -> tuple[Path | None, 
     if not arguments:
         return None, None
     first = Path(arguments[0])
-    pictured = len(arguments) == 2 or plan is not None or is_picture(arguments[0])
+    pictured = len(arguments) == 2 or other is not None or is_picture(arguments[0])
     return (first, arguments[1] if len(arguments) == 2 else None) if pictured else (None, arguments[0])
 
 
@@ -73,7 +81,19 @@ def _lines(costs: Mapping[str, Any]) -> Iterator[str]:
     yield f"from: {plan['source']}"
     for s in plan["segments"]:
         yield f"to: {s['prompt']} ({s['control']} {s['strength']:g}, {s['easing']}, {s['frames']} frames)"
+    yield from led_lines(costs)
     yield f"model: {settings['model']} on {settings['device']}, {settings['dtype']}"
+
+
+def led_lines(costs: Mapping[str, Any]) -> Iterator[str]:
+    """What leads the keyframes beside their prompts, of a dry run."""
+    if adapter := costs.get("adapter"):
+        shown = ", ".join(image["picture"] if image else "none" for image in adapter["images"])
+        yield f"image prompts: {shown} (by {adapter['name']}, scale {adapter['scale']:g})"
+    for control in costs.get("controls") or ():
+        shown = ", ".join(c["picture"] if isinstance(c, Mapping) else c or "none" for c in control["conditions"])
+        share = f", steps {control['start']:g}-{control['end']:g}" if "start" in control else ""
+        yield f"conditions: {shown} (by {control['name']}, weight {control['weight']:g}{share})"
 
 
 def register(app: typer.Typer) -> None:

@@ -1,4 +1,7 @@
-"""Console policy: stdout is the result only; notes, warnings and progress go to stderr, and --quiet silences them."""
+"""Console policy: stdout is the result only; notes, warnings and progress go to stderr, and --quiet silences them.
+
+With --progress json everything on stderr is one JSON object a line: the events of output/README.md.
+"""
 
 import json as jsonlib
 import os
@@ -9,6 +12,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from laser_cli.cli.early import mark
+from laser_cli.cli.events import MOST_OFTEN, event, send
 from laser_cli.cli.exits import drop_stdout
 from laser_cli.errors import reason
 from laser_cli.jobs.progress import Progress as Listener
@@ -22,7 +27,10 @@ HEARTBEAT_SECONDS = 10.0
 
 
 class Console(Listener):
-    """The one place that prints: results to stdout, everything else to stderr; `verbose` tells what stages took too."""
+    """The one place that prints: results to stdout, everything else to stderr; `verbose` tells what stages took too.
+
+    `progress`: auto is a bar on a terminal and a line every 10 s elsewhere, plain such lines everywhere, json events.
+    """
 
     def __init__(
         self,
@@ -30,6 +38,7 @@ class Console(Listener):
         quiet: bool = False,
         json: bool = False,
         verbose: bool = False,
+        progress: str = "auto",
         stdout: TextIO | None = None,
         stderr: TextIO | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -38,6 +47,8 @@ class Console(Listener):
         self.quiet = quiet and not verbose
         self.verbose = verbose
         self.json = json
+        self.events = progress == "json"
+        self._bars = progress == "auto"
         self._stdout = stdout if stdout is not None else sys.stdout
         self._stderr = stderr if stderr is not None else sys.stderr
         self._clock = clock
@@ -45,27 +56,37 @@ class Console(Listener):
 
     def note(self, message: str) -> None:
         """A hint or a stage, on stderr."""
-        if self.quiet:
-            return
+        if not self.quiet:
+            self._say(message)
+
+    def warn(self, message: str, *, always: bool = False) -> None:
+        """Something is not as it should be, but the work goes on; `always`: told under --quiet too."""
+        if always or not self.quiet:
+            self._say(message, warning=True)
+
+    def _say(self, message: str, *, warning: bool = False) -> None:
+        if self.events:
+            return send(event("warning" if warning else "note", message=message), self._stderr)
         message = printable(message, keep="\n")
         if self._bar is not None:
             # through the bar: a plain write would be overdrawn by it
-            self._bar.console.print(message, markup=False, highlight=False, soft_wrap=True)
+            said = f"warning: {message}" if warning else message
+            self._bar.console.print(said, markup=False, highlight=False, soft_wrap=True)
         else:
-            _print(message, self._stderr)
-
-    def warn(self, message: str) -> None:
-        """Something is not as it should be, but the work goes on."""
-        self.note(f"warning: {message}")
+            _print(f"{mark('warning:', '33', self._stderr)} {message}" if warning else message, self._stderr)
 
     def timed(self, stage: str, evaluations: int, seconds: float) -> None:
         """Tell what a stage took, if that is asked for."""
-        if self.verbose:
+        if self.events and not self.quiet:
+            send(event("stage", name=stage, evaluations=evaluations, seconds=round(seconds, 3)), self._stderr)
+        elif self.verbose:
             rate = f", {evaluations} evaluations, {evaluations / seconds:.1f} a second" if evaluations else ""
             self.note(f"{stage}: {seconds:.2f} s{rate}")
 
     def result(self, paths: Sequence[Path], payload: Mapping[str, Any] | None = None) -> None:
         """The written paths, one a line; with json one object `{"version": 1, "paths": [...], **payload}`."""
+        if self.events:
+            self.written(paths)
         text = "".join(f"{path}\n" for path in paths)
         if self.json:
             text = _versioned({"paths": [str(path) for path in paths], **(payload or {})})
@@ -75,6 +96,14 @@ class Console(Listener):
             drop_stdout()
             if not isinstance(error, BrokenPipeError):
                 self.warn(f"the result could not be printed: {reason(error)}")
+
+    def written(self, paths: Sequence[Path]) -> None:
+        """Outputs that are in place, on stderr: for programs, or where stdout holds frames."""
+        for path in () if self.quiet else paths:
+            if self.events:
+                send(event("written", path=str(path)), self._stderr)
+            else:
+                self.note(f"written: {path}")
 
     def json_object(self, payload: Mapping[str, Any]) -> None:
         """One versioned JSON object on stdout, for commands whose result is not a list of files."""
@@ -89,7 +118,7 @@ class Console(Listener):
     @property
     def live(self) -> bool:
         """Whether progress is a bar on a terminal."""
-        return not self.quiet and self._stderr.isatty() and os.environ.get("TERM") != "dumb"
+        return self._bars and not self.quiet and self._stderr.isatty() and os.environ.get("TERM") != "dumb"
 
     def _out(self, text: str) -> None:
         self._stdout.write(text)
@@ -100,6 +129,8 @@ class Console(Listener):
         """Tell how far a job of `total` steps is: a bar on a terminal, else a line every 10 s; nothing under quiet."""
         if self.quiet:
             yield Silent()
+        elif self.events:
+            yield _Events(total, label, self._stderr, self._clock)
         elif self.live and self._bar is None:
             with self._live_bar() as bar:
                 yield _Bar(bar, bar.add_task(label, total=total))
@@ -133,7 +164,9 @@ class _Bar:
         self._bar.update(self._task, advance=n, description=label)
 
 
-class _Heartbeat:
+class _Timed:
+    """How far a job is, and how long it will take at the pace so far."""
+
     def __init__(self, total: int, label: str, stream: TextIO, clock: Callable[[], float]) -> None:
         self._total = total
         self._label = label
@@ -142,6 +175,32 @@ class _Heartbeat:
         self._done = 0
         self._start = self._last = clock()
 
+    def _left(self, now: float) -> float:
+        return (now - self._start) * max(self._total - self._done, 0) / max(self._done, 1)
+
+
+class _Events(_Timed):
+    def __init__(self, total: int, label: str, stream: TextIO, clock: Callable[[], float]) -> None:
+        super().__init__(total, label, stream, clock)
+        self._tell(self._start)
+
+    def advance(self, n: int = 1, label: str | None = None) -> None:
+        """Send a progress event: when the job begins, ends or is renamed, and else at most ten times a second."""
+        self._done += n
+        now = self._clock()
+        renamed = label is not None and label != self._label
+        self._label = label if label is not None else self._label
+        if renamed or self._done >= self._total or now - self._last >= MOST_OFTEN:
+            self._last = now
+            self._tell(now)
+
+    def _tell(self, now: float) -> None:
+        remaining = round(self._left(now), 2) if self._done else None
+        told = {"done": self._done, "total": self._total, "elapsed": round(now - self._start, 2)}
+        send(event("progress", task=self._label, **told, remaining=remaining), self._stream)
+
+
+class _Heartbeat(_Timed):
     def advance(self, n: int = 1, label: str | None = None) -> None:
         """Print `label done/total (percent) m:ss left`, if the last line is 10 s old."""
         self._done += n
@@ -151,8 +210,7 @@ class _Heartbeat:
             return
         self._last = now
         percent = 100 * self._done // max(self._total, 1)
-        left = (now - self._start) * max(self._total - self._done, 0) / max(self._done, 1)
-        line = f"{self._label} {self._done}/{self._total} ({percent}%) {clock_text(left)} left"
+        line = f"{self._label} {self._done}/{self._total} ({percent}%) {clock_text(self._left(now))} left"
         _print(line, self._stream)
 
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import typer
 
-from laser_cli.cli.console import Console
-from laser_cli.cli.options import Json
+from laser_cli.cli.options import Shown, expand
 from laser_cli.errors import LaserError
 
 NEEDED = ("torch", "diffusers", "transformers", "numpy", "pillow", "imageio-ffmpeg")
@@ -28,15 +27,15 @@ class Check:
     install: str = ""
 
 
-def doctor(json: Json = False) -> None:
+def doctor(shown: Shown) -> None:
     """Say what this machine has for laser: versions, device, memory, encoders, models; and what to install.
 
     Exit code 1 if something is missing that the main job needs.
     """
-    checks = [*_versions(), *_device(), *_encoders(), *_models(), *_planners(), *_faces()]
+    checks = [*_versions(), *_device(), *_encoders(), *_models(), *_planners(), *_plugins(), *_faces()]
     missing = [check for check in checks if check.needed and not check.ok]
-    if json:
-        Console(json=True).json_object({"ok": not missing, "checks": [asdict(check) for check in checks]})
+    if shown.json_:
+        shown.console().json_object({"ok": not missing, "checks": [asdict(check) for check in checks]})
     else:
         for check in checks:
             typer.echo(_line(check))
@@ -57,6 +56,11 @@ def versions() -> dict[str, str]:
     from laser_cli.output.record import library_versions
 
     return {"laser": laser_cli.__version__, "python": platform.python_version(), **library_versions()}
+
+
+def this_machine() -> Iterator[str]:
+    """Libraries, devices and encoders, a line each: what an issue about laser should say."""
+    return (_line(check) for check in (*_versions(), *_device(), *_encoders()))
 
 
 def _versions() -> Iterator[Check]:
@@ -142,6 +146,16 @@ def _planners() -> Iterator[Check]:
             yield Check(name, "whole")
 
 
+def _plugins() -> Iterator[Check]:
+    from laser_cli import plugins
+
+    for group, kind in plugins.GROUPS.items():
+        for name, point in plugins.brought(group).items():
+            broken = plugins.load(group, name).broken
+            told = f"{kind} of {plugins.package_of(point)}" + (f": {broken}" if broken else "")
+            yield Check(name, told, ok=not broken, install="install another version of that package")
+
+
 def _faces() -> Iterator[Check]:
     from importlib.util import find_spec
 
@@ -154,4 +168,4 @@ def _faces() -> Iterator[Check]:
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command("doctor")(doctor)
+    app.command("doctor")(expand(doctor))

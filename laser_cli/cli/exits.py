@@ -9,6 +9,9 @@ from contextlib import suppress
 from types import FrameType
 from typing import NoReturn
 
+from laser_cli.cli.early import color_help, mark
+from laser_cli.cli.events import event, send, take_warnings
+from laser_cli.cli.events import wanted as events_wanted
 from laser_cli.errors import LaserError, machine_error
 from laser_cli.terminal import printable
 
@@ -27,6 +30,9 @@ def end_with(application: Callable[..., object]) -> NoReturn:
     """Run a command line and exit: the one place where exceptions and signals become exit codes."""
     _catch_signals()
     _open_streams()
+    color_help()
+    if events_wanted():
+        take_warnings()
     try:
         code = exit_code(application)
     finally:
@@ -44,9 +50,7 @@ def exit_code(application: Callable[..., object]) -> int:
     What is neither laser's own error nor the machine's is a bug, and raised: `end_with` tells it by its excepthook.
     """
     try:
-        # standalone mode prints usage errors (2) and turns typer.Exit and Ctrl-C (130) into SystemExit by itself
-        application(prog_name="laser")
-        code = 0
+        code = _call_for_events(application) if events_wanted() else _call(application)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
         if isinstance(end.code, str):
@@ -75,18 +79,40 @@ def exit_code(application: Callable[..., object]) -> int:
     return code
 
 
+def _call(application: Callable[..., object]) -> int:
+    # standalone mode prints usage errors (2) and turns typer.Exit and Ctrl-C (130) into SystemExit by itself
+    application(prog_name="laser")
+    return 0
+
+
+def _call_for_events(application: Callable[..., object]) -> int:
+    """The same, with usage errors as events."""
+    try:
+        code = application(prog_name="laser", standalone_mode=False)
+    except Exception as error:
+        # the parser's own kinds of error have no public name that every version of Typer knows
+        said, number = getattr(error, "format_message", None), getattr(error, "exit_code", None)
+        if said is None or not isinstance(number, int):
+            raise
+        send(event("error", message=said(), why="", hint="laser COMMAND --help", exit_code=number))
+        return number
+    return code if isinstance(code, int) else 0
+
+
 def _report(error: BaseException) -> int:
     """Tells an error in one line and returns its exit code; the traceback only where it is asked for."""
     if os.environ.get("LASER_DEBUG") == "1":
         traceback.print_exception(error)
     told = error if isinstance(error, LaserError) else machine_error(error)
-    if told is not None:
-        _tell(told.render())
-        return told.exit_code
-    first_line = next(iter(str(error).strip().splitlines()), "")
-    name = f"{type(error).__name__}: {first_line}".rstrip(": ")
-    _tell(f"error: unexpected {printable(name)} (LASER_DEBUG=1 shows the traceback)")
-    return 1
+    if told is None:
+        first_line = next(iter(str(error).strip().splitlines()), "")
+        name = f"{type(error).__name__}: {first_line}".rstrip(": ")
+        told = LaserError(f"unexpected {printable(name)} (LASER_DEBUG=1 shows the traceback)")
+    if events_wanted():
+        send(event("error", message=told.what, why=told.why, hint=told.hint, exit_code=told.exit_code))
+    else:
+        _tell(told.render().replace("error:", mark("error:", "1;31", sys.stderr), 1))
+    return told.exit_code
 
 
 def _tell(text: str) -> None:

@@ -8,20 +8,22 @@ from typing import Annotated, Any
 
 import typer
 
+from laser_cli.cli.animate import led_lines
 from laser_cli.cli.options import RunOptions, expand
 from laser_cli.cli.produce import Production
 from laser_cli.errors import UsageError
+from laser_cli.jobs.merge import Layer
 from laser_cli.jobs.outputs import Outputs
-from laser_cli.jobs.planning import PlannerChoice
+from laser_cli.jobs.planning import Guiding
 from laser_cli.jobs.settings import InterpolateSettings
 from laser_cli.jobs.sources import InterpolateSources
 
 
 def interpolate(
-    settings: Annotated[dict[str, Any], InterpolateSettings],
+    settings: Annotated[Layer, InterpolateSettings],
     sources: InterpolateSources,
     outputs: Outputs,
-    planning: PlannerChoice,
+    planning: Guiding,
     options: RunOptions,
     stops: Annotated[
         list[str] | None,
@@ -38,16 +40,17 @@ def interpolate(
     laser interpolate "a red ball in a meadow" "a blue cube in a meadow" cottage.png -o out.mp4
     """
     from laser_cli.jobs.build_interpolate import build_interpolation
-    from laser_cli.jobs.merge import flags
     from laser_cli.jobs.stops import is_picture
 
-    production = Production(settings, outputs, options, sources.rerun)
-    if "at" in settings and outputs.out is not None and outputs.out.suffix.lower() != ".png":
+    production = Production(InterpolateSettings, settings, outputs, options, sources.rerun)
+    if "at" in settings.values and outputs.out is not None and outputs.ending != ".png":
         raise UsageError("--at draws one picture", why=f"{outputs.out} is none", hint="-o OUT.png")
     named = [Path(text.removeprefix("@")) for text in stops or () if text.startswith("@") or is_picture(text)]
-    production.guard(*named, *sources.image_prompt, sources.ip_adapter)
+    production.guard(*named, *sources.files)
     console, verbose = production.console, options.verbose
-    built = build_interpolation(flags(settings), stops or (), sources, planning, console, verbose=verbose)
+    built = build_interpolation(
+        settings, stops or (), sources, planning, console, verbose=verbose, ready=production.name
+    )
     production.carry_out(built, _lines)
 
 
@@ -55,9 +58,7 @@ def _lines(costs: Mapping[str, Any]) -> Iterator[str]:
     """The stops and what leads between them for people, of a dry run."""
     for stop in costs["stops"]:
         yield f"stop: {stop['prompt']}" + (f" ({stop['picture']})" if "picture" in stop else "")
-    if adapter := costs["adapter"]:
-        shown = ", ".join(image["picture"] if image else "none" for image in adapter["images"])
-        yield f"image prompts: {shown} (by {adapter['name']}, scale {adapter['scale']:g})"
+    yield from led_lines(costs)
     for guide in costs["guides"]:
         yield f"guide: {guide['prompt']} (by {guide['by']['name']})"
 

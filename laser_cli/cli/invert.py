@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from laser_cli.cli.console import Console
+from laser_cli.cli.after import Afterwards
 from laser_cli.cli.options import Force, Machine, Shown, expand, option
 from laser_cli.errors import UsageError
+from laser_cli.jobs.merge import Layer
+from laser_cli.jobs.names import HELP
+from laser_cli.jobs.planning import Captioning
 from laser_cli.jobs.settings import InvertSettings
 
 
 def invert(
-    settings: Annotated[dict[str, Any], InvertSettings],
+    settings: Annotated[Layer, InvertSettings],
+    captioning: Captioning,
     machine: Machine,
     shown: Shown,
+    after: Afterwards,
     image: Annotated[Path, typer.Argument(help="The picture.", show_default=False)],
-    out: Annotated[Path, option(None, "Inversion to write (.safetensors).", "--output", "-o")],
+    out: Annotated[Path, option(None, f"Inversion to write (.safetensors). {HELP}", "--output", "-o")],
     prompt: Annotated[
         str | None,
         option(None, "What the picture shows; else its metadata tells.", "--prompt", "--source-prompt", "-p"),
@@ -29,6 +34,11 @@ def invert(
 
     Example: laser invert cottage.png --prompt "a red house in a meadow" --steps 25 -o cottage.safetensors
     """
+    from laser_cli.jobs import names
+    from laser_cli.jobs.merge import merge
+
+    chosen = merge(InvertSettings, settings)
+    out = Path(names.fill(out, names.values_of(chosen, "invert", image, prompt)))
     if out.suffix != ".safetensors":
         raise UsageError(
             f"cannot write {out.name}",
@@ -37,18 +47,19 @@ def invert(
         )
     from laser_cli.jobs.inputs import Input
     from laser_cli.jobs.invert import InvertJob
-    from laser_cli.jobs.merge import flags, merge
     from laser_cli.jobs.prompts import source_prompt
     from laser_cli.jobs.run import load, run
     from laser_cli.jobs.sinks import InversionFile
     from laser_cli.output.atomic import check_target, staged
     from laser_cli.output.guard import check_outputs
 
-    console = Console(quiet=shown.quiet, json=shown.json_)
-    chosen, source = merge(InvertSettings, flags(settings)), Input.of(image)
+    after.check_exec(files=True)
+    console = shown.console()
+    source = Input.of(image)
     check_outputs([out], [source.path], force=force)
     check_target(out, force=force)
-    words = source_prompt(console, prompt, source.path, source.picture(console.warn), chosen.model, source.name)
+    picture = source.picture(console.warn)
+    words = source_prompt(console, prompt, source.path, picture, chosen.model, source.name, captioning)
     job = InvertJob(settings=chosen, image=source, prompt=words)
     with staged(out, force=force) as part:
         told = run(job, load(chosen, console, machine.threads), InversionFile(part), console).told
@@ -59,6 +70,7 @@ def invert(
     if chosen.method != "ddim":
         console.note("animate pins its first frame to the stored trajectory: it equals the round trip")
     console.result([out], told)
+    after.run_exec([out], console)
 
 
 def register(app: typer.Typer) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from enum import Enum
+from functools import partial
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
@@ -10,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from laser_cli.cli.exits import end_with, exit_code
+from laser_cli.errors import UsageError
 
 COMMANDS: dict[str, str] = {
     "animate": "Animate a picture from a sentence.",
@@ -19,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "invert": "Invert a picture, and say how well it can be drawn again.",
     "track": "Turn a video of a face, a capture or a plan into a face track: blendshapes and head pose by frame.",
     "show": "Show how a file was made: prompts, segments, seed, model, sizes. With --json: the whole record.",
+    "config": "Show the settings in force, and where each comes from: default, config, variable, preset, plan or flag.",
     "presets": "List the presets, laser's and your own, or print one.",
     "models": "List the models on this machine, say what one is or where it lies, or check it.",
     "doctor": "Say what this machine has for laser: versions, device, memory, encoders, models; and what to install.",
@@ -26,6 +31,20 @@ COMMANDS: dict[str, str] = {
 }
 """Modules of laser_cli.cli in the order of `laser --help`, and what that says of them: their first lines, which a test
 compares. Each defines `register(app: typer.Typer) -> None`; what they import is too much for a bare --help."""
+
+
+EPILOG = (
+    "Every option has a variable: --frames-dir is LASER_FRAMES_DIR. Where an option may be given several times, its "
+    "variable holds a value a line. `laser config` shows what is in force, and where it comes from."
+)
+
+
+class Colors(str, Enum):
+    """The values of --color."""
+
+    auto = "auto"
+    always = "always"
+    never = "never"
 
 
 class LazyGroup(TyperGroup):
@@ -50,21 +69,31 @@ app = typer.Typer(
 )
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+@app.callback(invoke_without_command=True, epilog=EPILOG)
+def _laser(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="With --version: libraries, devices and encoders too.")
+    ] = False,
+    color: Annotated[
+        Colors,
+        typer.Option("--color", envvar="LASER_COLOR", show_envvar=False, help="When to colour; NO_COLOR counts."),
+    ] = Colors.auto,
+) -> None:
+    """Animate a still image from a sentence, on your own machine."""
+    if version:
         import laser_cli
 
         typer.echo(f"laser {laser_cli.__version__}")
+        if verbose:
+            from laser_cli.cli.doctor import this_machine
+
+            for line in this_machine():
+                typer.echo(line)
         raise typer.Exit()
-
-
-@app.callback()
-def _laser(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-) -> None:
-    """Animate a still image from a sentence, on your own machine."""
+    if context.invoked_subcommand is None:
+        raise UsageError("no command is named", hint="laser --help lists them")
 
 
 for _name, _help in COMMANDS.items():
@@ -76,6 +105,10 @@ def run(application: Callable[..., object] = app) -> NoReturn:
     from laser_cli.engine.workers import wait_quietly
 
     wait_quietly()  # before torch is loaded: its threads read it once
+    if os.environ.get("_LASER_COMPLETE") == "complete_bash":
+        from laser_cli.cli.complete import in_bash
+
+        application = partial(in_bash, application)
     end_with(application)
 
 

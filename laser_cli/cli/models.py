@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from laser_cli.cli.console import Console
-from laser_cli.cli.options import Json
+from laser_cli.cli.complete import completer
+from laser_cli.cli.options import Shown, expand
 from laser_cli.errors import NotFoundError
 
 Name = Annotated[
@@ -17,6 +17,7 @@ Name = Annotated[
     typer.Argument(
         help="storybook, a folder, a .safetensors or a hub id; FILE.gguf or hf:REPO[:FILE] for planners.",
         show_default=False,
+        autocompletion=completer("any models"),
     ),
 ]
 
@@ -28,16 +29,17 @@ models = typer.Typer(help="List the models on this machine, say what one is or w
 
 
 @models.callback(invoke_without_command=True)
-def list_models(context: typer.Context, json: Json = False) -> None:
+@expand
+def list_models(context: typer.Context, shown: Shown) -> None:
     """List the models on this machine, say what one is or where it lies, or check it."""
     if context.invoked_subcommand:
         return
     from laser_cli.plan.llm.find import cached as planners
 
     kinds = {"models": dict(installed()), "planners": planners()}
-    if json:
+    if shown.json_:
         told = {kind: [{"name": n, "path": str(path)} for n, path in found.items()] for kind, found in kinds.items()}
-        Console(json=True).json_object(told)
+        shown.console().json_object(told)
     else:
         for found in kinds.values():
             for name in found:
@@ -45,21 +47,23 @@ def list_models(context: typer.Context, json: Json = False) -> None:
 
 
 @models.command("path")
-def path(name: Name) -> None:
+@expand
+def path(name: Name, shown: Shown) -> None:
     """Print the folder of a model that is on this machine, or a planner's file."""
     from laser_cli.plan.llm.find import is_model
 
-    typer.echo(planner_of(name) if is_model(name) else folder_of(name))
+    shown.console().result([planner_of(name) if is_model(name) else folder_of(name)])
 
 
 @models.command("add")
+@expand
 def add(
     name: Annotated[str, typer.Argument(help="hellomeme:v1 to hellomeme:v5c.", show_default=False)],
+    shown: Shown,
     folder: Annotated[
         Path | None,
         typer.Argument(help="Where its files lie, a folder for each repository. (default: the hub, its cache first)"),
     ] = None,
-    json: Json = False,
 ) -> None:
     """Find or download the nets that animate portraits, check that every tensor is there, and keep where they lie.
 
@@ -73,19 +77,19 @@ def add(
     find_version(name)
     if folder is not None and not folder.is_dir():
         raise NotFoundError(f"there is no folder {folder}")
-    _tell_adapter(name, folder, json, download=True)
+    _tell_adapter(name, folder, shown, download=True)
     if folder is not None:
         remember(name, folder)
 
 
-def _tell_adapter(name: str, folder: Path | None, json: bool, *, download: bool = False) -> None:
+def _tell_adapter(name: str, folder: Path | None, shown: Shown, *, download: bool = False) -> None:
     from laser_cli.controls.knit.load import status
 
     found = status(name, folder, download=download)
     if not found.draws:
         missing = [f"{net.repo} is missing" for net in found.absent]
         raise NotFoundError(f"{name} is not whole", why="\n".join(missing), hint=f"laser models add {name} [FOLDER]")
-    console = Console(json=json)
+    console = shown.console()
     for line in found.notes:
         console.note(line)
     files = {role: str(path) for role, path in found.files.items()}
@@ -94,20 +98,22 @@ def _tell_adapter(name: str, folder: Path | None, json: bool, *, download: bool 
 
 
 @models.command("show")
-def show(name: Name, variant: Variant = None, json: Json = False) -> None:
+@expand
+def show(name: Name, shown: Shown, variant: Variant = None) -> None:
     """Say what a model on this machine is: its kind, sizes, schedule and precision, and what laser can do with it."""
     from laser_cli.models.describe import describe
 
     told = describe(name, folder_of(name), variant)
-    if json:
-        Console(json=True).json_object(told.json())
+    if shown.json_:
+        shown.console().json_object(told.json())
     else:
         for line in told.lines():
             typer.echo(line)
 
 
 @models.command("verify")
-def verify(name: Name, variant: Variant = None, json: Json = False) -> None:
+@expand
+def verify(name: Name, shown: Shown, variant: Variant = None) -> None:
     """Check a model: its settings fit together, its files are whole and hold all tensors, no weight is NaN.
 
     Exit code 3 if it is not there or not whole.
@@ -116,9 +122,9 @@ def verify(name: Name, variant: Variant = None, json: Json = False) -> None:
     from laser_cli.plan.llm.find import is_model
 
     if is_model(name):
-        return _verify_planner(name, json)
+        return _verify_planner(name, shown)
     if is_hellomeme(name):
-        return _tell_adapter(name, None, json)
+        return _tell_adapter(name, None, shown)
     from laser_cli.models import verify as check
     from laser_cli.models.layout import WEIGHTED, weight_files
 
@@ -128,8 +134,8 @@ def verify(name: Name, variant: Variant = None, json: Json = False) -> None:
         hint = "copy or download it again"
         raise NotFoundError(f"the model {name} is not whole", why="\n".join(found), hint=hint)
     files = 1 if path.is_file() else sum(len(weight_files(path / part, variant)) for part in WEIGHTED)
-    if json:
-        Console(json=True).json_object({"model": name, "whole": True, "weight_files": files})
+    if shown.json_:
+        shown.console().json_object({"model": name, "whole": True, "weight_files": files})
     else:
         typer.echo(f"{name} is whole")
 
@@ -182,13 +188,13 @@ def planner_of(name: str) -> Path:
     return here[wanted]
 
 
-def _verify_planner(name: str, json: bool) -> None:
+def _verify_planner(name: str, shown: Shown) -> None:
     from laser_cli.plan.llm.gguf import parts, read_model
 
     file = planner_of(name)
     read_model(file)
-    if json:
-        Console(json=True).json_object({"model": name, "whole": True, "weight_files": len(parts(file))})
+    if shown.json_:
+        shown.console().json_object({"model": name, "whole": True, "weight_files": len(parts(file))})
     else:
         typer.echo(f"{name} is whole")
 

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from enum import Enum
+from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
 
 import typer
-from annotated_types import Ge, Le
-from pydantic import BeforeValidator
-from pydantic.fields import FieldInfo
 
-from laser_cli.jobs.fields import Frozen, setting
-from laser_cli.jobs.merge import flags, merge
+from laser_cli.cli.after import Afterwards
+from laser_cli.cli.console import Console
+from laser_cli.cli.parameters import choice, option, panel_of, plain, with_variable
+from laser_cli.cli.parameters import parameter as as_parameter
+from laser_cli.jobs.config import config_for, read_config
+from laser_cli.jobs.fields import Frozen, lines_of, setting, variable_of
+from laser_cli.jobs.merge import Layer, flags, merge
+from laser_cli.jobs.outputs import Outputs
+from laser_cli.jobs.planning import Planning
 
-PANELS = (None, "Output", "Method", "Image prompts", "Conditions", "Drawing", "Playing", "Planning", "Model", "Console")
-"""The order of a help's panels."""
+__all__ = ["Force", "Machine", "RunOptions", "Shown", "choice", "expand", "layers_of", "option"]
 
+Models = Mapping[str, tuple[type[Frozen], bool]]
+"""A command's parameters that are settings models, and whether an instance is wanted or what was given alone."""
 CONSOLE = "Console"
+CONTEXT = "laser_context"
+"""The parameter that Typer's context is passed as, where a command asks for none itself."""
 
 
 class Machine(Frozen):
@@ -29,20 +36,35 @@ class Machine(Frozen):
         None,
         "Model",
         "CPU threads to draw with. (default: all that this process may use)",
-        env="LASER_THREADS",
         ge=1,
         le=1024,
     )
 
 
 class Shown(Frozen):
-    """What is printed."""
+    """What is printed, and which settings file every option begins with."""
 
-    quiet: bool = setting(False, CONSOLE, "No progress, hints or warnings.", "--quiet", "-q", env="LASER_QUIET")
+    quiet: bool = setting(False, CONSOLE, "No progress, hints or warnings.", "--quiet", "-q")
     json_: bool = setting(False, CONSOLE, "One JSON object on stdout instead of paths.", "--json")
+    progress: Literal["auto", "plain", "json"] = setting(
+        "auto", CONSOLE, "auto: a bar on a terminal, else lines (plain); json: events on stderr.", "--progress"
+    )
+    color: Literal["auto", "always", "never"] = setting(
+        "auto", CONSOLE, "When to colour. (default: {default}, on terminals; NO_COLOR counts)", "--color"
+    )
+    config: Path | None = setting(None, CONSOLE, "Settings file. (default: config.yaml; laser config tells where)")
+    no_config: bool = setting(False, CONSOLE, "Read no settings file.", "--no-config")
+
+    def settings_file(self) -> Layer | None:
+        """What the settings file says, for commands that pass it on; errors as of `read_config`."""
+        return None if self.no_config else read_config(self.config, CONFIGURABLE)
+
+    def console(self, *, verbose: bool = False) -> Console:
+        """Where a command tells what it does, and what came of it."""
+        return Console(quiet=self.quiet, json=self.json_, verbose=verbose, progress=self.progress)
 
 
-class RunOptions(Shown, Machine):
+class RunOptions(Shown, Machine, Afterwards):
     """How a run that writes frames goes."""
 
     dry_run: bool = setting(
@@ -57,55 +79,73 @@ class RunOptions(Shown, Machine):
     )
 
 
-Quiet = Annotated[
-    bool,
-    typer.Option(
-        "--quiet", "-q", envvar="LASER_QUIET", help="No progress, hints or warnings.", rich_help_panel=CONSOLE
-    ),
-]
-Json = Annotated[
-    bool, typer.Option("--json", help="One JSON object on stdout instead of paths.", rich_help_panel=CONSOLE)
-]
+CONFIGURABLE: dict[str, type[Frozen]] = {
+    **dict.fromkeys(Planning.model_fields, Planning),
+    **dict.fromkeys(("no_clobber", "skip_existing", "resume"), Outputs),
+    **dict.fromkeys(("threads", "quiet"), RunOptions),
+}
+"""What the settings file can say beside the settings of presets, and the model that knows its values."""
+
 Force = Annotated[
     bool,
     typer.Option("--force", help="Replace a file that is read-only or that laser did not make; never one it reads."),
 ]
 
 
-def option(panel: str | None, help: str, *names: str, **more: Any) -> Any:
-    """A Typer option in a panel of the help that shows no default: None means that it was not given."""
-    return typer.Option(*names, help=help, show_default=False, rich_help_panel=panel, **more)
-
-
 def expand(function: Callable[..., None]) -> Callable[..., None]:
     """The command with its settings models spread into options; Typer reads its signature.
 
-    A parameter annotated with a model gets an instance of it, where options that were not given have their defaults;
-    one annotated ``Annotated[dict, model]`` gets the given ones alone, by the names of their fields.
+    A parameter annotated with a model gets an instance of it, where options that were not given have their defaults or
+    what the settings file says; one annotated ``Annotated[Layer, model]`` gets the given ones as a layer on that file.
+    Every option has a variable: LASER_ and its first long name.
     """
     models: dict[str, tuple[type[Frozen], bool]] = {}
     own: list[inspect.Parameter] = []
     made: list[inspect.Parameter] = []
-    for parameter in inspect.signature(function, eval_str=True).parameters.values():
+    kept = inspect.signature(function, eval_str=True).parameters
+    for parameter in kept.values():
         model = _model_of(parameter.annotation)
         if model is None:
-            own.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+            own.append(with_variable(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)))
             continue
-        whole = model is parameter.annotation
-        models[parameter.name] = (model, whole)
-        made += [_parameter(name, field) for name, field in model.model_fields.items()]
+        models[parameter.name] = (model, model is parameter.annotation)
+        made += [as_parameter(name, field) for name, field in model.model_fields.items()]
+    context = next((parameter.name for parameter in own if parameter.annotation is typer.Context), CONTEXT)
+    if context == CONTEXT:
+        made.append(inspect.Parameter(CONTEXT, inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context))
 
     @wraps(function)
     def command(**said: Any) -> None:
-        for parameter, (model, whole) in models.items():
-            values = {name: _plain(said.pop(name)) for name in model.model_fields}
-            given = {name: value for name, value in values.items() if value not in (None, [], ())}
-            said[parameter] = merge(model, flags(given)) if whole else given
-        function(**said)
+        for parameter, layer in layers_of(models, said, said[context]).items():
+            model, whole = models[parameter]
+            said[parameter] = merge(model, layer) if whole else layer
+        function(**{name: value for name, value in said.items() if name in kept})
 
-    command.__signature__ = inspect.Signature(sorted((*own, *made), key=_panel))  # type: ignore[attr-defined]
+    command.__signature__ = inspect.Signature(sorted((*own, *made), key=panel_of))  # type: ignore[attr-defined]
     command.__annotations__ = {}
+    command.models = models  # type: ignore[attr-defined]
     return command
+
+
+def layers_of(models: Models, said: Mapping[str, Any], context: typer.Context) -> dict[str, Layer]:
+    """What the command line says to each of a command's models, on the settings file; by the models' parameters."""
+    config = None
+    if not said.get("no_config", True):
+        config = read_config(said["config"], CONFIGURABLE)
+    told = {}
+    for parameter, (model, _) in models.items():
+        values: dict[str, Any] = {}
+        variables: dict[str, str] = {}
+        for name, field in model.model_fields.items():
+            source = context.get_parameter_source(name)
+            value, variable = plain(said[name]), source is not None and source.name == "ENVIRONMENT"
+            if value in (None, ()):
+                value, variable = lines_of(name, field), True
+            if value not in (None, ()):
+                values[name] = value
+                variables |= {name: variable_of(name, field)} if variable else {}
+        told[parameter] = flags(values, variables=variables, beneath=config_for(config, model, CONFIGURABLE))
+    return told
 
 
 def _model_of(annotation: Any) -> type[Frozen] | None:
@@ -114,60 +154,3 @@ def _model_of(annotation: Any) -> type[Frozen] | None:
         if inspect.isclass(kind) and issubclass(kind, Frozen):
             return kind
     return None
-
-
-def _parameter(name: str, field: FieldInfo) -> inspect.Parameter:
-    """A field as a parameter for Typer: None unless it is given."""
-    told = field.json_schema_extra
-    if not isinstance(told, dict) or "panel" not in told:
-        raise TypeError(f"the field {name} says not how it is asked for")
-    limits = {
-        key: getattr(found, attribute)
-        for found in field.metadata
-        for kind, key, attribute in ((Ge, "min", "ge"), (Le, "max", "le"))
-        if isinstance(found, kind)
-    }
-    default = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
-    help = (field.description or "").replace("{default}", default)
-    asked = _asked_type(name, field)
-    how: dict[str, Any] = {"metavar": told["metavar"], "envvar": told["env"], **(limits if asked is not str else {})}
-    shown = option(told["panel"], help, *told["names"], **how)  # type: ignore[arg-type, misc]
-    annotation: Any = Annotated[asked | None, shown]
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-
-
-def _asked_type(name: str, field: FieldInfo) -> type:
-    """The type that a command line is read as: text for what has several spellings, a list for what is said again."""
-    kinds = [kind for kind in _members(field.annotation) if kind is not type(None)]
-    kind = kinds[0]
-    if get_args(kind) == (str, ...):  # an option that may be given several times
-        return list[str]
-    if len(kinds) > 1 or any(isinstance(m, BeforeValidator) for m in field.metadata):
-        return str
-    if get_origin(kind) is tuple:
-        return list[get_args(kind)[0]]  # type: ignore[misc, return-value]
-    return choice(name, kind) if get_origin(kind) is Literal else kind
-
-
-def choice(name: str, literal: Any) -> type[Enum]:
-    """The values of a Literal as an Enum, which every version of Typer offers as choices."""
-    return Enum(name, {value: value for value in get_args(literal)}, type=str)  # type: ignore[return-value]
-
-
-def _members(annotation: Any) -> tuple[Any, ...]:
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        return _members(get_args(annotation)[0])
-    is_union = origin is Union or type(annotation).__name__ == "UnionType"
-    return tuple(m for part in get_args(annotation) for m in _members(part)) if is_union else (annotation,)
-
-
-def _panel(parameter: inspect.Parameter) -> int:
-    told = next((t for t in getattr(parameter.annotation, "__metadata__", ()) if hasattr(t, "rich_help_panel")), None)
-    return PANELS.index(told.rich_help_panel if told else None)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(value)
-    return value.value if isinstance(value, Enum) else value

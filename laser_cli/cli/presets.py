@@ -6,14 +6,18 @@ from typing import Annotated
 
 import typer
 
-from laser_cli.cli.console import Console
-from laser_cli.cli.options import Json, Quiet
+from laser_cli.cli.complete import completer
+from laser_cli.cli.options import Shown, expand
 
 
 def presets(
-    name: Annotated[str | None, typer.Argument(help="Print this preset, a name or a file.", show_default=False)] = None,
-    quiet: Quiet = False,
-    json: Json = False,
+    shown: Shown,
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            help="Print this preset, a name or a file.", show_default=False, autocompletion=completer("presets")
+        ),
+    ] = None,
 ) -> None:
     """List the presets, laser's and your own, or print one.
 
@@ -21,22 +25,22 @@ def presets(
     """
     from laser_cli.jobs.presets import all_presets, find_preset, user_folder
 
-    found = [find_preset(name)] if name else all_presets()
-    if json:
+    console, found = shown.console(), [find_preset(name)] if name else all_presets()
+    if console.json:
         told = [
             {"name": p.name, "description": p.description, "own": p.own, "settings": dict(p.layer.values)}
             for p in found
         ]
-        Console(json=True).json_object({"preset": told[0]} if name else {"presets": told, "folder": str(user_folder())})
+        console.json_object({"preset": told[0]} if name else {"presets": told, "folder": str(user_folder())})
     elif name:
         typer.echo(found[0].path.read_text("utf-8-sig"), nl=False)
     else:
         for preset in found:
             typer.echo(f"{preset.name:<10} {preset.description}{' (yours)' if preset.own else ''}")
         where = user_folder() or "a folder that needs a home (HOME)"
-        Console(quiet=quiet).note(f"your own go into {where}")
+        console.note(f"your own go into {where}")
 
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command("presets")(presets)
+    app.command("presets")(expand(presets))

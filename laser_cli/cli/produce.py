@@ -10,10 +10,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from laser_cli.cli.console import Console, clock_text
+from laser_cli.cli.console import clock_text
 from laser_cli.cli.options import RunOptions
 from laser_cli.errors import UsageError
+from laser_cli.jobs import names
+from laser_cli.jobs.merge import Layer
 from laser_cli.jobs.outputs import Outputs, look_of
+from laser_cli.jobs.settings import FrameSettings
 
 if TYPE_CHECKING:
     from laser_cli.jobs.build_animate import Built
@@ -24,12 +27,21 @@ class Production:
     """One run of a command that writes frames; made before its job, so that options that cannot be are told first."""
 
     def __init__(
-        self, said: Mapping[str, Any], outputs: Outputs, options: RunOptions, again: Path | None = None
+        self,
+        kind: type[FrameSettings],
+        said: Layer,
+        outputs: Outputs,
+        options: RunOptions,
+        again: Path | None = None,
     ) -> None:
-        """`again`: the output of an earlier run that is run again, which this one may replace."""
-        _check_options(said, outputs, options)
+        """`said` are settings of this `kind`; `again` is the output of an earlier run, which this one may replace."""
+        for template in outputs.templates.values():
+            names.check(template, names.fields(kind))
+        _check_options(said.values, outputs, options)
+        options.check_exec(files=bool(outputs.paths) or options.dry_run)
         self.outputs, self.options, self.again = outputs, options, again
-        self.console = Console(quiet=options.quiet, json=options.json_, verbose=options.verbose)
+        self._named: tuple[Path | None, ...] = ()
+        self.console = options.console(verbose=options.verbose)
         if options.verbose:
             from laser_cli.cli.doctor import versions
 
@@ -38,16 +50,25 @@ class Production:
     def guard(self, *named: Path | None) -> None:
         """Refuse outputs that are among the files named on the command line, before a planner or a model is asked.
 
-        With --no-clobber those that are there as well.
+        With --no-clobber those that are there as well. Names with fields wait for `name`.
         """
         from laser_cli.jobs.outputs import STDOUT
         from laser_cli.output.make import refuse_clobber
 
+        self._named = named
+        if self.outputs.templates:
+            return
         if self.outputs.no_clobber and not self.outputs.skip_existing:
             refuse_clobber(self.outputs.paths)
 
         read = [path for path in (*named, self.again, self.outputs.audio) if path is not None and path != STDOUT]
         self.outputs.guard(read, self.again)
+
+    def name(self, values: Mapping[str, names.Value]) -> None:
+        """Fill the fields of the outputs' names, and guard them."""
+        if self.outputs.templates:
+            self.outputs = self.outputs.named(values)
+            self.guard(*self._named)
 
     def carry_out(self, built: Built, lines: Callable[[Mapping[str, Any]], Iterator[str]]) -> None:
         """Do the job, or tell its costs (`lines`: for people), or skip it."""
@@ -57,7 +78,7 @@ class Production:
 
         job, outputs, console = _with_sound(built.job, self.outputs), self.outputs, self.console
         read = tuple(dict.fromkeys((*built.read, *(found.path for found in job.inputs))))
-        look, again = look_of(job.settings, job.audio), self.again
+        look, again = look_of(job.settings, job.audio, job.sound_from), self.again
         outputs.check(look, job.count, read=read, again=again, needed=not self.options.dry_run)
         if self.options.dry_run:
             return self._tell(job.steps.costs(job), lines)
@@ -73,12 +94,13 @@ class Production:
         command = shlex.join(["laser", *sys.argv[1:]])
         result = run(here, model, FileSinks(outputs, read, stream, command, console.warn), console)
         if stream:  # who reads it sets its pace: its time is not remembered
-            for path in result.paths:
-                console.note(f"written: {path}")
+            console.written(result.paths)
+            self.options.run_exec(result.paths, console)
             return
         if job.timed:
             self._remember(here, result.size)
         console.result(result.paths, result.told)
+        self.options.run_exec(result.paths, console)
 
     def _tell(self, costs: Mapping[str, Any], lines: Callable[[Mapping[str, Any]], Iterator[str]]) -> None:
         if self.console.json:
@@ -111,21 +133,15 @@ def _with_sound(job: FrameJob, outputs: Outputs) -> FrameJob:
 
     if outputs.audio:
         return job.model_copy(update={"audio": Input.of(outputs.audio)})
-    return job if _holds_sound(outputs) else job.model_copy(update={"audio": None})
-
-
-def _holds_sound(outputs: Outputs) -> bool:
-    from laser_cli.output.video import FILMS
-
-    return outputs.file is not None and outputs.file.suffix.lower() in FILMS
+    return job if outputs.holds_sound else job.model_copy(update={"audio": None})
 
 
 def _check_options(said: Mapping[str, Any], outputs: Outputs, options: RunOptions) -> None:
     """UsageError for options that contradict each other."""
     for name, ending in (("codec", ".webm"), ("still", ".png")):
-        if name in said and (outputs.out is None or outputs.out.suffix.lower() != ending):
+        if name in said and outputs.ending != ending:
             raise UsageError(f"--{name} is for an output that ends in {ending}", hint=f"-o OUT{ending} --{name} …")
-    if outputs.audio and not _holds_sound(outputs):
+    if outputs.audio and not outputs.holds_sound:
         raise UsageError("--audio is for a video", hint="-o OUT.mp4, .mov, .mkv or .webm")
     if not outputs.stream:
         if outputs.format is not None:

@@ -8,8 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from laser_cli.cli.console import Console
-from laser_cli.cli.options import Json
+from laser_cli.cli.options import Shown, expand
 from laser_cli.terminal import printable
 
 
@@ -17,15 +16,15 @@ def show(
     file: Annotated[
         Path, typer.Argument(help="A video, animation, picture or report by laser, or a folder of frames.")
     ],
-    json: Json = False,
+    shown: Shown,
 ) -> None:
     """Show how a file was made: prompts, segments, seed, model, sizes. With --json: the whole record."""
     from laser_cli.output.frames import frame_name
     from laser_cli.output.record import read_record
 
     record = read_record(file / frame_name(0) if file.is_dir() else file)
-    if json:
-        Console(json=True).json_object(record)
+    if shown.json_:
+        shown.console().json_object(record)
     else:
         typer.echo("\n".join(lines(record)))
 
@@ -88,4 +87,4 @@ def _plain(value: Any) -> str:
 
 def register(app: typer.Typer) -> None:
     """Add `laser show`."""
-    app.command("show")(show)
+    app.command("show")(expand(show))

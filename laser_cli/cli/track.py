@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
-from laser_cli.cli.console import Console
-from laser_cli.cli.options import Force, Json, Quiet
+from laser_cli.cli.after import Afterwards
+from laser_cli.cli.options import Force, Shown, expand
+from laser_cli.jobs import names
+from laser_cli.jobs.names import HELP
 
 PLOT = {"version": 1, "program": "laser", "command": "track"}
 """The record of a plot: it tells that laser made the file, and cannot be run again."""
@@ -21,15 +23,22 @@ def track(
             help="A video or picture of a face, a Live Link Face CSV, MediaPipe's results as JSON, a plan, or a track."
         ),
     ],
+    shown: Shown,
+    after: Afterwards,
     output: Annotated[
-        str, typer.Option("--output", "-o", help="A .yaml, .json or .csv file; - is stdout, as YAML.")
+        str, typer.Option("--output", "-o", help=f"A .yaml, .json or .csv file; - is stdout, as YAML. {HELP}")
     ] = "-",
     fps: Annotated[
         float | None,
         typer.Option("--fps", min=1, max=240, help="Frames a second of the track. (default: the source's)"),
     ] = None,
-    start: Annotated[float | None, typer.Option("--from", min=0, help="Seconds into the source to begin at.")] = None,
-    end: Annotated[float | None, typer.Option("--to", min=0, help="Seconds into the source to end at.")] = None,
+    start: Annotated[
+        float | None,
+        typer.Option("--from", min=0, envvar="LASER_TRACK_FROM", help="Seconds into the source to begin at."),
+    ] = None,
+    end: Annotated[
+        float | None, typer.Option("--to", min=0, envvar="LASER_TRACK_TO", help="Seconds into the source to end at.")
+    ] = None,
     smooth: Annotated[
         float | None,
         typer.Option(min=0, help="Hz: lower is smoother, 0 is off. (default: 1.5 for videos and captures, else off)"),
@@ -46,8 +55,6 @@ def track(
     puppet: Annotated[bool, typer.Option("--puppet", help="The video shows a storybook puppet, not a person.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Also draw the track over time, as a .png.")] = None,
     force: Force = False,
-    quiet: Quiet = False,
-    json: Json = False,
 ) -> None:
     """Turn a video of a face, a capture or a plan into a face track: blendshapes and head pose by frame."""
     import numpy as np
@@ -61,14 +68,17 @@ def track(
     from laser_cli.tracks.read import Reading, read_track
     from laser_cli.tracks.retarget import retarget
 
-    console = Console(quiet=quiet, json=json)
+    console = shown.console()
+    after.check_exec(files=output != "-")
+    if output != "-":
+        output = names.fill(output, names.values_of(None, "track", source))
     if output != "-" and Path(output).suffix.lower() not in (".yaml", ".yml", ".json", ".csv"):
         raise UsageError(f"{output} is not a track's name", why="it ends in none of .yaml, .json, .csv")
     if plot is not None and plot.suffix.lower() != ".png":
         raise UsageError(f"cannot draw {plot}", why="plots are .png files")
     if neutral and not relative:
         raise UsageError("--neutral goes with --relative")
-    if output == "-" and json:
+    if output == "-" and console.json:
         raise UsageError("--json tells of written files", hint="name one with --output")
     target = Path(output) if output != "-" else None
     written = [path for path in (target, plot) if path]
@@ -92,9 +102,11 @@ def track(
         return
     write_track(found, output, force=force)
     told = {"frames": len(found.frames), "fps": found.fps, "columns": list(found.columns), "notes": notes}
-    console.result([Path(output), *([plot] if plot else [])], told)
+    written = [Path(output), *([plot] if plot else [])]
+    console.result(written, told)
+    after.run_exec(written, console)
 
 
 def register(app: typer.Typer) -> None:
     """Add `laser track`."""
-    app.command("track")(track)
+    app.command("track")(expand(track))

@@ -20,9 +20,14 @@ def level_of(timestep: float, alpha: float, next_alpha: float) -> NoiseLevel:
 def every(levels: Sequence[NoiseLevel], stride: int) -> list[NoiseLevel]:
     """Every stride-th of the levels, from the noisiest on: the same trajectory from the same noise, in longer steps."""
     kept = levels[::stride]
-    ends = [*((level.signal, level.noise) for level in kept[1:]), (levels[-1].next_signal, levels[-1].next_noise)]
+    last = levels[-1]
+    ends = [
+        *((level.signal, level.noise, level.begin) for level in kept[1:]),
+        (last.next_signal, last.next_noise, last.end),
+    ]
     return [
-        replace(level, next_signal=signal, next_noise=noise) for level, (signal, noise) in zip(kept, ends, strict=True)
+        replace(level, next_signal=signal, next_noise=noise, end=end)
+        for level, (signal, noise, end) in zip(kept, ends, strict=True)
     ]
 
 

@@ -17,6 +17,11 @@ def cache_folder() -> Path | None:
     return Path(named) if named else _platform_folder("user_cache_dir")
 
 
+def config_folder() -> Path | None:
+    """The user's settings file and presets; None where no home folder can be found."""
+    return _platform_folder("user_config_dir")
+
+
 def state_folder() -> Path | None:
     """What runs keep between each other, such as a batch's journal; None where no home folder can be found."""
     return _platform_folder("user_state_dir")
@@ -24,7 +29,7 @@ def state_folder() -> Path | None:
 
 def user_folder() -> Path | None:
     """The user's presets; None where no home folder can be found."""
-    found = _platform_folder("user_config_dir")
+    found = config_folder()
     return found / "presets" if found else None
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
+from laser_cli.jobs.conditions import Adapter, Controlled, recorded_conditions, unrecorded_conditions
 from laser_cli.jobs.fields import Frozen
 from laser_cli.jobs.inputs import Input, named
 from laser_cli.jobs.job import FrameJob
@@ -32,34 +33,6 @@ class Stop(Frozen):
         """As a record keeps it."""
         shown = self.picture.recorded if self.picture else {"picture": None, "sha256": None}
         return {"prompt": self.prompt, **shown}
-
-
-class Adapter(Frozen):
-    """An IP-Adapter's file, how strongly it leads, and the image prompts, one for each stop, None for none."""
-
-    file: Input
-    scale: Annotated[float, Field(ge=0, le=2)] = 0.6
-    images: tuple[Input | None, ...]
-
-    @property
-    def recorded(self) -> dict[str, Any]:
-        """As a record keeps it."""
-        images = [image.recorded if image else None for image in self.images]
-        return {"name": self.file.name, "sha256": self.file.sha256, "scale": self.scale, "images": images}
-
-
-class Controlled(Frozen):
-    """A ControlNet's folder or file, its weight, and the pictures that lead it, one for each stop."""
-
-    net: Input
-    weight: float = 1.0
-    conditions: tuple[Input, ...]
-
-    @property
-    def recorded(self) -> dict[str, Any]:
-        """As a record keeps it."""
-        conditions = [condition.recorded for condition in self.conditions]
-        return {**self.net.recorded_file, "weight": self.weight, "conditions": conditions}
 
 
 class InterpolateJob(FrameJob):
@@ -98,22 +71,22 @@ class InterpolateJob(FrameJob):
     @property
     def inputs(self) -> tuple[Input, ...]:
         """The files that it reads."""
-        shown = (self.adapter.file, *(image for image in self.adapter.images if image)) if self.adapter else ()
-        led = tuple(condition for control in self.controls for condition in control.conditions)
+        shown = tuple(self.adapter.inputs) if self.adapter else ()
+        led = tuple(found for control in self.controls for found in control.inputs)
         return (*self.pictures.values(), *shown, *led, *((self.audio,) if self.audio else ()))
 
     @property
     def recorded(self) -> dict[str, Any]:
         """The settings, stops and guides as the record keeps them."""
         settings = self.recorded_settings
-        own = {name: settings.pop(name) for name in OWN}
+        own = {name: settings.pop(name) for name in OWN if name in settings}
         interpolation = {
             "stops": [stop.recorded for stop in self.stops],
             **own,
             "guides": list(self.guides),
             "guided_by": [planner.model_dump(mode="json") for planner in self.guided_by],
-            "adapter": self.adapter.recorded if self.adapter else None,
-            **({"controls": [control.recorded for control in self.controls]} if self.controls else {}),
+            "adapter": None,
+            **recorded_conditions(self.adapter, self.controls),
         }
         return {"interpolation": interpolation, **settings}
 
@@ -124,24 +97,11 @@ class InterpolateJob(FrameJob):
         for key in set(settings) - set(InterpolateSettings.model_fields):
             del settings[key]
         settings |= {key: told[key] for key in OWN if key in told}
-        adapter = told.get("adapter")
-        if adapter:
-            images = [_picture(image) if image else None for image in adapter["images"]]
-            file = named(adapter["name"], adapter["sha256"])
-            adapter = {"file": file, "scale": adapter.get("scale", 0.6), "images": images}
         return {
             "stops": [{"prompt": stop["prompt"], "picture": _picture(stop)} for stop in told["stops"]],
             "guides": told.get("guides") or [],
             "guided_by": told.get("guided_by") or [],
-            "adapter": adapter,
-            "controls": [
-                {
-                    "net": named(control["name"], control["sha256"]),
-                    "weight": control["weight"],
-                    "conditions": [_picture(condition) for condition in control["conditions"]],
-                }
-                for control in told.get("controls") or ()
-            ],
+            **unrecorded_conditions(told),
             "audio": audio,
         }
 

@@ -40,7 +40,7 @@ def inversion_layer(file: Path) -> Layer:
         raise _damaged(file, f"it says {steps} steps and holds {shapes['latents'][0] - 1}")
     for key in shapes:
         _check_numbers(file, key)
-    return Layer(str(file), {"steps": int(steps), "method": about["method"]})
+    return Layer(str(file), {"steps": int(steps), "method": about["method"]}, source="inversion")
 
 
 def _check_numbers(file: Path, key: str) -> None:

@@ -1,4 +1,7 @@
-"""The one merge of settings: defaults < the model's laser.yaml < preset or record < plan and inversion < flags."""
+"""The one merge of settings.
+
+Defaults < the model's laser.yaml < config.yaml < preset or record < plan and inversion < variables and flags.
+"""
 
 from __future__ import annotations
 
@@ -14,26 +17,47 @@ from laser_cli.jobs.fields import Frozen, Settings
 from laser_cli.jobs.settings import KINDS
 
 Kind = TypeVar("Kind", bound=Frozen)
+NO_VARIABLES: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Settings from one source: what errors call it, and the lines of its keys where it is a file."""
+    """Settings from one source: what errors call it, and the lines of its keys where it is a file.
+
+    `source`: its kind, such as preset, for `laser config`.
+    `variables`: of the command line, what was not an option on it but an environment variable, by key. `beneath`: the
+    settings file, which every other layer of a job overrides.
+    """
 
     name: str
     values: Mapping[str, Any]
     lines: Mapping[str, int] = field(default_factory=dict)
     error: type[LaserError] = BadInputError
+    variables: Mapping[str, str] = field(default_factory=dict)
+    beneath: Layer | None = None
+    source: str = ""
 
     def at(self, key: str) -> str:
         """The source with the key's line, as errors begin."""
+        if key in self.variables:
+            return self.variables[key]
         return f"{self.name}, line {self.lines[key]}" if key in self.lines else self.name
 
+    @property
+    def alone(self) -> Layer:
+        """The layer without the settings file beneath it: a record says every setting already."""
+        return replace(self, beneath=None)
 
-def flags(values: Mapping[str, Any], name: str = "the command line") -> Layer:
+
+def flags(
+    values: Mapping[str, Any],
+    name: str = "the command line",
+    variables: Mapping[str, str] = NO_VARIABLES,
+    beneath: Layer | None = None,
+) -> Layer:
     """The layer of the command line (LASER_* variables count as flags); options left out are None and say nothing."""
     said = {key: value for key, value in values.items() if value is not None}
-    return Layer(name, said, error=UsageError)
+    return Layer(name, said, error=UsageError, variables=variables, beneath=beneath, source="flag")
 
 
 def merge(kind: type[Kind], *layers: Layer | None) -> Kind:
@@ -42,16 +66,24 @@ def merge(kind: type[Kind], *layers: Layer | None) -> Kind:
     An unknown key or a value that cannot be is an error of the layer it stands in, used or not.
     """
     merged: dict[str, Any] = {}
-    for layer in layers:
-        if layer:
-            check(layer, kind)
-            merged |= layer.values
+    for layer in ordered(*layers):
+        check(layer, kind)
+        merged |= layer.values
     return kind(**merged)
 
 
-def check(layer: Layer, *kinds: type[Frozen]) -> None:
-    """Raise the layer's error, with source, line, key and the nearest known key, for a key that no kind can take."""
-    known = tuple(dict.fromkeys(key for kind in kinds for key in kind.model_fields))
+def ordered(*layers: Layer | None) -> list[Layer]:
+    """The layers that there are, the settings file first."""
+    there = [layer for layer in layers if layer]
+    return [*(layer.beneath for layer in there if layer.beneath), *(layer.alone for layer in there)]
+
+
+def check(layer: Layer, *kinds: type[Frozen], known: tuple[str, ...] = ()) -> None:
+    """Raise the layer's error, with source, line, key and the nearest known key, for a key that no kind can take.
+
+    `known`: keys that the error names too.
+    """
+    known = tuple(dict.fromkeys((*(key for kind in kinds for key in kind.model_fields), *known)))
     for key in layer.values:
         if key not in known:
             near = get_close_matches(str(key), known, n=1, cutoff=0.5)

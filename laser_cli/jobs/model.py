@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 from laser_cli.errors import BadInputError
-from laser_cli.jobs.merge import Layer, fitted, merge
+from laser_cli.jobs.merge import Layer, fitted, merge, ordered
 from laser_cli.jobs.presets import read_preset
 from laser_cli.jobs.settings import ModelChoice
 from laser_cli.models.find import STORYBOOK, WEIGHTS
@@ -19,8 +20,13 @@ Asked = TypeVar("Asked", bound=ModelChoice)
 
 def settle(kind: type[Asked], *layers: Layer | None) -> Asked:
     """The settings of a job: what the model that the layers name asks for, beneath them all (see ``merge``)."""
+    return merge(kind, *settling(kind, *layers))
+
+
+def settling(kind: type[Asked], *layers: Layer | None) -> list[Layer]:
+    """The layers that `settle` merges, the lowest first."""
     asked = asked_by(merge(kind, *layers).model)
-    return merge(kind, fitted(asked, kind)[0] if asked else None, *layers)
+    return ordered(fitted(asked, kind)[0] if asked else None, *ordered(*layers))
 
 
 def options_of(settings: ModelChoice) -> ModelOptions:
@@ -32,6 +38,10 @@ def options_of(settings: ModelChoice) -> ModelOptions:
         tuple(Path(text).expanduser() for text in settings.embedding),
         Path(settings.vae).expanduser() if settings.vae else None,
         PromptStyle(settings.prompt_weights, settings.prompt_chunks),
+        settings.scheduler,
+        settings.timestep_spacing,
+        settings.free_text_encoders,
+        settings.compile,
     )
 
 
@@ -46,4 +56,4 @@ def asked_by(model: str) -> Layer | None:
     layer = read_preset(file).layer
     if "model" in layer.values:
         raise BadInputError(f"{layer.at('model')}: a model cannot ask for another", hint="take the line out")
-    return layer
+    return replace(layer, source="model")

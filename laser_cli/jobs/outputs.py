@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from laser_cli.errors import UsageError
+from laser_cli.jobs import names
 from laser_cli.jobs.fields import Frozen, setting
 from laser_cli.jobs.inputs import COPIES
 from laser_cli.jobs.settings import Playback
@@ -32,7 +33,7 @@ class Outputs(Frozen):
         None,
         PANEL,
         "File to write: .mp4, .mov, .mkv, .webm, .gif, .webp or .apng; .png is one frame (--still); - streams raw "
-        "frames.",
+        f"frames. {names.HELP}",
         "--output",
         "-o",
     )
@@ -57,6 +58,23 @@ class Outputs(Frozen):
     preview: Path | None = setting(None, PANEL, "Write a sheet (.png) of what is being drawn, every few seconds.")
 
     @property
+    def templates(self) -> dict[str, Path]:
+        """The names with fields that are not filled yet, by their options."""
+        written = ("out", "frames_dir", "sheet", "report", "depfile", "preview")
+        named = {key: getattr(self, key) for key in written}
+        return {key: path for key, path in named.items() if path is not None and names.is_template(path)}
+
+    def named(self, values: Mapping[str, names.Value]) -> Outputs:
+        """The same with the fields of its names filled."""
+        filled = {key: Path(names.fill(path, values)) for key, path in self.templates.items()}
+        return self.model_copy(update=filled)
+
+    @property
+    def ending(self) -> str:
+        """What the name of -o ends in, in small letters."""
+        return names.ending(self.out) if self.out is not None and not self.stream else ""
+
+    @property
     def stream(self) -> StreamFormat | None:
         """The format of raw frames on stdout, if they go there."""
         return (self.format or "y4m") if self.out == STDOUT else None
@@ -65,6 +83,13 @@ class Outputs(Frozen):
     def file(self) -> Path | None:
         """The file of -o."""
         return None if self.stream else self.out
+
+    @property
+    def holds_sound(self) -> bool:
+        """Whether the file of -o is one that can hold sound."""
+        from laser_cli.output.video import FILMS
+
+        return self.ending in FILMS
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -151,10 +176,10 @@ def dependencies(read: Sequence[Path]) -> list[Path]:
     return [path for path in read if path not in COPIES and (not path.exists() or path.is_file())]
 
 
-def look_of(settings: Playback, audio: Input | None = None) -> Look:
-    """The viewer's side of the settings, and the sound."""
+def look_of(settings: Playback, audio: Input | None = None, sound_from: float = 0.0) -> Look:
+    """The viewer's side of the settings, and the sound, of which `sound_from` stands at frame 0."""
     from laser_cli.output.look import Look
 
     values = {name: getattr(settings, name) for name in Playback.model_fields}
     loop = None if settings.loop == "none" else settings.loop
-    return Look(**values | {"loop": loop, "audio": audio.path if audio else None})
+    return Look(**values | {"loop": loop, "audio": audio.path if audio else None, "audio_from": sound_from})

@@ -7,15 +7,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from laser_cli.errors import UsageError
-from laser_cli.jobs.fields import Frozen, setting
+from laser_cli.jobs.fields import Frozen, Settings, setting
 from laser_cli.jobs.progress import Progress
+from laser_cli.jobs.settings import MOST_FRAMES
+from laser_cli.plan.easing import Easing
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from laser_cli.plan.request import PlanCallbacks, PlanRequest
     from laser_cli.plan.schema import Plan
 
 PANEL = "Planning"
 PlannerForm = Literal["lines", "full"]
+
+
+class Captioning(Frozen):
+    """Who says what pictures show that carry no prompt."""
+
+    caption: str | None = setting(
+        None,
+        PANEL,
+        "Who says what a picture without a prompt shows: storybook, or a model that sees, its mmproj file beside it. "
+        "(default: the planner, if it sees)",
+        env="LASER_CAPTION",
+        metavar="storybook|FILE.gguf|hf:REPO|openai:URL",
+    )
 
 
 class PlannerChoice(Frozen):
@@ -26,7 +43,7 @@ class PlannerChoice(Frozen):
         PANEL,
         "Who plans: rules (default), storybook (embedded; default for its portraits), an instruct model FILE.gguf, or "
         "hf:REPO[:FILE] of the hub, or a server's openai:URL[#MODEL].",
-        env="LASER_PLANNER",
+        complete="planners",
     )
     planner_form: PlannerForm | None = setting(
         None, PANEL, "What a model fills in: lines (default), or full, with controls and faces, for large ones."
@@ -39,7 +56,11 @@ class PlannerChoice(Frozen):
     )
 
 
-class Planning(PlannerChoice):
+class Guiding(Captioning, PlannerChoice):
+    """Who makes guides, and captions of the stops that are pictures."""
+
+
+class Planning(Captioning, PlannerChoice):
     """Who plans an animation."""
 
     keyframes: str | None = setting(
@@ -56,6 +77,7 @@ class PlanningAlone(Planning):
         "Seconds that a model may take before the rules plan instead. (default: 120)",
         "--timeout",
         "--planner-timeout",
+        env="LASER_PLANNER_TIMEOUT",
         ge=1,
         le=86400,
     )
@@ -68,6 +90,18 @@ class PlanningAlone(Planning):
     )
 
 
+class PlanSettings(Settings):
+    """How a plan is laid out that nothing is drawn of yet."""
+
+    frames: int = setting(24, None, "Pictures in all. (default: {default})", "--frames", "-n", ge=2, le=MOST_FRAMES)
+    easing: Easing | None = setting(
+        None, None, "Course of time within segments. (default: ease, or the model's choice)"
+    )
+    waypoints: bool = setting(
+        True, None, "Cut far ways into near ones (default), day to night by way of sunset, or not."
+    )
+
+
 def request_for(choice: PlannerChoice, description: str, source: str | None, **more: Any) -> PlanRequest:
     """What to ask a planner for; limits that are None stay as they are by default.
 
@@ -75,12 +109,52 @@ def request_for(choice: PlannerChoice, description: str, source: str | None, **m
     """
     from laser_cli.plan.request import MOST_KEYFRAMES, PlanRequest
 
-    limits = choice.model_dump(exclude={"planner", "planner_form", "planner_timeout", "planner_gpu_layers"}) | more
+    others = {"planner", "planner_form", "planner_timeout", "planner_gpu_layers", "caption"}
+    limits = choice.model_dump(exclude=others) | more
     limits["keyframes"] = _count("--keyframes", limits.get("keyframes"), 1, MOST_KEYFRAMES)
     limits["layers"] = _count("--planner-gpu-layers", choice.planner_gpu_layers, 0, 10_000)
     limits["timeout"], limits["form"] = choice.planner_timeout, choice.planner_form
     given = {key: value for key, value in limits.items() if value is not None}
     return PlanRequest(" ".join(description.split()), " ".join((source or "").split()) or None, **given)
+
+
+def shown_words(
+    choice: Planning, given: str | None, image: Path | None, progress: Progress, verbose: bool = False
+) -> str | None:
+    """What the picture of an animation shows: as given, else from its metadata, else as captioner or planner see it.
+
+    None where nobody tells. Raises as ``make_caption`` for a captioner that was named; a planner that gives no caption
+    is only told of.
+    """
+    from laser_cli.errors import BadInputError
+    from laser_cli.output.pictures import read_picture
+    from laser_cli.output.prompts import picture_prompt
+    from laser_cli.plan.planners import sees
+
+    if given is not None or image is None or (given := picture_prompt(image)) is not None:
+        return given
+    if choice.caption is not None:
+        return captioned(choice.caption, choice, read_picture(image), image.name, progress, verbose)
+    if not sees(choice.planner):
+        return None
+    try:
+        return captioned(str(choice.planner), choice, read_picture(image), image.name, progress, verbose)
+    except BadInputError as error:
+        progress.warn(f"{error.what}: {error.why}")
+        return None
+
+
+def captioned(
+    name: str, choice: Captioning, picture: np.ndarray, shown: str, progress: Progress, verbose: bool = False
+) -> str:
+    """The caption of a picture by a planner that sees, which is told; `shown` is what messages call the picture."""
+    from laser_cli.plan.planners import make_caption
+    from laser_cli.plan.request import PlanRequest
+
+    limits = request_for(choice, "", None) if isinstance(choice, PlannerChoice) else PlanRequest("")
+    caption = make_caption(name, picture, limits, callbacks_of(progress, verbose))
+    progress.note(f"{shown} carries no prompt; seen by {name}: {caption}")
+    return caption
 
 
 def callbacks_of(progress: Progress, verbose: bool = False, explain: bool = False) -> PlanCallbacks:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,11 @@ def all_presets() -> list[Preset]:
     return [read_preset(path, own) for path, own in _files().values()]
 
 
+def preset_names() -> list[str]:
+    """What presets can be named by, whatever is in them."""
+    return list(_files())
+
+
 def find_preset(name: str) -> Preset:
     """A preset by name, or a YAML file; NotFoundError names the nearest."""
     files = _files()
@@ -59,7 +64,8 @@ def chosen_preset(name: str | None, rerun: Path | None) -> Preset | None:
         return None
     if rerun is not None:
         why = "the record says every setting already"
-        raise UsageError("both --from and --preset", why=why, hint="leave one of them out")
+        hint = "leave one of them out; LASER_PRESET counts as --preset"
+        raise UsageError("both --from and --preset", why=why, hint=hint)
     return find_preset(name)
 
 
@@ -78,14 +84,18 @@ def read_preset(path: Path, own: bool = False) -> Preset:
     """The preset in a file; BadInputError names the line and the key of what is wrong."""
     if not path.exists():
         raise NotFoundError(f"there is no preset {path}", hint="laser presets lists them")
-    text = read_text(path, "the preset ", limits.PLAN_BYTES)
-    values, lines = _parse(text, str(path))
+    description, layer = read_layer(path, "the preset ", "a preset")
+    check(layer, *KINDS)
+    return Preset(path.stem, description, replace(layer, source="preset"), path, own)
+
+
+def read_layer(path: Path, what: str, kind: str) -> tuple[str, Layer]:
+    """The description and the settings in a YAML file, not checked yet; errors call it `what` and `kind`."""
+    values, lines = _parse(read_text(path, what, limits.PLAN_BYTES), str(path), kind)
     description = values.pop("description", "")
     if not isinstance(description, str):
         raise BadInputError(f"{path}, line {lines['description']}: the description should be text")
-    layer = Layer(str(path), values, lines)
-    check(layer, *KINDS)
-    return Preset(path.stem, description, layer, path, own)
+    return description, Layer(str(path), values, lines)
 
 
 def _files() -> dict[str, tuple[Path, bool]]:
@@ -101,11 +111,11 @@ def _yaml_files(folder: Path) -> Iterator[Path]:
     return (path for path in folder.glob("*") if path.suffix.lower() in ENDINGS) if folder.is_dir() else iter(())
 
 
-def _parse(text: str, name: str) -> tuple[dict[str, Any], dict[str, int]]:
+def _parse(text: str, name: str, kind: str = "a preset") -> tuple[dict[str, Any], dict[str, int]]:
     """The values of a flat YAML mapping, and the lines of its keys."""
-    document = read_yaml(text, name, "a preset")
+    document = read_yaml(text, name, kind)
     value, root = document.value, document.root
     if not isinstance(value, dict) or not isinstance(root, yaml.MappingNode):
-        raise BadInputError(f"{name} is not a preset", why="it should have lines such as `steps: 12`")
+        raise BadInputError(f"{name} is not {kind}", why="it should have lines such as `steps: 12`")
     lines = {str(key.value): key.start_mark.line + 1 for key, _ in root.value}
     return {str(key): item for key, item in value.items()}, lines

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from laser_cli.errors import BadInputError, NotFoundError
+from laser_cli.errors import BadInputError
 from laser_cli.models.find import STORYBOOK
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from laser_cli.jobs.planning import Captioning
     from laser_cli.jobs.progress import Progress
     from laser_cli.models.model import Model
     from laser_cli.stages.invert import Inversion
@@ -42,37 +43,33 @@ def warn_picture(progress: Progress, model: Model, inversion: Inversion, picture
 
 
 def source_prompt(
-    progress: Progress, given: str | None, image: Path, picture: np.ndarray, model: str, name: str = ""
+    progress: Progress,
+    given: str | None,
+    image: Path,
+    picture: np.ndarray,
+    model: str,
+    name: str = "",
+    captioning: Captioning | None = None,
 ) -> str:
-    """What a picture shows: as given, else from its metadata, else, for the embedded model, as its classifier reads it.
+    """What a picture shows: as given, else from its metadata, else as a captioner sees it.
 
-    `name` is what messages call it, where that is not its path's.
-    BadInputError says what to pass where nobody knows.
+    The captioner is the one that is named, or for the embedded model its classifier. `name` is what messages call the
+    picture, where that is not its path's. BadInputError says what to pass where nobody knows; others as of
+    ``make_caption``.
     """
+    from laser_cli.jobs.planning import Captioning, captioned
     from laser_cli.output.prompts import picture_prompt
+    from laser_cli.plan.planners import find_planner
 
-    name = name or image.name
+    name, captioning = name or image.name, captioning or Captioning()
     prompt = given if given is not None else picture_prompt(image)
-    if prompt is None and model == STORYBOOK:
-        prompt = _read_by_classifier(picture)
-        if prompt:
-            progress.note(f"{name} carries no prompt; read from the picture: {prompt}")
+    by_default = STORYBOOK if model == STORYBOOK and find_planner(STORYBOOK).sees() else None
+    if prompt is None and (captioner := captioning.caption or by_default):
+        prompt = captioned(captioner, captioning, picture, name, progress)
     if not prompt or not prompt.strip():
         raise BadInputError(
             f"what does {name} show?",
             why="the picture carries no prompt of its own",
-            hint='--prompt "a red ball in a meadow at noon"',
+            hint='--prompt "a red ball in a meadow at noon", or --caption with a model that sees',
         )
     return prompt
-
-
-def _read_by_classifier(picture: np.ndarray) -> str | None:
-    """The storybook attribute classifier's caption of a picture; None where none is installed."""
-    from laser_cli.stages.invert import to_tensor
-    from laser_cli.storybook.classifier import load_classifier
-    from laser_cli.storybook.describe import describe
-
-    try:
-        return describe(load_classifier(), to_tensor(picture)[0])
-    except NotFoundError:
-        return None

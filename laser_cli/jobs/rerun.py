@@ -79,7 +79,7 @@ def read_job(file: Path, job: type[AnyJob], kind: type[Settings]) -> Recorded[An
         settings, model = dict(record["settings"]), record["model"]
         parts = job.unrecorded(settings, record)
         beside = {key: record.get(key) for key in BESIDE if key in kind.model_fields and key != "model"}
-        layer = Layer(f"the record in {file}", {**settings, **beside, "model": model["id"]})
+        layer = Layer(f"the record in {file}", {**settings, **beside, "model": model["id"]}, source="record")
         told = {"settings": merge(kind, layer).model_dump(mode="json"), "revision": model.get("revision"), **parts}
         return Recorded(file, layer, job.model_validate_json(json.dumps(told)))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:

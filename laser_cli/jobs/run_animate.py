@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from laser_cli.errors import BadInputError
+from laser_cli.jobs.conditions import recorded_conditions
 from laser_cli.jobs.outputs import look_of
 from laser_cli.jobs.prompts import warn_picture
+from laser_cli.jobs.read_conditions import leads_of, with_conditions
 from laser_cli.jobs.run import Rendering, fitted, size_of
 
 if TYPE_CHECKING:
@@ -15,7 +17,9 @@ if TYPE_CHECKING:
 
     from laser_cli.jobs.animate import AnimateJob
     from laser_cli.jobs.progress import Progress
+    from laser_cli.models.adapter import See
     from laser_cli.models.model import Model
+    from laser_cli.stages.animate import Leads
     from laser_cli.stages.checkpoint import Checkpointer
     from laser_cli.stages.invert import Inversion, Report
     from laser_cli.stages.preview import PreviewWriter
@@ -23,15 +27,20 @@ if TYPE_CHECKING:
 
 def prepare(job: AnimateJob, model: Model, saved: Checkpointer | None, progress: Progress) -> Rendering:
     """The first picture and its inversion; what follows is drawn frame by frame."""
+    if job.drive:
+        from laser_cli.jobs import run_portrait
+
+        return run_portrait.prepare(job, model, saved, progress)
     from laser_cli.engine.spec import SamplingParams
     from laser_cli.stages.animate import animate
     from laser_cli.stages.distances import at_first_use
 
     settings, guidance = job.settings, model.cfg_scale(job.settings.guidance)
+    model, see = with_conditions(model, job.adapter, job.controls)
     with progress.stage("first picture", model):
-        picture = _first_picture(job, model, progress)
+        picture, leads = _first_picture(job, model, see, progress)
     with progress.stage("inversion", model):
-        inversion = _inversion(job, model, picture, progress)
+        inversion = _inversion(job, model, picture, leads, progress)
     warn_picture(progress, model, inversion, picture)
     params = SamplingParams(guidance, settings.warmup, settings.chunk)
     first = picture if settings.exact_first else None
@@ -39,7 +48,7 @@ def prepare(job: AnimateJob, model: Model, saved: Checkpointer | None, progress:
 
     def frames(report: Report, preview: PreviewWriter | None) -> Iterator[np.ndarray]:
         aids = (report, distance, saved, progress.warn, preview)
-        away = (settings.negative_prompt,)
+        away = (settings.negative_prompt, leads)
         return (drawn.array for drawn in animate(model, job.plan, inversion, params, first, *aids, *away))
 
     return Rendering(
@@ -61,6 +70,11 @@ def evaluations_of(job: AnimateJob, *, drawn_first: bool, inverted: bool) -> dic
     from laser_cli.stages import pacing
 
     settings, plan = job.settings, job.plan
+    if job.drive:
+        from laser_cli.stages.portrait import READ
+
+        drawn = READ + render.nfe(plan.total_frames, settings.steps, settings.guidance)
+        return {"first_picture": 0, "inversion": 0, "pacing": 0, "rendering": drawn, "total": drawn}
     guided = 2 if settings.guidance != 1 else 1
     unguided = int(settings.negative_prompt is None)  # guidance leads away from the source's own prompt
     way = (len(plan.segments), plan.total_frames, settings.steps, settings.guidance)
@@ -82,6 +96,7 @@ def costs(job: AnimateJob) -> dict[str, Any]:
     here, told = on_this_machine(job, picture, len(job.plan.segments), evaluations)
     return {
         "plan": job.plan.model_dump(mode="json"),
+        **recorded_conditions(job.adapter, job.controls),
         "frames": job.count,
         "shown": look_of(job.settings).shown(job.count),
         **told,
@@ -89,28 +104,44 @@ def costs(job: AnimateJob) -> dict[str, Any]:
     }
 
 
-def _first_picture(job: AnimateJob, model: Model, progress: Progress) -> np.ndarray:
-    """The picture at the size it is drawn in: what was read from the file, or drawn from the source prompt."""
-    from laser_cli.stages.animate import generate
+def _first_picture(
+    job: AnimateJob, model: Model, see: See | None, progress: Progress
+) -> tuple[np.ndarray, Leads | None]:
+    """The picture at the size it is drawn in, read or drawn from the source prompt, and what leads the keyframes."""
+    from laser_cli.stages.animate import Leads, generate
+    from laser_cli.stages.conditions import held_still
 
-    settings = job.settings
+    settings, count = job.settings, len(job.plan.prompts)
     side = settings.size or model.size
-    if job.image is not None:
-        return fitted(job.image.picture(), side, model.scale, settings.fit, progress)
+    picture = fitted(job.image.picture(), side, model.scale, settings.fit, progress) if job.image else None
+    leads = None
+    if job.adapter or job.controls:
+        own = dict.fromkeys(range(count), picture) if picture is not None else {}
+        leads = Leads(leads_of(job.adapter, job.controls, count, own), see)
+        for what in held_still(leads.keyframes):
+            progress.warn(f"{what} is seen at one keyframe only, and goes along with the rest")
+    if picture is not None:
+        return picture, leads
     how = (settings.seed, settings.steps, model.cfg_scale(settings.guidance), size_of(None, side, model.scale))
     with progress.bar(settings.steps * 2, "drawing the first picture") as bar:
-        return generate(model, job.plan.source, *how, bar.advance, settings.negative_prompt or "")
+        away = settings.negative_prompt or ""
+        return generate(model, job.plan.source, *how, bar.advance, away, leads), leads
 
 
-def _inversion(job: AnimateJob, model: Model, picture: np.ndarray, progress: Progress) -> Inversion:
-    """The picture's inversion: from the file, checked against this run, or made now."""
+def _inversion(
+    job: AnimateJob, model: Model, picture: np.ndarray, leads: Leads | None, progress: Progress
+) -> Inversion:
+    """The picture's inversion: from the file, checked against this run, or made now under what leads it."""
     from laser_cli.engine.invert import nfe
+    from laser_cli.stages.animate import source_conditioning
     from laser_cli.stages.invert import invert_picture, load_inversion
 
     settings, source, digest = job.settings, job.plan.source, job.image.sha256 if job.image else ""
     if job.inversion is None:
+        told = source_conditioning(model, source, leads, (picture.shape[1], picture.shape[0]))
         with progress.bar(nfe(settings.steps, settings.method), "inverting") as bar:
-            return invert_picture(model, picture, source, settings.steps, settings.method, digest, bar.advance)
+            how = (settings.steps, settings.method, digest, bar.advance)
+            return invert_picture(model, picture, source, *how, conditioning=told)
     inversion = load_inversion(job.inversion.path, model)
     shape = (picture.shape[0] // model.scale, picture.shape[1] // model.scale)
     for what, theirs, ours in (

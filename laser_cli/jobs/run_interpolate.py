@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+from laser_cli.jobs.conditions import recorded_conditions
 from laser_cli.jobs.outputs import look_of
+from laser_cli.jobs.read_conditions import leads_of, with_conditions
 from laser_cli.jobs.run import Rendering, fitted, size_of
-from laser_cli.jobs.stops import condition_of
 from laser_cli.plan.schema import Planner
 
 if TYPE_CHECKING:
@@ -26,24 +27,19 @@ if TYPE_CHECKING:
 
 def prepare(job: InterpolateJob, model: Model, saved: Checkpointer | None, progress: Progress) -> Rendering:
     """Stops and when the frames between them are; what follows is drawn frame by frame."""
-    from laser_cli.models.adapter import load_adapter
-    from laser_cli.models.control_net import load_control_net, with_control_nets
     from laser_cli.stages import interpolate as stage
+    from laser_cli.stages.conditions import held_still
 
     settings, at = job.settings, job.settings.at
     pictures = {k: found.picture() for k, found in job.pictures.items()}
     first = pictures[min(pictures)] if pictures else None
     size = size_of(first, settings.size or model.size, model.scale)
-    params, work, see = _params(job, model), evaluations_of(job), None
-    if job.adapter:
-        model, see = load_adapter(model, job.adapter.file.path, job.adapter.scale)
-    if job.controls:
-        nets = [load_control_net(model, control.net.path, control.weight) for control in job.controls]
-        model = with_control_nets(model, nets)
+    params, work = _params(job, model), evaluations_of(job)
+    model, see = with_conditions(model, job.adapter, job.controls)
     before = model.nfe
     with progress.stage("inversion", model), progress.bar(work["inversion"], "inverting") as bar:
         asked = _asked(job, pictures, size, progress)
-        for what in stage.held_still(asked):
+        for what in held_still([a.lead for a in asked]):
             progress.warn(f"{what} is seen at one stop only, and goes along with the rest")
         endpoints = stage.prepare(
             model, asked, params, settings.seeds, size, bar.advance, see, settings.negative_prompt or ""
@@ -97,7 +93,8 @@ def costs(job: InterpolateJob) -> dict[str, Any]:
     here, told = on_this_machine(job, first, len(job.stops), evaluations_of(job))
     return {
         "stops": [{key: value for key, value in stop.recorded.items() if value is not None} for stop in job.stops],
-        "adapter": job.adapter.recorded if job.adapter else None,
+        "adapter": None,
+        **recorded_conditions(job.adapter, job.controls),
         "guides": [
             {"prompt": guide, "by": planner.model_dump(mode="json")}
             for guide, planner in zip_longest(job.guides, job.guided_by, fillvalue=Planner())
@@ -151,7 +148,7 @@ def _params(job: InterpolateJob, model: Model) -> InterpolationParams:
 
     s = job.settings
     sampling = SamplingParams(model.cfg_scale(s.guidance), s.warmup, s.chunk)
-    return InterpolationParams(s.method, s.fused, s.embeddings, job.guides, s.steps, sampling)
+    return InterpolationParams(s.method, s.fused, s.embeddings, s.noise_slerp, job.guides, s.steps, sampling)
 
 
 def _asked(
@@ -159,13 +156,6 @@ def _asked(
 ) -> list[Endpoint]:
     from laser_cli.stages.interpolate import Endpoint
 
-    images = job.adapter.images if job.adapter else (None,) * len(job.stops)
-    return [
-        Endpoint(
-            stop.prompt,
-            fitted(pictures[k], size, 1, job.settings.fit, progress) if k in pictures else None,
-            image.picture() if image else None,
-            tuple(condition_of(control.conditions[k]) for control in job.controls),
-        )
-        for k, (stop, image) in enumerate(zip(job.stops, images, strict=True))
-    ]
+    shown = {k: fitted(picture, size, 1, job.settings.fit, progress) for k, picture in pictures.items()}
+    leads = leads_of(job.adapter, job.controls, len(job.stops), shown)
+    return [Endpoint(stop.prompt, shown.get(k), leads[k]) for k, stop in enumerate(job.stops)]

@@ -9,14 +9,13 @@ import re
 import secrets
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from laser_cli.errors import LaserError
-from laser_cli.jobs.fields import DRAWING, METHOD, MODEL, PLAYING, Settings, setting
+from laser_cli.jobs.fields import DRAWING, METHOD, MODEL, Settings, setting
+from laser_cli.jobs.playback import MOST_FRAMES, Playback
 from laser_cli.plan.easing import Easing
 from laser_cli.plan.schema import Control
 
-MOST_FRAMES = 100_000
 LARGEST_SEED = 2**63 - 1
 RANDOM_SEED = -1
 """In place of a seed: one is chosen, and recorded (`chosen_seed`)."""
@@ -29,13 +28,22 @@ def chosen_seed(seed: int) -> int:
     return secrets.randbelow(2**32) if seed == RANDOM_SEED else seed
 
 
+def _guidance(value: float) -> float:
+    """Checkpoints of few steps are published with a guidance of 0, which is off as 1 is."""
+    return max(1.0, value)
+
+
 class Sampling(Settings):
     """How every picture is drawn."""
 
     frames: int = setting(24, DRAWING, "Pictures, stops included. (default: {default})", ge=2, le=MOST_FRAMES)
     steps: int = setting(25, DRAWING, "Denoising steps. (default: {default})", ge=1, le=1000)
-    guidance: float = setting(
-        3.0, DRAWING, "How strongly the prompts lead; 1 is off. (default: the model's own, or {default})", ge=1, le=30
+    guidance: Annotated[float, AfterValidator(_guidance)] = setting(
+        3.0,
+        DRAWING,
+        "How strongly the prompts lead; 0 and 1 are off. (default: the model's own, or {default})",
+        ge=0,
+        le=30,
     )
     warmup: float = setting(
         0.5, DRAWING, "Share of the steps with attention interpolation. (default: {default})", ge=0, le=1
@@ -60,58 +68,8 @@ class Sampling(Settings):
         "What even pace or spacing measures by: pixels, features (the model's own), critic (storybook's), lpips, "
         "or a CLIP in a folder or the hub's cache. (default: auto, critic for storybook, else pixels)",
         metavar="auto|pixels|features|critic|lpips|clip:FOLDER",
+        complete="distances",
         min_length=1,
-    )
-
-
-def _loop(value: Any) -> Any:
-    """`--loop 3` and a YAML `none` are text; both spellings mean the same."""
-    return int(value) if isinstance(value, str) and value.isdecimal() and value.isascii() and len(value) < 9 else value
-
-
-def _fps(value: Any) -> Any:
-    """`--fps 30000/1001` and a YAML `24` are numbers all the same."""
-    from laser_cli.output.look import parse_fps
-
-    if not isinstance(value, str):
-        return value
-    try:
-        return parse_fps(value)
-    except LaserError as error:
-        raise ValueError("should be a number or a ratio: 24, 29.97 or 30000/1001") from error
-
-
-Times = Annotated[int, Field(ge=1, le=65_535)]
-
-
-class Playback(Settings):
-    """The viewer's side."""
-
-    fps: Annotated[float, BeforeValidator(_fps)] = setting(
-        12.0, PLAYING, "Frames a second, also as a ratio. (default: {default})", metavar="N|N/M", ge=0.1, le=240
-    )
-    loop: Annotated[Times | Literal["forever", "none"], BeforeValidator(_loop)] = setting(
-        "forever", PLAYING, "forever (default), none, or how often it is shown.", metavar="N|forever|none"
-    )
-    bounce: bool = setting(False, PLAYING, "There and back again.")
-    hold_first: float = setting(0.0, PLAYING, "Show the first frame so many seconds longer.", ge=0, le=3600)
-    hold_last: float = setting(0.0, PLAYING, "Show the last frame so many seconds longer.", ge=0, le=3600)
-    quality: int = setting(
-        80, PLAYING, "Of mp4, webm and webp; webp is lossless at 100. (default: {default})", ge=0, le=100
-    )
-    palette: Literal["global", "per-frame"] = setting(
-        "global", PLAYING, "Of a gif: one for all frames (global, default), or one each."
-    )
-    codec: Literal["vp9", "av1"] = setting(
-        "vp9", PLAYING, "Of a webm: vp9 (default), or av1: smaller, slower; laser doctor tells if it is there."
-    )
-    still: int = setting(
-        -1,
-        PLAYING,
-        "Which frame a .png is, from 0, or from the end if negative. (default: {default}, the last)",
-        metavar="N",
-        ge=-MOST_FRAMES,
-        le=MOST_FRAMES - 1,
     )
 
 
@@ -122,12 +80,12 @@ class Placement(Settings):
         "storybook",
         MODEL,
         "storybook (embedded, the default), a folder or hub id in the standard diffusers layout, or a .safetensors.",
-        env="LASER_MODEL",
+        complete="models",
         min_length=1,
     )
-    device: str = setting("auto", MODEL, "auto (default), cuda, mps or cpu.", env="LASER_DEVICE", min_length=1)
+    device: str = setting("auto", MODEL, "auto (default), cuda, mps or cpu.", complete="devices", min_length=1)
     dtype: str = setting(
-        "auto", MODEL, "auto (default), float32, bfloat16 or float16.", env="LASER_DTYPE", min_length=1
+        "auto", MODEL, "auto (default), float32, bfloat16 or float16.", complete="dtypes", min_length=1
     )
 
 
@@ -166,7 +124,23 @@ class ModelChoice(Placement):
     prompt_chunks: int = setting(
         1, MODEL, "Read prompts of up to so many times 75 tokens. (default: {default}; the rest is cut)", ge=1, le=8
     )
+    scheduler: str | None = setting(
+        None,
+        MODEL,
+        "Noise levels of another scheduler than the model's own: lcm for an LCM-LoRA, euler, ddim, dpm++, unipc, ...",
+        metavar="NAME",
+        min_length=1,
+    )
+    timestep_spacing: Literal["leading", "linspace", "trailing", "karras", "exponential", "beta"] | None = setting(
+        None, MODEL, "How its levels are spaced: trailing for Lightning and Turbo. (default: the scheduler's own)"
+    )
     offload: bool = setting(False, MODEL, "Keep text encoder and VAE off the device until they work.")
+    free_text_encoders: bool = setting(
+        False, MODEL, "Free the text encoders' memory once the prompts are read; later prompts load them again."
+    )
+    compile: bool = setting(
+        False, MODEL, "Compile the U-Net's blocks: minutes at first, fewer seconds a frame on GPUs."
+    )
 
 
 class FrameSettings(ModelChoice, Playback, Sampling):
@@ -253,6 +227,12 @@ class InterpolateSettings(FrameSettings):
     )
     embeddings: Literal["lerp", "slerp"] = setting(
         "lerp", METHOD, "Way between the prompts' embeddings. (default: {default})"
+    )
+    noise_slerp: Literal["whole", "rows"] = setting(
+        "whole",
+        METHOD,
+        "Arc between two noises (several seeds, or pictures): of all their numbers at once (default), or of each row "
+        "of the latents, as in AID's code.",
     )
     spacing: Literal["even", "beta", "uniform"] = setting(
         "even",

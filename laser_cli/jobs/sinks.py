@@ -92,6 +92,7 @@ class FileSinks(Sinks):
             record=rendering.record,
             labels=rendering.labels,
             report=outputs.report,
+            beside=rendering.beside,
             command=self.command,
             stream=(self.stream, outputs.stream) if self.stream and outputs.stream else None,
             force=outputs.force,

@@ -9,7 +9,6 @@ from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from laser_cli.errors import NotFoundError
@@ -117,16 +116,16 @@ def shown(told: Conditioning, tokens: Tensor) -> Conditioning:
 
 
 def as_seen(picture: Tensor, side: int) -> Tensor:
-    """[3, h, w] in 0..1 to [1, 3, side, side] as CLIP knows it: the shorter side scaled, its middle, normalised."""
-    from transformers.image_utils import OPENAI_CLIP_MEAN, OPENAI_CLIP_STD
+    """[3, h, w] in 0..1 to [1, 3, side, side] as the library's pipelines show pictures to CLIP: in 8 bits, by PIL."""
+    try:  # its other processor resizes by torchvision, to slightly other numbers
+        from transformers import CLIPImageProcessorPil as CLIPImageProcessor
+    except ImportError:
+        from transformers import CLIPImageProcessor
 
-    height, width = picture.shape[1:]
-    scale = side / min(height, width)
-    size = (max(side, round(height * scale)), max(side, round(width * scale)))
-    x = F.interpolate(picture[None], size=size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
-    top, left = (size[0] - side) // 2, (size[1] - side) // 2
-    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (OPENAI_CLIP_MEAN, OPENAI_CLIP_STD))
-    return (x[:, :, top : top + side, left : left + side] - mean) / std
+    processor = CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
+    array = (picture * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+    seen: Tensor = processor(array, return_tensors="pt").pixel_values
+    return seen
 
 
 def _read(file: Path) -> dict[str, dict[str, Tensor]]:

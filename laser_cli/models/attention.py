@@ -34,11 +34,17 @@ class ImageProjection:
 
 @dataclass(frozen=True)
 class Call:
-    """What one call brings: its hooks, and the tokens [b, m, d] of an image prompt with their projections by layer."""
+    """What one call brings: its hooks, and the tokens [b, m, d] of an image prompt with their projections by layer.
+
+    ``mask`` [b, h, w] in 0..1: where in the picture the image prompt counts. ``network``: what the names of its layers
+    begin with, where it is not the U-Net's own.
+    """
 
     hooks: Hooks | None = None
     tokens: Tensor | None = None
     projections: Mapping[str, ImageProjection] | None = None
+    mask: Tensor | None = None
+    network: str = ""
 
 
 class Taps:
@@ -87,9 +93,9 @@ class Taps:
     def feature(self, name: str, x: Tensor) -> Tensor | None:
         """A feature map as the hooks want it; None leaves it as it is."""
         call = self.current
-        if call is None or call.hooks is None or name not in call.hooks.features:
+        if call is None or call.hooks is None or call.network + name not in call.hooks.features:
             return None
-        return call.hooks.feature(name, x)
+        return call.hooks.feature(call.network + name, x)
 
 
 def feature_maps(unet: Any) -> list[str]:
@@ -135,11 +141,13 @@ class Processor:
         q, k, v = split(attn.to_q(hidden_states)), split(attn.to_k(context)), split(attn.to_v(context))
         q, k = q if attn.norm_q is None else attn.norm_q(q), k if attn.norm_k is None else attn.norm_k(k)
         kind = "self" if encoder_hidden_states is None else "cross"
-        out = attend(AttentionCall(self.layer, kind, q, k, v, attention_mask))  # type: ignore[arg-type]
+        name = call.network + self.layer
+        out = attend(AttentionCall(name, kind, q, k, v, attention_mask))  # type: ignore[arg-type]
         image = (call.projections or {}).get(self.layer)
         if image is not None and call.tokens is not None and image.scale != 0:
             k, v = split(image.to_k(call.tokens)), split(image.to_v(call.tokens))
-            out = out + image.scale * attend(AttentionCall(self.layer + IMAGE, "image", q, k, v))
+            seen = attend(AttentionCall(name + IMAGE, "image", q, k, v))
+            out = out + image.scale * (seen if call.mask is None else seen * _at_places(call.mask, seen))
         out = out.transpose(1, 2).flatten(2).to(hidden_states.dtype)
         out = attn.to_out[1](attn.to_out[0](out))
         if len(shape) == 4:
@@ -147,3 +155,10 @@ class Processor:
         if attn.residual_connection:
             out = out + residual
         return out / attn.rescale_output_factor
+
+
+def _at_places(mask: Tensor, out: Tensor) -> Tensor:
+    """A mask [b, h, w] at the places [b, 1, n, 1] of an attention's output [b, heads, n, d], scaled by the library."""
+    from diffusers.image_processor import IPAdapterMaskProcessor
+
+    return IPAdapterMaskProcessor.downsample(mask.to(out), len(out), out.shape[2], 1)[:, None]

@@ -18,7 +18,8 @@ Prediction = Literal["epsilon", "v_prediction", "sample", "flow", "edm"]
 class NoiseLevel:
     """One step of a trajectory: here x = signal x0 + noise eps; the step leads to next_signal x0 + next_noise eps.
 
-    ``timestep`` is what the backbone is told. A terminal level may have a signal of 0.
+    ``timestep`` is what the backbone is told. A terminal level may have a signal of 0. ``begin`` and ``end``: where on
+    the way from noise (0) to picture (1) the step lies, counted in steps.
     """
 
     timestep: float
@@ -26,6 +27,8 @@ class NoiseLevel:
     noise: float
     next_signal: float
     next_noise: float
+    begin: float = 0.0
+    end: float = 1.0
 
     def step(self, x0: Tensor, eps: Tensor) -> Tensor:
         """The latents at the next level (DDIM, eq. 12 at eta = 0; Euler for rectified flow)."""

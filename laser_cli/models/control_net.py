@@ -2,76 +2,95 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from laser_cli.errors import NotFoundError
-from laser_cli.models.identify import read_header
-from laser_cli.models.layout import read_json, variant_of
-from laser_cli.models.parts import quiet
+from laser_cli.models.attention import Call, Taps
+from laser_cli.models.base import Hooks, NoiseLevel
+from laser_cli.models.numerics import in_safe_precision
 
 if TYPE_CHECKING:
     from laser_cli.models.conditioning import Conditioning
     from laser_cli.models.model import Model
 
-HINT = "a folder of a ControlNet in the library's layout, or its .safetensors, trained for this kind of model"
-SAME = ("cross_attention_dim", "block_out_channels", "layers_per_block", "addition_embed_type")
-"""Settings that a ControlNet shares with the U-Net that it leads."""
+HINT, WEIGHT = "hint.", "weight."
+"""What the names of a net's maps in ``Conditioning.spatial`` begin with: its embedded condition [n, c, h, w] and how
+much it counts [n, 1, 1, 1]; the net's number follows."""
 
 
 @dataclass(frozen=True)
 class ControlNet:
-    """A ControlNet and the weight of its residuals."""
+    """A ControlNet, the weight of its residuals, and from which to which share of the steps it leads.
+
+    ``embedding`` turns conditions [n, 3, h, w] in 0..1 into hints: the net's first layers, which depend on nothing
+    else, so that they run once a condition. ``net`` is the rest. ``interpolated``: the hooks of a call answer its
+    attentions too, so that attention interpolation goes on inside it.
+    """
 
     net: Any
+    embedding: Any
     weight: float = 1.0
+    start: float = 0.0
+    end: float = 1.0
+    interpolated: bool = True
 
+    @classmethod
+    def of(cls, net: Any, weight: float = 1.0, start: float = 0.0, end: float = 1.0) -> ControlNet:
+        """The library's ControlNetModel, which is taken apart."""
+        Taps.on(net)
+        embedding, net.controlnet_cond_embedding = net.controlnet_cond_embedding, nn.Identity()
+        return cls(net, embedding, weight, start, end)
 
-def load_control_net(model: Model, path: Path, weight: float = 1.0) -> ControlNet:
-    """A ControlNet for a model, on its device and in its precision.
+    def leads(self, level: NoiseLevel) -> bool:
+        """Whether it leads at a step: one that lies within its share as a whole, as in the library's pipelines."""
+        return not (level.begin < self.start or level.end > self.end)
 
-    NotFoundError if it is not there, is not one, or was trained for another kind of model.
-    """
-    from diffusers import ControlNetModel
-
-    try:
-        if path.is_dir():
-            config = read_json(path / "config.json")
-            if config.get("_class_name") != "ControlNetModel":
-                why = f"it is a {config.get('_class_name')}"
-                raise NotFoundError(f"{path} is not a ControlNet that laser knows", why=why, hint=HINT)
-            _check(path, config, model)
-            with quiet():
-                net = ControlNetModel.from_pretrained(
-                    path, variant=variant_of(path), torch_dtype=model.dtype, local_files_only=True
-                )
-        elif path.is_file() and path.suffix == ".safetensors":
-            net = _from_file(path, model)
-        else:
-            raise NotFoundError(f"there is no ControlNet {path}", why="no such folder or .safetensors file", hint=HINT)
-    except (OSError, ValueError, KeyError, RuntimeError, AttributeError) as error:
-        if "out of memory" in str(error):
-            raise
-        why = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise NotFoundError(f"cannot load the ControlNet {path}", why=why, hint=HINT) from error
-    return ControlNet(net.requires_grad_(False).eval().to(model.device), weight)
+    @torch.no_grad()
+    def hint(self, condition: Tensor) -> Tensor:
+        """The hint [n, c, h, w] of conditions [n, 3, h, w] in 0..1 of the size that is drawn."""
+        weight = next(self.embedding.parameters())
+        x = condition.flip(1) if self.net.config.controlnet_conditioning_channel_order == "bgr" else condition
+        hint: Tensor = self.embedding(x.to(weight)).float()
+        return hint
 
 
 def with_control_nets(model: Model, nets: Sequence[ControlNet]) -> Model:
-    """The model led by ControlNets wherever a conditioning has their conditions; the given model stays without."""
+    """The model led by ControlNets wherever a conditioning has their hints; the given model stays without."""
     return replace(model, backbone=model.backbone.with_control_nets(nets))
 
 
-def conditioned(told: Conditioning, conditions: Sequence[Tensor]) -> Conditioning:
-    """The conditioning with a picture [n, 3, h, w] in 0..1 for each ControlNet, in the size that is drawn."""
-    return replace(told, spatial={**told.spatial, **{f"condition.{i}": x for i, x in enumerate(conditions)}})
+def conditioned(told: Conditioning, nets: Sequence[ControlNet], conditions: Sequence[Tensor | None]) -> Conditioning:
+    """The conditioning with a condition [n, 3, h, w] in 0..1 for each ControlNet, in the size that is drawn.
+
+    None leaves a net out. Between two conditionings of which one has a net the other has not, see ``faded``.
+    """
+    led = {i: net.hint(x) for i, (net, x) in enumerate(zip(nets, conditions, strict=True)) if x is not None}
+    return hinted(told, led)
+
+
+def hinted(told: Conditioning, hints: Mapping[int, Tensor], weight: float = 1.0) -> Conditioning:
+    """The conditioning with hints [n, c, h, w] by the numbers of their ControlNets, counting so much."""
+    more = {f"{HINT}{i}": hint for i, hint in hints.items()}
+    more |= {f"{WEIGHT}{i}": hint.new_full((len(hint), 1, 1, 1), weight) for i, hint in hints.items()}
+    return replace(told, spatial={**told.spatial, **more})
+
+
+def faded(told: Sequence[Conditioning]) -> list[Conditioning]:
+    """Keyframes' conditionings (one row each) with the same nets in all: where one has no hint it has a neighbour's,
+    which counts nothing, so that between two keyframes a net comes or goes by its weight."""
+    numbers = sorted({int(name.removeprefix(HINT)) for each in told for name in each.spatial if name.startswith(HINT)})
+    made = list(told)
+    for i in numbers:
+        there = [k for k, each in enumerate(told) if f"{HINT}{i}" in each.spatial]
+        for k in (k for k in range(len(told)) if k not in there):
+            nearest = min(there, key=lambda other: abs(other - k))
+            made[k] = hinted(made[k], {i: told[nearest].spatial[f"{HINT}{i}"]}, 0.0)
+    return made
 
 
 def as_condition(picture: Tensor, size: tuple[int, int]) -> Tensor:
@@ -83,60 +102,57 @@ def as_condition(picture: Tensor, size: tuple[int, int]) -> Tensor:
 def residuals(
     nets: Sequence[ControlNet],
     latents: Tensor,
-    timestep: float | Tensor,
-    embeds: Tensor,
-    conditions: Sequence[Tensor],
+    level: NoiseLevel,
+    told: Conditioning,
     added: dict[str, Any],
-) -> tuple[list[Tensor], Tensor]:
-    """What ControlNets add to the U-Net's skip connections and to its middle, summed over the nets."""
+    hooks: Hooks | None = None,
+) -> tuple[list[Tensor], Tensor] | None:
+    """What ControlNets add to the U-Net's skip connections and to its middle, summed over those that lead at a level.
+
+    None where none does. ``told`` has their hints; ``added``: what SDXL is told beside.
+    """
     down: list[Tensor] = []
     mid: Tensor | None = None
-    for control, condition in zip(nets, conditions, strict=True):
-        here, middle = control.net(
-            latents,
-            timestep,
-            encoder_hidden_states=embeds,
-            controlnet_cond=condition.to(latents.dtype),
-            conditioning_scale=control.weight,
-            return_dict=False,
-            **added,
-        )
-        down = [a + b for a, b in zip(down, here, strict=True)] if down else list(here)
+    for i, control in enumerate(nets):
+        hint = told.spatial.get(f"{HINT}{i}")
+        if hint is None or not control.weight or not control.leads(level):
+            continue
+        here, middle = _residuals(f"control.{i}.", control, latents, level, told, hint, added, hooks)
+        scale = (control.weight * told.spatial[f"{WEIGHT}{i}"]).to(middle)
+        here, middle = [x * scale for x in here], middle * scale
+        down = [a + b for a, b in zip(down, here, strict=True)] if down else here
         mid = middle if mid is None else mid + middle
-    assert mid is not None
-    return down, mid
+    return None if mid is None else (down, mid)
 
 
-def _from_file(path: Path, model: Model) -> Any:
-    """A single file in the library's or the original layout; its settings are those of the model's U-Net."""
-    from diffusers import ControlNetModel
+def _residuals(
+    name: str,
+    control: ControlNet,
+    latents: Tensor,
+    level: NoiseLevel,
+    told: Conditioning,
+    hint: Tensor,
+    added: dict[str, Any],
+    hooks: Hooks | None,
+) -> tuple[list[Tensor], Tensor]:
+    """A net's residuals at weight 1, in its precision."""
+    net = control.net
+    kept: list[Tensor] = []
 
-    keys = read_header(path)
-    if not any(key.startswith(("control_model.", "controlnet_cond_embedding.", "input_hint_block.")) for key in keys):
-        raise NotFoundError(
-            f"{path} is not a ControlNet that laser knows", why="its tensors have other names", hint=HINT
+    def call(x: Tensor) -> Tensor:
+        kind = net.dtype
+        more = {key: {k: v.to(kind) for k, v in values.items()} for key, values in added.items()}
+        down, mid = net(
+            x.to(kind),
+            level.timestep,
+            encoder_hidden_states=told.prompt_embeds.to(kind),
+            controlnet_cond=hint.to(kind),
+            return_dict=False,
+            **more,
         )
-    halvings = {2: (16, 32), 4: (16, 32, 96), 8: (16, 32, 96, 256)}  # as often as the VAE halves pictures
-    channels = halvings.get(model.scale, halvings[8])
-    config = dict(
-        ControlNetModel.from_unet(
-            model.unet, conditioning_embedding_out_channels=channels, load_weights_from_unet=False
-        ).config
-    )
-    with TemporaryDirectory() as folder, quiet():
-        (Path(folder) / "config.json").write_text(json.dumps({**config, "_class_name": "ControlNetModel"}, default=str))
-        return ControlNetModel.from_single_file(
-            str(path), config=folder, torch_dtype=model.dtype, local_files_only=True
-        )
+        kept[:] = [*down, mid]
+        return torch.stack([each.abs().amax() for each in kept])
 
-
-def _check(path: Path, config: dict[str, Any], model: Model) -> None:
-    for name in SAME:
-        theirs, ours = config.get(name), model.unet.config.get(name)
-        if name in config and _plain(theirs) != _plain(ours):
-            why = f"its {name} is {_plain(theirs)}, the model's is {_plain(ours)}"
-            raise NotFoundError(f"the ControlNet {path} does not fit {model.name}", why=why, hint=HINT)
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+    with Taps.on(net).call(Call(hooks if control.interpolated else None, network=name)):
+        in_safe_precision("the ControlNet", net, call, latents)
+    return kept[:-1], kept[-1]

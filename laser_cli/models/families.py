@@ -161,7 +161,7 @@ OWN_OPTION: dict[str, Other] = {
 
 FILES: tuple[tuple[tuple[str, ...], Other], ...] = (
     (("lora_unet_", "lora_te", "lora_transformer_", "lora_A.", "lora_B.", "lora_up.", "lora.down."), LORA),
-    (("hada_w1_a", "lokr_w1", "oft_diag"), LORA),
+    (("hada_w1_a", "lokr_w1", "oft_diag", "oft_blocks", "dora_scale"), LORA),
     (("emb_params", "string_to_param"), EMBEDDING),
     (("image_proj.", "ip_adapter."), IMAGE_PROMPT),
     (("motion_modules.",), MOTION),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -130,6 +132,12 @@ def _single_file(path: Path) -> Path:
             why="GGUF files hold planners, or quantised transformers",
             hint=f"--planner {path} if it is a planner; {PLACES}",
         )
+    refuse_pickle(path)
+    return path
+
+
+def refuse_pickle(path: Path) -> None:
+    """NotFoundError that says how to convert a file of weights which is no .safetensors."""
     if path.suffix.lower() != ".safetensors":
         raise NotFoundError(
             f"laser does not open {path}",
@@ -139,7 +147,6 @@ def _single_file(path: Path) -> Path:
             " save_file({k: v.contiguous() for k, v in d.items() if hasattr(v, 'shape')}, sys.argv[2])\""
             f" {path} {path.with_suffix('.safetensors')}",
         )
-    return path
 
 
 def _hub_revision(folder: Path, variant: str | None) -> str:
@@ -172,43 +179,57 @@ def _from_hub(name: str, variant: str | None, revision: str | None) -> Found:
 def _download(name: str, variant: str | None, revision: str | None, missing: list[str]) -> Path:
     """What a model needs of a hub repository and no more, in one listing and one pass over the files."""
     from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import (
-        EntryNotFoundError,
-        GatedRepoError,
-        HfHubHTTPError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
     from huggingface_hub.utils import disable_progress_bars
 
-    try:
+    with from_hub(name, revision, missing):
         files = [sibling.rfilename for sibling in HfApi().model_info(name, revision=revision).siblings or ()]
         wanted = _wanted(name, files, variant)
         disable_progress_bars()
         return Path(snapshot_download(name, revision=revision, allow_patterns=wanted))
+
+
+@contextmanager
+def from_hub(
+    name: str, revision: str | None = None, missing: Sequence[str] = (), what: str = "model", places: str = PLACES
+) -> Iterator[None]:
+    """Tells what goes wrong on the way to the hub as a NotFoundError about ``what``, and what to do about it."""
+    from huggingface_hub.errors import (
+        EntryNotFoundError,
+        GatedRepoError,
+        HfHubHTTPError,
+        HFValidationError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        yield
+    except HFValidationError as error:
+        raise NotFoundError(f"there is no {what} {name}", why=str(error).splitlines()[0], hint=places) from error
     except GatedRepoError as error:
         why, hint = (
             "its owner asks for an agreement first",
             f"accept it on the model's page, then: hf auth login; hf download {name}",
         )
-        raise NotFoundError(f"cannot get the model {name}", why=why, hint=hint) from error
+        raise NotFoundError(f"cannot get the {what} {name}", why=why, hint=hint) from error
     except RevisionNotFoundError as error:
         why, hint = f"it has no revision {revision}", "--revision with a branch, a tag or a commit of that repository"
-        raise NotFoundError(f"cannot get the model {name}", why=why, hint=hint) from error
+        raise NotFoundError(f"cannot get the {what} {name}", why=why, hint=hint) from error
     except RepositoryNotFoundError as error:
-        why, hint = "the hub has no such model, or it is private", f"check the name; {PLACES}"
-        raise NotFoundError(f"there is no model {name}", why=why, hint=hint) from error
+        why, hint = f"the hub has no such {what}, or it is private", f"check the name; {places}"
+        raise NotFoundError(f"there is no {what} {name}", why=why, hint=hint) from error
     except EntryNotFoundError as error:
-        raise NotFoundError(f"cannot get the model {name}", why=str(error).splitlines()[0], hint=PLACES) from error
+        raise NotFoundError(f"cannot get the {what} {name}", why=str(error).splitlines()[0], hint=places) from error
     except Exception as error:
         if not isinstance(error, (HfHubHTTPError, OSError, ValueError, *_transport_errors())):
             raise
         # one message, whether this machine is offline, told to stay so, or the hub does not answer
         had = f"; in the cache it lacks {', '.join(missing[:3])}" if missing else "; it is not in the cache"
+        option = {"model": "--model", "ControlNet": "--controlnet"}[what]
         raise NotFoundError(
-            f"cannot get the model {name}",
+            f"cannot get the {what} {name}",
             why=f"the hub cannot be reached{had}",
-            hint="check the network (and HF_HUB_OFFLINE), or pass a local folder or file to --model",
+            hint=f"check the network (and HF_HUB_OFFLINE), or pass a local folder or file to {option}",
         ) from error
 
 

@@ -1,7 +1,7 @@
 """LoRAs (arXiv 2106.09685): low-rank changes of a model's weights, added to them when the model is loaded.
 
 They are added once, so a model with a LoRA costs at each step what it costs without. The library's loader wants peft
-and refuses files that leave out some layers of a text encoder; adding a product of thin matrices needs neither.
+and refuses files that leave out some layers of a text encoder, and LyCORIS' kinds; adding products needs neither.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from laser_cli.errors import NotFoundError
+from laser_cli.models.low_rank import MAGNITUDE, PRODUCTS, change_of, with_change
 from laser_cli.models.options import Lora
 from laser_cli.models.parts import Parts
 
@@ -36,16 +37,38 @@ ROLES = {
     "hada_w1_b": "w1_b",
     "hada_w2_a": "w2_a",
     "hada_w2_b": "w2_b",
+    "hada_t1": "t1",
+    "hada_t2": "t2",
+    "lokr_w1": "kron_1",
+    "lokr_w1_a": "kron_1_a",
+    "lokr_w1_b": "kron_1_b",
+    "lokr_w2": "kron_2",
+    "lokr_w2_a": "kron_2_a",
+    "lokr_w2_b": "kron_2_b",
+    "lokr_t2": "kron_t2",
+    "dora_scale": MAGNITUDE,
+    "lora_magnitude_vector": MAGNITUDE,
+    "lora_magnitude_vector.weight": MAGNITUDE,
 }
-"""What a tensor is to its layer, by how its name ends: kohya's, peft's, the library's, LyCORIS' LoHa."""
+"""What a tensor is to its layer, by how its name ends: kohya's, peft's, the library's, LyCORIS'."""
+OTHERS = {
+    "oft_": "OFT",
+    "boft_": "BOFT",
+    "vera_": "VeRA",
+    "on_input": "(IA)^3",
+    "ia3_": "(IA)^3",
+    "w_norm": "LyCORIS' norms",
+    "diff": "whole differences of weights",
+    "a1.weight": "GLoRA",
+}
+"""Kinds that laser does not load, by how the last part of a tensor's name begins, or how it ends."""
 OLD = re.compile(r"(?:\.processor)?\.to_(q|k|v|out)_lora\.(down|up)\.weight$")
 """The library's first format, which named the attention's processor and not the layer."""
-PRODUCTS = ({"down", "up"}, {"down", "up", "mid"}, {"w1_a", "w1_b", "w2_a", "w2_b"})
 KOHYA = {"unet": "lora_unet_", "text_encoder": "lora_te_", "text_encoder_2": "lora_te2_"}
 
 
 def add_loras(parts: Parts, loras: Sequence[Lora]) -> None:
-    """Adds LoRAs, LoCons and LoHas to the weights of U-Net and text encoders.
+    """Adds LoRAs, LoCons, LoHas, LoKrs and DoRAs to the weights of U-Net and text encoders.
 
     NotFoundError if a file is not there, damaged, of another kind, or has layers that the model has not.
     """
@@ -55,12 +78,18 @@ def add_loras(parts: Parts, loras: Sequence[Lora]) -> None:
     for lora in loras:
         changes, alphas = _read(lora.file)
         absent = [base for base in changes if base not in layers]
-        if absent:
+        if absent and parts.unet is None:  # text encoders read again, of a model that the file was found to fit
+            changes = {base: tensors for base, tensors in changes.items() if base in layers}
+        elif absent:
             more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
             raise _misfit(lora.file, parts, f"the model has no layer {absent[0]}{more} of {len(changes)}")
         for base, tensors in changes.items():
             weight = layers[base].weight
-            change = _product(tensors, alphas.get(base))
+            try:
+                change, magnitude = change_of(tensors, alphas.get(base)), tensors.get(MAGNITUDE)
+            except (RuntimeError, IndexError) as error:
+                why = f"{base}: {str(error).splitlines()[0]}"
+                raise NotFoundError(f"the LoRA {lora.file} is damaged", why=why, hint="copy it again") from error
             if change.numel() != weight.numel():
                 told = " x ".join(map(str, change.shape))
                 raise _misfit(
@@ -68,24 +97,10 @@ def add_loras(parts: Parts, loras: Sequence[Lora]) -> None:
                 )
             if not torch.isfinite(change).all():
                 raise NotFoundError(f"the LoRA {lora.file} is damaged", why=f"{base} has NaN", hint="copy it again")
-            added = weight.data.float() + lora.weight * change.reshape(weight.shape).to(weight.device)
-            weight.data = added.to(weight.dtype)
-
-
-def _product(tensors: Mapping[str, Tensor], alpha: float | None) -> Tensor:
-    """What is added to a weight at strength 1, float32: alpha / rank times the product of its factors."""
-    told = {role: tensor.float() for role, tensor in tensors.items()}
-    if "w1_a" in told:  # LoHa: two products, multiplied number by number
-        rank = told["w1_b"].shape[0]
-        change = (told["w1_a"] @ told["w1_b"]) * (told["w2_a"] @ told["w2_b"])
-    else:
-        up, down = told["up"].flatten(1), told["down"]
-        rank = down.shape[0]
-        if "mid" in told:  # convolutions in Tucker form
-            change = torch.einsum("or,rskl,si->oikl", up, told["mid"], down.flatten(1))
-        else:
-            change = torch.einsum("or,r...->o...", up, down)
-    return change * ((rank if alpha is None else alpha) / rank)
+            if magnitude is not None and magnitude.numel() not in weight.shape[:2]:
+                raise _misfit(lora.file, parts, f"{base} has {magnitude.numel()} magnitudes")
+            change = change.reshape(weight.shape).to(weight.device)
+            weight.data = with_change(weight.data.float(), change, lora.weight, magnitude).to(weight.dtype)
 
 
 def _read(file: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, float]]:
@@ -108,16 +123,19 @@ def _read(file: Path) -> tuple[dict[str, dict[str, Tensor]], dict[str, float]]:
                 if role == "alpha":
                     alphas[base] = float(data.get_tensor(key))
                 elif role:
-                    changes[base][role] = data.get_tensor(key)
+                    tensor = data.get_tensor(key)
+                    # peft's are always of the outputs, in whatever shape
+                    changes[base][role] = tensor.flatten() if "magnitude_vector" in key else tensor
                 else:
                     strange.append(key)
     except (OSError, SafetensorError) as error:
         why = str(error).splitlines()[0]
         raise NotFoundError(f"the LoRA {file} is damaged", why=why, hint="copy it again") from error
-    halves = [base for base, tensors in changes.items() if set(tensors) not in PRODUCTS]
+    halves = [base for base, tensors in changes.items() if set(tensors) - {MAGNITUDE} not in PRODUCTS]
     if strange or halves or not changes:
-        other = strange or halves or ["nothing"]
-        why = f"LoRA, LoCon and LoHa are loaded; it has {', '.join(sorted(other)[:3])}"
+        kinds = sorted({kind for key in strange if (kind := _other_kind(key))})
+        other = kinds or sorted(strange or halves or ["nothing"])[:3]
+        why = f"LoRA, LoCon, LoHa, LoKr and DoRA are loaded; it has {', '.join(other)}"
         raise NotFoundError(f"{file} is not a LoRA that laser can load", why=why, hint=HINT)
     return changes, {**_alphas(about, changes), **alphas}
 
@@ -133,6 +151,12 @@ def _split(key: str) -> tuple[str, str]:
         if key.endswith(f".{ending}"):
             return key.removesuffix(f".{ending}"), role
     return key, ""
+
+
+def _other_kind(key: str) -> str:
+    """The kind of a tensor that is no LoRA's, by its name; "" if that tells nothing."""
+    last = key.rpartition(".")[2]
+    return next((kind for mark, kind in OTHERS.items() if last.startswith(mark) or key.endswith(f".{mark}")), "")
 
 
 def _alphas(about: Mapping[str, str], changes: Mapping[str, Any]) -> dict[str, float]:

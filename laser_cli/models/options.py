@@ -6,10 +6,12 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from laser_cli.errors import NotFoundError, UsageError
 from laser_cli.models.find import Found, weights_key
+
+Spacing = Literal["leading", "linspace", "trailing", "karras", "exponential", "beta"]
 
 
 class Lora(NamedTuple):
@@ -48,7 +50,11 @@ class PromptStyle:
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """Options of a model; the defaults ask for nothing. ``variant`` and ``revision`` are those of `find_model`."""
+    """Options of a model; the defaults ask for nothing. ``variant`` and ``revision`` are those of `find_model`.
+
+    ``scheduler`` and ``spacing`` are those of `Schedule.chosen`. ``free_text_encoders``: they are in memory only while
+    new prompts are read. ``compile``: see `compiled.compile_blocks`.
+    """
 
     variant: str | None = None
     revision: str | None = None
@@ -56,6 +62,10 @@ class ModelOptions:
     embeddings: tuple[Path, ...] = ()
     vae: Path | None = None
     prompts: PromptStyle = PromptStyle()
+    scheduler: str | None = None
+    spacing: Spacing | None = None
+    free_text_encoders: bool = False
+    compile: bool = False
 
     def key(self, found: Found) -> str:
         """The revision of a model with these options: its own, and a digest of what changes its pictures.

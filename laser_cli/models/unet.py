@@ -17,6 +17,8 @@ from laser_cli.models.conditioning import Conditioning
 from laser_cli.models.control_net import ControlNet, residuals
 from laser_cli.models.numerics import in_safe_precision
 
+IMAGE_MASK = "image_mask"
+"""In ``Conditioning.spatial``: where an image prompt counts, [n, 1, h, w] in 0..1."""
 LCM_GUIDANCE = 8.5
 """The scale that the library tells latent consistency models where nothing else is asked for."""
 
@@ -104,7 +106,9 @@ class UNetBackbone:
     def _call(self, latents: Tensor, level: NoiseLevel, conditioning: Conditioning, hooks: Hooks | None) -> Tensor:
         """The U-Net's output, in its precision."""
         tokens = conditioning.image_embeds if self.projections else None
-        call = Call(hooks, None if tokens is None else tokens.to(self.dtype), self.projections)
+        mask = conditioning.spatial.get(IMAGE_MASK)
+        mask = mask[:, 0] if mask is not None and tokens is not None else None
+        call = Call(hooks, None if tokens is None else tokens.to(self.dtype), self.projections, mask)
         added = self._added(latents, conditioning)
         with self._taps.call(call) if hooks or tokens is not None else nullcontext():
             out: Tensor = self.unet(
@@ -114,7 +118,7 @@ class UNetBackbone:
                 encoder_hidden_states=conditioning.prompt_embeds.to(self.dtype),
                 encoder_attention_mask=conditioning.mask,
                 **added,
-                **self._residuals(latents, level, conditioning, added),
+                **self._residuals(latents, level, conditioning, added, hooks),
             ).sample
         return out
 
@@ -144,16 +148,21 @@ class UNetBackbone:
         return {"added_cond_kwargs": {"text_embeds": pooled, "time_ids": sizes.expand(len(latents), -1)}}
 
     def _residuals(
-        self, latents: Tensor, level: NoiseLevel, conditioning: Conditioning, added: dict[str, Any]
+        self,
+        latents: Tensor,
+        level: NoiseLevel,
+        conditioning: Conditioning,
+        added: dict[str, Any],
+        hooks: Hooks | None,
     ) -> dict[str, Any]:
-        """What control nets add: computed from their conditions, or given as ``down.0``, ``down.1``, … and ``mid``."""
-        spatial = {name: x.to(self.dtype) for name, x in conditioning.spatial.items()}
-        conditions = [spatial.pop(name) for name in sorted(spatial) if name.startswith("condition.")]
-        if self.control_nets and conditions:
-            embeds = conditioning.prompt_embeds.to(self.dtype)
-            down, mid = residuals(self.control_nets, latents.to(self.dtype), level.timestep, embeds, conditions, added)
+        """What control nets add: computed from their hints, or given as ``down.0``, ``down.1``, … and ``mid``."""
+        made = residuals(self.control_nets, latents, level, conditioning, added, hooks)
+        if made is not None:
+            down, mid = [x.to(self.dtype) for x in made[0]], made[1].to(self.dtype)
             return {"down_block_additional_residuals": down, "mid_block_additional_residual": mid}
-        if not spatial:
+        given = {name: x.to(self.dtype) for name, x in conditioning.spatial.items() if name == "mid"}
+        given |= {name: x.to(self.dtype) for name, x in conditioning.spatial.items() if name.startswith("down.")}
+        if not given:
             return {}
-        given = tuple(spatial[f"down.{i}"] for i in range(len(spatial) - ("mid" in spatial)))
-        return {"down_block_additional_residuals": given, "mid_block_additional_residual": spatial.get("mid")}
+        kept = tuple(given[f"down.{i}"] for i in range(len(given) - ("mid" in given)))
+        return {"down_block_additional_residuals": kept, "mid_block_additional_residual": given.get("mid")}

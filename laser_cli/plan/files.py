@@ -24,11 +24,16 @@ SHOWN_ERRORS = 8
 HEADER = """\
 # A laser plan. `source` describes the picture that is there; each segment then leads to its own `prompt`.
 #   control   texture (colour, light, weather) | motion (place, size, pose) | hybrid (another subject) | hold (nothing)
+#             words (what the prompts share) | local (the same, and all that no changed word looks at)
 #   strength  0..1: how firmly the control holds on to the picture
 #   frames    pictures in the segment, first and last included; neighbours share the one between them
 #             without it a segment takes its even share
 #   back      true: the segment leads back to the picture itself, and needs no prompt
 #   easing    linear | ease | ease-in | ease-out
+"""
+CONDITION_HEADER = """\
+#   condition a picture of edges, depth or a pose, or OpenPose JSON: it leads the keyframe at the segment's end, or the
+#             source picture; a list where there are several ControlNets; a keyframe without one is not led
 """
 FACE_HEADER = """\
 #   face      at a percentage of the time: expression 0..100 by ARKit's names, yaw, pitch and roll in degrees
@@ -94,7 +99,8 @@ def plan_text(plan: Plan, format: Format = "yaml") -> str:
         return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     if plan.face:
         value["face"] = [_Line(point) for point in value["face"]]
-    header = HEADER + (FACE_HEADER if plan.face else "")
+    led = plan.condition or any(segment.condition for segment in plan.segments)
+    header = HEADER + (CONDITION_HEADER if led else "") + (FACE_HEADER if plan.face else "")
     # the width keeps every prompt on one line, easy to edit and to compare
     return header + yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10**6)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
@@ -22,8 +23,8 @@ from pydantic_core import PydanticCustomError
 
 from laser_cli.controls import registry
 from laser_cli.errors import BadInputError
-from laser_cli.plan.blendshapes import Blendshape
 from laser_cli.plan.easing import Easing
+from laser_cli.tracks.names import Shape
 
 if TYPE_CHECKING:
     Control = str
@@ -49,10 +50,30 @@ class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+def _one_or_several(value: Any) -> Any:
+    """One file or a list of files, as a tuple."""
+    return (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else value
+
+
+def _one_alone(told: dict[str, Any]) -> dict[str, Any]:
+    """A model as it is written: one condition without a list around it."""
+    files = told.get("condition")
+    return {**told, "condition": files[0]} if files and len(files) == 1 else told
+
+
+Conditions = Annotated[
+    tuple[Annotated[str, Field(strict=True, min_length=1, max_length=4096)], ...],
+    BeforeValidator(_one_or_several),
+    Field(max_length=16),
+]
+"""Pictures that lead a keyframe, one for each ControlNet of the run; `none` leaves one out."""
+
+
 class Segment(_Model):
     """The way from one keyframe to the next: `frames` pictures, both keyframes included.
 
     Without a strength its control's usual one holds. With `back` the segment leads back to the source picture itself.
+    `condition` leads the keyframe that it ends in.
     """
 
     prompt: Prompt
@@ -61,6 +82,7 @@ class Segment(_Model):
     frames: Annotated[int, Field(strict=True, ge=2)]
     easing: Easing = "ease"
     back: StrictBool = False
+    condition: Conditions = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -72,7 +94,8 @@ class Segment(_Model):
 
     @model_serializer(mode="wrap")
     def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in handler(self).items() if key != "back" or value}
+        told = {key: value for key, value in handler(self).items() if key not in ("back", "condition") or value}
+        return _one_alone(told)
 
 
 class FacePoint(_Model):
@@ -83,7 +106,7 @@ class FacePoint(_Model):
     """
 
     at: Annotated[float, Field(strict=True, ge=0, le=100)]
-    expression: dict[Blendshape, Level] = {}
+    expression: dict[Shape, Level] = {}
     yaw: Angle = 0.0
     pitch: Angle = 0.0
     roll: Angle = 0.0
@@ -131,6 +154,7 @@ class Plan(_Model):
     version: Literal[1] = 1
     description: StrictStr = ""
     source: Prompt
+    condition: Conditions = ()
     segments: Annotated[tuple[Segment, ...], Field(min_length=1, max_length=MAX_SEGMENTS)]
     face: Annotated[tuple[FacePoint, ...], Field(max_length=MAX_FACE)] = ()
     planner: Planner = Planner()
@@ -165,7 +189,7 @@ class Plan(_Model):
 
     @model_serializer(mode="wrap")
     def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in handler(self).items() if key != "face" or value}
+        return _one_alone({k: v for k, v in handler(self).items() if k not in ("face", "condition") or v})
 
     @property
     def prompts(self) -> tuple[str, ...]:

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from laser_cli.controls.base import Words
 from laser_cli.controls.registry import signal
 from laser_cli.engine.render import render
 from laser_cli.engine.sample import denoise
 from laser_cli.engine.schedule import noise_like
 from laser_cli.engine.spec import Finished, Frame, Keyframe, RenderSpec, SamplingParams
+from laser_cli.models.adapter import See
+from laser_cli.models.conditioning import Conditioning
 from laser_cli.models.model import Model
 from laser_cli.plan.easing import ease
 from laser_cli.plan.schema import Plan
 from laser_cli.stages.checkpoint import Checkpointer
+from laser_cli.stages.conditions import Lead, led
+from laser_cli.stages.detail import given_back
 from laser_cli.stages.distances import Distance, rms
 from laser_cli.stages.invert import Inversion, Report, to_array, to_tensor
 from laser_cli.stages.pacing import paced
 from laser_cli.stages.preview import PreviewWriter
+from laser_cli.stages.wording import encoded_prompts, reads_words, words_between
 
 Warn = Callable[[str], object]
 
@@ -34,32 +42,63 @@ class Picture:
     array: np.ndarray
 
 
-def compose(model: Model, plan: Plan, inversion: Inversion, negative: str | None = None) -> RenderSpec:
+@dataclass(frozen=True)
+class Leads:
+    """What leads an animation's keyframes beside their prompts, the source first; ``see`` as of models.adapter."""
+
+    keyframes: Sequence[Lead]
+    see: See | None = None
+
+
+def compose(
+    model: Model, plan: Plan, inversion: Inversion, negative: str | None = None, leads: Leads | None = None
+) -> RenderSpec:
     """The plan as a render: keyframes with their strengths, frames at their eased times.
 
     Guidance leads away from the source's own prompt (negative-prompt inversion), so that the source needs none; with
-    ``negative`` from that prompt. A segment that leads to the source's prompt ends in the source itself.
+    ``negative`` from that prompt. A segment that leads to the source's prompt ends in the source itself, unless other
+    ``leads`` lead there.
     """
     source = inversion.trajectory
     held = source if source.pinned else None
-    told = model.encode_prompts([segment.prompt for segment in plan.segments])
+    told = model.encode_prompts(encoded_prompts(model, plan))
+    conditionings, between = [source.conditioning, *(told.select([k]) for k in range(len(plan.segments)))], None
+    if leads:
+        height, width = (side * model.scale for side in source.latents.shape[-2:])
+        bare = replace(source.conditioning, image_embeds=model.unseen, spatial={})
+        conditionings, poses = led(model, [bare, *conditionings[1:]], leads.keyframes, (width, height), leads.see)
+        between = poses.of_frames(lambda step, k, t: conditionings[k].lerp(conditionings[k + 1], t))
     strengths = [_strengths(segment.control, segment.strength) for segment in plan.segments]
-    keyframes = [Keyframe(source.noise, source.conditioning, held, strengths[0][0])]
+    words: list[Words | None] = [None] * (1 + len(plan.segments))
+    if any(reads_words(segment.control) for segment in plan.segments):
+        words = [words_between(model, inversion.prompt, prompt) for prompt in (inversion.prompt, *plan.prompts[1:])]
+    keyframes = [Keyframe(source.noise, conditionings[0], held, strengths[0][0], words[0])]
     frames: list[Frame] = []
     for k, segment in enumerate(plan.segments):
-        back = held is not None and segment.prompt == inversion.prompt
-        conditioning = source.conditioning if back else told.select([k])
-        keyframes.append(Keyframe(source.noise, conditioning, held if back else None, strengths[k][1]))
+        alike = leads is None or leads.keyframes[k + 1].same(leads.keyframes[0])
+        back = held is not None and segment.prompt == inversion.prompt and alike
+        conditioning = conditionings[0] if back else conditionings[k + 1]
+        keyframes.append(Keyframe(source.noise, conditioning, held if back else None, strengths[k][1], words[k + 1]))
         steps = segment.frames - 1
         frames += [Frame(k, ease(segment.easing, j / steps)) for j in range(1, steps)]
-    base = source.conditioning if negative is None else model.encode_prompts([negative])
-    return RenderSpec(keyframes, frames, base, source=0)
+    base = conditionings[0] if negative is None else model.encode_prompts([negative])
+    return RenderSpec(keyframes, frames, base, source=0, conditioning=between)
 
 
 def _strengths(control: str, strength: float) -> tuple[dict[str, float], dict[str, float]]:
     """Strengths by control at a segment's begin and end."""
     shares = signal(control).items()
     return {name: strength * begin for name, (begin, _) in shares}, {name: strength * end for name, (_, end) in shares}
+
+
+@torch.inference_mode()
+def source_conditioning(model: Model, prompt: str, leads: Leads | None, size: tuple[int, int]) -> Conditioning:
+    """The conditioning of an animation's first keyframe: its prompt, and what leads it, at (w, h) px."""
+    told = model.encode_prompts([prompt])
+    if leads is None:
+        return told
+    (told,), _ = led(model, [told], leads.keyframes[:1], size, leads.see)
+    return told
 
 
 @torch.inference_mode()
@@ -75,26 +114,31 @@ def animate(
     warn: Warn = lambda text: None,
     preview: PreviewWriter | None = None,
     negative: str | None = None,
+    leads: Leads | None = None,
+    wanted: AbstractSet[int] | None = None,
 ) -> Iterator[Picture]:
     """Yields the plan's frames in order; with ``exact_first``, the picture itself, frame 0 is exactly that.
 
     With ``pace`` drafts are rendered first, so that frames are equally far apart by that distance instead of in t. What
-    the VAE loses of the picture is given back to the frames near it by (1 - t)^2, so that nothing pops between frame 0
-    and frame 1. With a ``checkpointer`` it goes on from what that has saved of this render.
+    the VAE loses of the picture is given back to the frames near it (stages.detail), so that nothing pops between frame
+    0 and frame 1. With a ``checkpointer`` it goes on from what that has saved of this render. ``wanted``: only these
+    frames are drawn, the very pictures that they are among all; such a render has no checkpoint.
     """
-    spec = compose(model, plan, inversion, negative)
+    spec = compose(model, plan, inversion, negative, leads)
     saved = checkpointer.load(model.device, len(spec.frames)) if checkpointer else None
     if saved:
         spec = replace(spec, frames=saved.frames)
     elif pace and spec.frames:
         spec = paced(model, spec, params, inversion.steps, pace, report)
     places = _places(plan)
+    if wanted is not None:
+        spec, places = _only(spec, places, wanted)
+    due = deque(i for i in range(plan.total_frames) if wanted is None or i in wanted)
     lost: Tensor | None = None
     if exact_first is not None:
         lost = to_tensor(exact_first).to(model.device) - model.decode(inversion.trajectory.latents[:1])
-    shares = _shares(spec, places) if lost is not None else {}
+    details = _details(spec, places, lost[0]) if lost is not None else {}
     waiting: dict[int, Tensor] = {}
-    due = 0
     levels = model.schedule.levels(inversion.steps)
     for step in render(model.backbone, levels, spec, params, saved.state if saved else None, model.workers):
         report(step.nfe)
@@ -106,14 +150,17 @@ def animate(
             preview.update(model, step.state, places.keyframes, places.frames)
         if step.finished is None:
             continue
+        indices = _indices(step.finished, places)
+        if wanted is not None and wanted.isdisjoint(indices):
+            continue
         pictures = model.decode(step.finished.latents)
-        waiting.update(zip(_indices(step.finished, places), pictures, strict=True))
-        while due in waiting:
-            picture = waiting.pop(due)
-            if lost is not None and shares.get(due):
-                picture = (picture + shares[due] * lost[0]).clamp(0, 1)
-            yield Picture(due, to_array(picture))
-            due += 1
+        waiting.update(zip(indices, pictures, strict=True))
+        while due and due[0] in waiting:
+            index = due.popleft()
+            picture = waiting.pop(index)
+            if index in details:
+                picture = (picture + given_back(*details[index])).clamp(0, 1)
+            yield Picture(index, to_array(picture))
 
 
 def smaller_batches(size: int) -> str:
@@ -131,12 +178,17 @@ def generate(
     size: tuple[int, int],
     report: Report = lambda nfe: None,
     negative: str = "",
+    leads: Leads | None = None,
 ) -> np.ndarray:
-    """A picture of (w, h) px from a prompt alone: what an animation without a picture begins with."""
+    """A picture of (w, h) px from a prompt alone: what an animation without a picture begins with.
+
+    It is led as the first keyframe is.
+    """
     shape = (model.vae.config.latent_channels, size[1] // model.scale, size[0] // model.scale)
     x = noise_like(shape, seed)[None].to(model.device)
-    told = model.encode_prompts([negative, prompt])
-    uncond, cond, levels, z = told.select([0]), told.select([1]), model.schedule.levels(steps), x
+    told = model.encode_prompts([negative])
+    cond = source_conditioning(model, prompt, leads, size)
+    uncond, levels, z = told.beside(cond), model.schedule.levels(steps), x
     for z in denoise(model.backbone, x, levels, cond, uncond, guidance, model.workers):  # noqa: B007
         report(2 if guidance != 1 else 1)
     return to_array(model.decode(z)[0])
@@ -156,13 +208,22 @@ def _places(plan: Plan) -> _Places:
     return _Places(keyframes, [i for i in range(plan.total_frames) if i not in set(keyframes)])
 
 
-def _shares(spec: RenderSpec, places: _Places) -> dict[int, float]:
-    """How much of what the VAE loses is given back to each picture: all to the source, less and less around it."""
-    held = [k == 0 or keyframe.trajectory is not None for k, keyframe in enumerate(spec.keyframes)]
-    shares = {places.keyframes[k]: 1.0 for k, at in enumerate(held) if at}
+def _only(spec: RenderSpec, places: _Places, wanted: AbstractSet[int]) -> tuple[RenderSpec, _Places]:
+    """The render without the frames that are not wanted; keyframes stay, as frames read them."""
+    kept = [(place, f) for place, f in zip(places.frames, spec.frames, strict=True) if place in wanted]
+    return replace(spec, frames=[f for _, f in kept]), _Places(places.keyframes, [place for place, _ in kept])
+
+
+def _details(spec: RenderSpec, places: _Places, lost: Tensor) -> dict[int, tuple[float, Tensor | None, Tensor | None]]:
+    """For the pictures in segments that begin or end in the source: t, and what the VAE loses at either end."""
+    held = [lost if k == 0 or keyframe.trajectory is not None else None for k, keyframe in enumerate(spec.keyframes)]
+    details: dict[int, tuple[float, Tensor | None, Tensor | None]] = {}
+    details |= {places.keyframes[k]: (0.0, mine, None) for k, mine in enumerate(held) if mine is not None}
     for place, f in zip(places.frames, spec.frames, strict=True):
-        shares[place] = held[f.segment] * (1 - f.t) ** 2 + held[f.segment + 1] * f.t**2
-    return shares
+        begin, end = held[f.segment], held[f.segment + 1]
+        if begin is not None or end is not None:
+            details[place] = (f.t, begin, end)
+    return details
 
 
 def _indices(finished: Finished, places: _Places) -> list[int]:

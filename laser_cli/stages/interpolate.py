@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from laser_cli.controls.aid import Blend, Kind, blend_of, slerp_states
+from laser_cli.controls.aid import Blend, Kind, blend_of, slerp, slerp_rows, slerp_states
 from laser_cli.engine.render import render
 from laser_cli.engine.schedule import noise_like
 from laser_cli.engine.spec import Frame, FrameConditioning, Keyframe, RenderSpec, RenderState, SamplingParams
-from laser_cli.models.adapter import See, shown
+from laser_cli.models.adapter import See
 from laser_cli.models.conditioning import Conditioning
-from laser_cli.models.control_net import as_condition, conditioned
 from laser_cli.models.model import Model
-from laser_cli.models.pose import Pose, between, draw_pose, held
 from laser_cli.stages.animate import Picture, Warn, smaller_batches
 from laser_cli.stages.checkpoint import Checkpointer
+from laser_cli.stages.conditions import Lead, PoseTracks, led
+from laser_cli.stages.detail import given_back
 from laser_cli.stages.invert import Report, invert_picture, to_array, to_tensor
 from laser_cli.stages.preview import PreviewWriter
 
@@ -32,15 +31,11 @@ the denoising (late for small t), and a cross-dissolve of the endpoints' picture
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A keyframe as asked for: what it shows, the picture (h, w, 3) uint8 if it is one, a picture as image prompt.
-
-    ``conditions``: a picture, or a pose, for each ControlNet of the model.
-    """
+    """A keyframe as asked for: what it shows, the picture (h, w, 3) uint8 if it is one, and what else leads it."""
 
     prompt: str
     picture: np.ndarray | None = None
-    image: np.ndarray | None = None
-    conditions: tuple[np.ndarray | Pose, ...] = ()
+    lead: Lead = field(default_factory=Lead)
 
 
 @dataclass(frozen=True)
@@ -50,6 +45,7 @@ class InterpolationParams:
     method: Method = "outer"
     fused: bool = True
     embeddings: Literal["lerp", "slerp"] = "lerp"
+    noise_slerp: Literal["whole", "rows"] = "whole"
     guides: tuple[str, ...] = ()
     steps: int = 25
     sampling: SamplingParams = field(default_factory=SamplingParams)
@@ -66,15 +62,14 @@ class Endpoints:
     """Endpoints made ready: as keyframes of the engine, with the pictures that some of them are (index to [3, h, w]).
 
     ``base``: what guidance leads away from (one row); ``guides``: one row for each segment, or none at all.
-    ``poses``: by keyframe, those of each ControlNet, None where its condition is a picture; ``size``: (w, h) px.
+    ``poses``: those of the keyframes, where conditions are poses.
     """
 
     keyframes: Sequence[Keyframe]
     base: Conditioning
     guides: Conditioning | None
     pictures: dict[int, Tensor]
-    poses: Sequence[Sequence[Pose | None]] = ()
-    size: tuple[int, int] = (0, 0)
+    poses: PoseTracks = field(default_factory=PoseTracks)
 
 
 @dataclass(frozen=True)
@@ -130,14 +125,8 @@ def prepare(
     else the seed's. As many seeds as endpoints: each has its own, a picture's is not used.
     """
     told = model.encode_prompts([negative, *(a.prompt for a in asked), *params.guides])
-    conditionings = [told.select([1 + k]) for k in range(len(asked))]
-    for k, a in enumerate(asked):
-        if see and a.image is not None:
-            conditionings[k] = shown(conditionings[k], see([to_tensor(a.image)[0]]))
-        if a.conditions:
-            drawn = [draw_pose(c, size) if isinstance(c, Pose) else c for c in a.conditions]
-            led = [as_condition(to_tensor(c)[0], size).to(model.device) for c in drawn]
-            conditionings[k] = conditioned(conditionings[k], led)
+    alone = [told.select([1 + k]) for k in range(len(asked))]
+    conditionings, poses = led(model, alone, [a.lead for a in asked], size, see)
     shape = (model.vae.config.latent_channels, size[1] // model.scale, size[0] // model.scale)
     pictures = {k: to_tensor(a.picture)[0].to(model.device) for k, a in enumerate(asked) if a.picture is not None}
     inverted = {
@@ -158,23 +147,17 @@ def prepare(
             noise = noise_like(shape, seeds[k])[None].to(model.device)
         keyframes.append(Keyframe(noise, conditionings[k], inverted.get(k)))
     guides = told.select(slice(1 + len(asked), None)) if params.guides else None
-    poses = [[c if isinstance(c, Pose) else None for c in a.conditions] for a in asked]
-    return Endpoints(keyframes, told.select([0]), guides, pictures, poses, size)
-
-
-def held_still(asked: Sequence[Endpoint]) -> Iterator[str]:
-    """What of the poses at two neighbouring keyframes is seen in one of them only."""
-    for a, b in pairwise(asked):
-        for one, other in zip(a.conditions, b.conditions, strict=True):
-            if isinstance(one, Pose) and isinstance(other, Pose):
-                yield from held(one, other)
+    return Endpoints(keyframes, told.select([0]), guides, pictures, poses)
 
 
 def spec_of(endpoints: Endpoints, params: InterpolationParams, frames: Sequence[Frame]) -> RenderSpec:
     """The render of these frames; a cross-dissolve renders its endpoints alone."""
     frames = [] if params.method == "dissolve" else frames
     conditioning = frame_conditioning(endpoints, params)
-    return RenderSpec(endpoints.keyframes, frames, endpoints.base, blend=params.blend, conditioning=conditioning)
+    way = slerp_rows if params.noise_slerp == "rows" else slerp
+    return RenderSpec(
+        endpoints.keyframes, frames, endpoints.base, blend=params.blend, conditioning=conditioning, slerp=way
+    )
 
 
 def single_frame(endpoints: Endpoints, at: float) -> tuple[Endpoints, FrameSchedule]:
@@ -188,7 +171,7 @@ def single_frame(endpoints: Endpoints, at: float) -> tuple[Endpoints, FrameSched
         keyframes=endpoints.keyframes[k : k + 2],
         guides=guides,
         pictures=pictures,
-        poses=endpoints.poses[k : k + 2],
+        poses=endpoints.poses.only(k, 2),
     )
     return two, FrameSchedule([Frame(0, at * segments - k)], (0, 2))
 
@@ -199,9 +182,6 @@ def frame_conditioning(endpoints: Endpoints, params: InterpolationParams) -> Fra
     A guide has no image prompt and no conditions: those are its endpoints'.
     """
     blend = slerp_states if params.embeddings == "slerp" else torch.lerp
-
-    def conditioning(step: int, segment: int, t: Tensor) -> Conditioning:
-        return _posed(text(step, segment, t), endpoints, segment, t)
 
     def text(step: int, segment: int, t: Tensor) -> Conditioning:
         begin, end = (endpoints.keyframes[k].conditioning for k in (segment, segment + 1))
@@ -214,22 +194,7 @@ def frame_conditioning(endpoints: Endpoints, params: InterpolationParams) -> Fra
             t = (step + 1 - (1 - t) * params.steps).clamp(0, 1)
         return begin.lerp(end, t, blend)
 
-    return conditioning
-
-
-def _posed(told: Conditioning, endpoints: Endpoints, segment: int, t: Tensor) -> Conditioning:
-    """The conditioning of frames at t [n] with their own skeletons, where both keyframes have a pose.
-
-    Between two drawn skeletons a blend of pixels shows both; between two poses a limb moves.
-    """
-    ends = endpoints.poses[segment : segment + 2]
-    spatial = dict(told.spatial)
-    for i, (a, b) in enumerate(zip(*ends, strict=True)) if len(ends) == 2 else ():
-        if a is not None and b is not None:
-            one, other = a.at(endpoints.size), b.at(endpoints.size)
-            drawn = [draw_pose(between(one, other, float(at)), endpoints.size) for at in t]
-            spatial[f"condition.{i}"] = torch.cat([to_tensor(x) for x in drawn]).to(t.device)
-    return replace(told, spatial=spatial)
+    return endpoints.poses.of_frames(text)
 
 
 @torch.inference_mode()
@@ -248,7 +213,7 @@ def interpolate(
     """Yields endpoints and frames in order, each once.
 
     With ``exact``, an endpoint that is a picture is exactly that: what the VAE loses of it is given back to the frames
-    near it, by (1 - t)^2. With a ``checkpointer`` every state is saved; ``state`` is one that was, to go on from.
+    near it (stages.detail). With a ``checkpointer`` every state is saved; ``state`` is one that was, to go on from.
     """
     spec, levels = spec_of(endpoints, params, schedule.frames), model.schedule.levels(params.steps)
     numbers = [i for i in range(schedule.total) if i not in set(schedule.places)]
@@ -281,9 +246,8 @@ def interpolate(
                 f = at[due]
                 picture = torch.lerp(_whole(ends, lost, f.segment), _whole(ends, lost, f.segment + 1), f.t)
             elif due in waiting:
-                f, picture = at[due], waiting.pop(due)
-                for k, share in ((f.segment, (1 - f.t) ** 2), (f.segment + 1, f.t**2)):
-                    picture = picture + share * lost[k] if k in lost else picture
+                f = at[due]
+                picture = waiting.pop(due) + given_back(f.t, lost.get(f.segment), lost.get(f.segment + 1))
             else:
                 break
             yield Picture(due, to_array(picture.clamp(0, 1)))

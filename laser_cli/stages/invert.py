@@ -102,15 +102,17 @@ def save_inversion(inversion: Inversion, path: Path) -> None:
 def load_inversion(path: Path, model: Model) -> Inversion:
     """Reads an inversion for this model; BadInputError if it is damaged or was made with other weights."""
     about, tensors = _read(path, model)
-    for what, theirs, ours in (
-        ("model", about["revision"], model.revision),
-        ("noise schedule", about["schedule"], model.schedule.key),
+    same_model = f"pass --model {about['model']}, or invert again with this model"
+    same_schedule = "the same --scheduler and --timestep-spacing, or invert again with these"
+    for what, theirs, ours, hint in (
+        ("model", about["revision"], model.revision, same_model),
+        ("noise schedule", about["schedule"], model.schedule.key, same_schedule),
     ):
         if theirs != ours:
             raise BadInputError(
                 f"{path} was made with another {what}",
                 why=f"it was made with {about['model']} ({theirs}); this run's is {model.name} ({ours})",
-                hint=f"pass --model {about['model']}, or invert again with this model",
+                hint=hint,
             )
     latents, conditioning = tensors["latents"].float(), _conditioning(about, tensors, model)
     if latents.shape[1:2] != (model.vae.config.latent_channels,) or str(len(latents) - 1) != about["steps"]:

@@ -67,7 +67,11 @@ class AttributeClassifier(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Logits of the names, then the numbers in their units: [n, OUTPUTS]."""
-        last = F.silu(self.norm(self.stages(pictures)[-1]))
+        return self.head(self.stages(pictures)[-1])
+
+    def head(self, stage: Tensor) -> Tensor:
+        """The same, of the last stage's feature maps."""
+        last = F.silu(self.norm(stage))
         flat = torch.cat([self.squeeze(last).flatten(1), last.mean((2, 3))], 1)
         return self.out(F.silu(self.hidden(flat)))
 
@@ -84,7 +88,11 @@ class AttributeClassifier(nn.Module):
     def embedding(self, pictures: Tensor, batch: int = 64) -> Tensor:
         """Pooled features of the last stage, for Frechet distances: [n, 192]."""
         parts = pictures.to(self.out.weight).split(batch)
-        return torch.cat([F.silu(self.norm(self.stages(p)[-1])).mean((2, 3)).float().cpu() for p in parts])
+        return torch.cat([self.pooled(self.stages(p)[-1]) for p in parts])
+
+    def pooled(self, stage: Tensor) -> Tensor:
+        """The same, of the last stage's feature maps."""
+        return F.silu(self.norm(stage)).mean((2, 3)).float().cpu()
 
     @torch.no_grad()
     def distance(self, a: Tensor, b: Tensor) -> Tensor:

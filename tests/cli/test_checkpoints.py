@@ -43,6 +43,8 @@ def test_each_option_changes_the_picture_the_record_and_the_fingerprint(laser, f
         "half": ("--lora", f"{files / 'style.safetensors'}:0.4"),
         "vae": ("--vae", files / "vae"),
         "long": ("--prompt-chunks", 2),
+        "lcm": ("--scheduler", "lcm"),
+        "karras": ("--scheduler", "euler", "--timestep-spacing", "karras"),
     }
     told = {name: drawn(laser, folder, tmp_path / f"{name}.png", *options) for name, options in asked.items()}
     assert len({picture for _, picture in told.values()}) == len(asked)
@@ -85,6 +87,9 @@ def test_a_moved_file_of_the_same_contents_is_up_to_date(laser, folder, files, t
         (("--vae", "nowhere"), 3, "there is no VAE nowhere"),
         (("--prompt-chunks", 0), 2, "prompt-chunks"),
         (("--steps", 1000), 2, "cannot be divided into 1000 steps"),
+        (("--scheduler", "best"), 2, "--scheduler best is not known"),
+        (("--scheduler", "lcm", "--timestep-spacing", "karras"), 2, "does not fit the scheduler LCMScheduler"),
+        (("--guidance", -1), 2, "guidance"),
     ],
 )
 def test_what_cannot_be_is_told_before_anything_is_drawn(laser, folder, tmp_path, options, code, said):
@@ -125,3 +130,31 @@ def test_an_overflow_is_told_once_and_quiet_means_quiet(laser, folder, tmp_path)
     code, _, stderr = laser(*run, "-o", tmp_path / "a.png")
     assert code == 0 and stderr.count("beyond float16") == 1
     assert laser(*run, "-o", tmp_path / "b.png", "--quiet")[2] == ""
+
+
+@pytest.mark.parametrize("make", [tiny.sd, tiny.sdxl])
+def test_a_checkpoint_of_few_steps_is_drawn_without_guidance(laser, make, tmp_path):
+    """SDXL-Turbo's and Lightning's own settings: guidance 0, trailing steps; 0 and 1 are the same job."""
+    folder = make(tmp_path / "m")
+    options = ("--scheduler", "euler", "--timestep-spacing", "trailing")
+    told = {g: drawn(laser, folder, tmp_path / f"{g}.png", "--guidance", g, *options) for g in (0, 1)}
+    assert told[0] == (told[1][0] | {"paths": told[0][0]["paths"]}, told[1][1])
+    assert told[0][0]["evaluations"] < drawn(laser, folder, tmp_path / "x.png", *options)[0]["evaluations"]
+    code, _, stderr = laser("interpolate", "--from", tmp_path / "0.png", "-o", tmp_path / "b.png", "--model", folder)
+    assert code == 0, stderr
+    assert Image.open(tmp_path / "b.png").tobytes() == told[0][1]
+
+
+def test_an_inversion_is_bound_to_its_schedule(laser, folder, tmp_path):
+    Image.new("RGB", (16, 16), (200, 120, 40)).save(tmp_path / "p.png")
+    picture, inversion = tmp_path / "p.png", tmp_path / "i.safetensors"
+    on = ("--model", folder, "--dtype", "float32")
+    code, _, stderr = laser(
+        "invert", picture, "-p", "a red ball", "-o", inversion, "--steps", 2, *on, "--scheduler", "euler"
+    )
+    assert code == 0, stderr
+    run = ("animate", picture, "a blue ball", "-p", "a red ball", "--inversion", inversion, "--frames", 3, *on)
+    code, _, stderr = laser(*run, "-o", tmp_path / "a.gif")
+    assert code == 5 and "another noise schedule" in stderr and "--scheduler" in stderr
+    code, _, stderr = laser(*run, "-o", tmp_path / "a.gif", "--scheduler", "euler")
+    assert code == 0, stderr

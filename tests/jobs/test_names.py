@@ -59,7 +59,7 @@ def test_a_template_that_cannot_be_is_a_usage_error(template, told):
 
 def test_what_is_known_of_a_job_is_checked_before_it_is_made():
     names.check("{stem}-{alpha}.mp4", names.fields(InterpolateSettings))
-    with pytest.raises(UsageError, match="no field {alpha}"):
+    with pytest.raises(UsageError, match=r"no field \{alpha\}"):
         names.check("{stem}-{alpha}.mp4", names.fields(AnimateSettings))
     for kind in (AnimateSettings, InterpolateSettings):
         assert set(names.values_of(kind(), "any")) == set(names.fields(kind))

@@ -48,45 +48,61 @@ def _state(model) -> dict[str, torch.Tensor]:
 
 def unet(folder: Path) -> dict[str, torch.Tensor]:
     net = UNet2DConditionModel.from_pretrained(folder / "unet")
-    layers = net.config.layers_per_block
     attended = [hasattr(block, "attentions") for block in net.up_blocks]
+    layers = net.config.layers_per_block
+    return {_unet_name(key, layers, attended): value.clone() for key, value in net.state_dict().items()}
+
+
+def control_net(tensors: dict[str, torch.Tensor], layers: int) -> dict[str, torch.Tensor]:
+    """A ControlNet's tensors, `layers` a block, as the original layout names them."""
 
     def name(key: str) -> str:
-        resnet = "resnets" in key
-        key = re.sub(r"^time_embedding\.linear_(\d)", lambda m: f"time_embed.{2 * int(m[1]) - 2}", key)
-        key = re.sub(r"^add_embedding\.linear_(\d)", lambda m: f"label_emb.0.{2 * int(m[1]) - 2}", key)
-        key = re.sub(r"^conv_in", "input_blocks.0.0", key)
-        key = re.sub(r"^conv_norm_out", "out.0", key)
-        key = re.sub(r"^conv_out", "out.2", key)
+        key = re.sub(r"^controlnet_down_blocks\.(\d+)", r"zero_convs.\1.0", key)
+        key = re.sub(r"^controlnet_mid_block", "middle_block_out.0", key)
+        key = re.sub(r"^controlnet_cond_embedding\.conv_in", "input_hint_block.0", key)
         key = re.sub(
-            r"^down_blocks\.(\d)\.(resnets|attentions)\.(\d)",
-            lambda m: f"input_blocks.{1 + int(m[1]) * (layers + 1) + int(m[3])}.{int(m[2] == 'attentions')}",
-            key,
+            r"^controlnet_cond_embedding\.blocks\.(\d+)", lambda m: f"input_hint_block.{2 * int(m[1]) + 2}", key
         )
-        key = re.sub(
-            r"^down_blocks\.(\d)\.downsamplers\.0\.conv",
-            lambda m: f"input_blocks.{(int(m[1]) + 1) * (layers + 1)}.0.op",
-            key,
-        )
-        key = re.sub(r"^mid_block\.resnets\.(\d)", lambda m: f"middle_block.{2 * int(m[1])}", key)
-        key = re.sub(r"^mid_block\.attentions\.0", "middle_block.1", key)
-        key = re.sub(
-            r"^up_blocks\.(\d)\.(resnets|attentions)\.(\d)",
-            lambda m: f"output_blocks.{int(m[1]) * (layers + 1) + int(m[3])}.{int(m[2] == 'attentions')}",
-            key,
-        )
-        key = re.sub(
-            r"^up_blocks\.(\d)\.upsamplers\.0\.conv",
-            lambda m: f"output_blocks.{int(m[1]) * (layers + 1) + layers}.{1 + attended[int(m[1])]}.conv",
-            key,
-        )
-        head, dot, rest = key.rpartition(".")
-        for new, old in RESNET.items():
-            if resnet and head.endswith(f".{new}"):
-                head = head.removesuffix(new) + old
-        return head + dot + rest
+        key = re.sub(r"^controlnet_cond_embedding\.conv_out", "input_hint_block.14", key)
+        return "control_model." + _unet_name(key, layers, [])
 
-    return {name(key): value.clone() for key, value in net.state_dict().items()}
+    return {name(key): value.clone() for key, value in tensors.items()}
+
+
+def _unet_name(key: str, layers: int, attended: list[bool]) -> str:
+    resnet = "resnets" in key
+    key = re.sub(r"^time_embedding\.linear_(\d)", lambda m: f"time_embed.{2 * int(m[1]) - 2}", key)
+    key = re.sub(r"^add_embedding\.linear_(\d)", lambda m: f"label_emb.0.{2 * int(m[1]) - 2}", key)
+    key = re.sub(r"^conv_in", "input_blocks.0.0", key)
+    key = re.sub(r"^conv_norm_out", "out.0", key)
+    key = re.sub(r"^conv_out", "out.2", key)
+    key = re.sub(
+        r"^down_blocks\.(\d)\.(resnets|attentions)\.(\d)",
+        lambda m: f"input_blocks.{1 + int(m[1]) * (layers + 1) + int(m[3])}.{int(m[2] == 'attentions')}",
+        key,
+    )
+    key = re.sub(
+        r"^down_blocks\.(\d)\.downsamplers\.0\.conv",
+        lambda m: f"input_blocks.{(int(m[1]) + 1) * (layers + 1)}.0.op",
+        key,
+    )
+    key = re.sub(r"^mid_block\.resnets\.(\d)", lambda m: f"middle_block.{2 * int(m[1])}", key)
+    key = re.sub(r"^mid_block\.attentions\.0", "middle_block.1", key)
+    key = re.sub(
+        r"^up_blocks\.(\d)\.(resnets|attentions)\.(\d)",
+        lambda m: f"output_blocks.{int(m[1]) * (layers + 1) + int(m[3])}.{int(m[2] == 'attentions')}",
+        key,
+    )
+    key = re.sub(
+        r"^up_blocks\.(\d)\.upsamplers\.0\.conv",
+        lambda m: f"output_blocks.{int(m[1]) * (layers + 1) + layers}.{1 + attended[int(m[1])]}.conv",
+        key,
+    )
+    head, dot, rest = key.rpartition(".")
+    for new, old in RESNET.items():
+        if resnet and head.endswith(f".{new}"):
+            head = head.removesuffix(new) + old
+    return head + dot + rest
 
 
 def vae(folder: Path) -> dict[str, torch.Tensor]:

@@ -1,5 +1,7 @@
 """LoRAs in every format, against the weights that they stand for."""
 
+import re
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -216,13 +218,109 @@ def test_the_original_names_are_those_of_published_checkpoints():
 
 
 @pytest.mark.parametrize(
-    "key",
-    ["lora_unet_x.lokr_w1", "lora_unet_x.oft_diag", "something", "lora_unet_x.dora_scale", "unet.x.lora_A.weight"],
+    ("key", "said"),
+    [
+        ("lora_unet_x.lokr_w1", "it has lora_unet_x"),
+        ("lora_unet_x.oft_diag", "it has OFT"),
+        ("lora_unet_x.oft_blocks", "it has OFT"),
+        ("base_model.model.x.oft_R.default.weight", "it has"),
+        ("lora_unet_x.diff", "it has whole differences of weights"),
+        ("lora_unet_x.on_input", r"it has \(IA\)\^3"),
+        ("lora_unet_x.a1.weight", "it has GLoRA"),
+        ("something", "it has something"),
+        ("lora_unet_x.dora_scale", "it has lora_unet_x"),
+        ("unet.x.lora_A.weight", "it has unet.x"),
+    ],
 )
-def test_other_files_are_refused(sd_folder, tmp_path, key):
+def test_other_files_are_refused_by_name(sd_folder, tmp_path, key, said):
     save_file({key: torch.zeros(2)}, tmp_path / "x.safetensors")
-    with pytest.raises(NotFoundError, match="is not a LoRA that laser can load"):
+    with pytest.raises(NotFoundError, match="is not a LoRA that laser can load") as error:
         load_model(str(sd_folder), "cpu", options=ModelOptions(loras=(Lora(tmp_path / "x.safetensors"),)))
+    assert re.search(said, error.value.why)
+
+
+def _with(sd_folder, tensors, tmp_path, strength=1.0):
+    save_file({key: value.detach().clone().contiguous() for key, value in tensors.items()}, tmp_path / "x.safetensors")
+    options = ModelOptions(loras=(Lora(tmp_path / "x.safetensors", strength),))
+    return load_model(str(sd_folder), "cpu", "float32", options=options)
+
+
+@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize("rank", [1, 16])
+@pytest.mark.parametrize("effective", [False, True])
+def test_a_lokr_is_what_peft_makes_of_it(sd_folder, plain, tmp_path, both, rank, effective):
+    """Thin and whole factors, linear layers and convolutions, these in Tucker form too."""
+    peft = pytest.importorskip("peft")
+    from diffusers import UNet2DConditionModel
+
+    config = peft.LoKrConfig(
+        r=rank,
+        alpha=rank if rank == 16 else 3,  # of whole factors LyCORIS heeds no alpha
+        target_modules=[QUERY, CONV],
+        decompose_both=both,
+        use_effective_conv2d=effective,
+        init_weights=False,
+    )
+    torch.manual_seed(5)
+    other = peft.inject_adapter_in_model(config, UNet2DConditionModel.from_pretrained(sd_folder / "unet"))
+    tensors = {
+        f"lora_unet_{name.replace('.', '_')}.{key.removesuffix('.default')}": value
+        for name in (QUERY, CONV)
+        for key, value in other.get_submodule(name).named_parameters()
+        if key.startswith("lokr_")
+    }
+    tensors |= {
+        f"lora_unet_{name.replace('.', '_')}.alpha": torch.tensor(float(config.alpha)) for name in (QUERY, CONV)
+    }
+    model = _with(sd_folder, tensors, tmp_path, 0.6)
+    for name in (QUERY, CONV):
+        expected = other.get_submodule(name).get_delta_weight("default").detach()
+        assert torch.allclose(weight(model, name) - weight(plain, name), 0.6 * expected, atol=1e-5), name
+
+
+@pytest.mark.parametrize("form", ["peft", "outputs", "inputs"])
+def test_a_dora_has_columns_of_its_own_length(sd_folder, plain, tmp_path, form):
+    peft = pytest.importorskip("peft")
+    from diffusers import UNet2DConditionModel
+
+    config = peft.LoraConfig(r=RANK, lora_alpha=3, target_modules=[QUERY, CONV], use_dora=True, init_lora_weights=False)
+    torch.manual_seed(6)
+    other = peft.inject_adapter_in_model(config, UNet2DConditionModel.from_pretrained(sd_folder / "unet"))
+    expected, tensors = {}, {}
+    for name in (QUERY, CONV):
+        layer, before = other.get_submodule(name), weight(plain, name).detach()
+        down, up = layer.lora_A["default"].weight, layer.lora_B["default"].weight
+        magnitude = layer.lora_magnitude_vector["default"].weight
+        with torch.no_grad():
+            magnitude *= 1 + 0.3 * torch.rand_like(magnitude)
+        key = f"lora_unet_{name.replace('.', '_')}"
+        if form == "peft":
+            tensors |= {f"unet.{name}.lora_A.weight": down * 1.5, f"unet.{name}.lora_B.weight": up}
+            tensors[f"unet.{name}.lora_magnitude_vector"] = magnitude
+        else:
+            tensors |= {f"{key}.lora_down.weight": down, f"{key}.lora_up.weight": up, f"{key}.alpha": torch.tensor(3.0)}
+        if form == "outputs":
+            tensors[f"{key}.dora_scale"] = magnitude.reshape(-1, *[1] * (before.dim() - 1))
+        if form == "inputs":  # LyCORIS' first: the norm of what an input adds, over outputs and places
+            new = before + layer.get_delta_weight("default")
+            scale = torch.rand(1, before.shape[1], *[1] * (before.dim() - 2)) + 0.5
+            length = new.transpose(0, 1).flatten(1).norm(dim=1).reshape(scale.shape)
+            expected[name], tensors[f"{key}.dora_scale"] = scale / length * new, scale
+        else:
+            layer.merge()
+            expected[name] = layer.get_base_layer().weight.detach()
+    for strength in (1.0, 0.4, 0.0):
+        model = _with(sd_folder, tensors, tmp_path, strength)
+        for name in (QUERY, CONV):
+            between = torch.lerp(weight(plain, name), expected[name], strength)
+            assert torch.allclose(weight(model, name), between, atol=1e-5), (name, strength)
+
+
+def test_factors_that_do_not_fit_each_other_are_damage(sd_folder, tmp_path):
+    key = f"lora_unet_{QUERY.replace('.', '_')}"
+    told = {f"{key}.lora_down.weight": torch.zeros(3, 16), f"{key}.lora_up.weight": torch.zeros(16, 2)}
+    with pytest.raises(NotFoundError, match="is damaged"):
+        _with(sd_folder, told, tmp_path)
 
 
 def test_files_that_are_not_there_damaged_or_pickles_are_refused(sd_folder, tmp_path):

@@ -243,3 +243,64 @@ def test_levels_of_sd15_start_at_981_and_end_at_1():
     assert levels[-1].timestep == 1
     betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
     assert levels[-1].next_signal ** 2 == pytest.approx(float(1 - betas[0]), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("asked", "spacing", "cls", "more"),
+    [
+        ("euler", "trailing", "EulerDiscreteScheduler", {"timestep_spacing": "trailing"}),
+        ("euler", None, "EulerDiscreteScheduler", {}),
+        ("EulerDiscreteScheduler", "karras", "EulerDiscreteScheduler", {"use_karras_sigmas": True}),
+        ("DPM++", "linspace", "DPMSolverMultistepScheduler", {"timestep_spacing": "linspace", "solver_order": 1}),
+        ("ddim", "trailing", "DDIMScheduler", {"timestep_spacing": "trailing"}),
+        (None, "trailing", "DDIMScheduler", {"timestep_spacing": "trailing"}),
+    ],
+)
+def test_another_scheduler_is_that_which_the_library_makes_of_the_models_own(noise, asked, spacing, cls, more):
+    """As `Scheduler.from_config(pipeline.scheduler.config, timestep_spacing=...)`, which checkpoints ask for."""
+    own = diffusers.PNDMScheduler(
+        **{key: value for key, value in SD15.items() if key not in ("_class_name", "clip_sample")}
+    )
+    made = getattr(diffusers, cls).from_config(own.config, clip_sample=False, **more)
+    schedule = Schedule.chosen({**SD15}, asked, spacing)
+    levels = schedule.levels(5)
+    made.set_timesteps(5)
+    assert [level.timestep for level in levels] == pytest.approx([float(t) for t in made.timesteps])
+    x = noise
+    for level in levels:
+        x0, eps = to_x0_eps(network(x, level.timestep), x, level, schedule.prediction)
+        x = level.step(x0, eps)
+    y = noise if cls in ("DDIMScheduler", "DPMSolverMultistepScheduler") else noise / levels[0].signal
+    for t in made.timesteps:
+        y = made.step(network(made.scale_model_input(y, t), t), t, y).prev_sample
+    assert torch.allclose(x, y, atol=1e-4)
+
+
+def test_an_lcm_lora_gets_the_timesteps_of_latent_consistency():
+    made = diffusers.LCMScheduler.from_config({**SD15})
+    made.set_timesteps(4)
+    assert [level.timestep for level in Schedule.chosen(SD15, "lcm").levels(4)] == made.timesteps.tolist()
+
+
+def test_a_choice_changes_the_key_that_inversions_are_bound_to():
+    own = Schedule.chosen(SD15)
+    others = [Schedule.chosen(SD15, "euler"), Schedule.chosen(SD15, None, "trailing"), Schedule.chosen(SD15, "lcm")]
+    assert own.key == Schedule.from_config(SD15).key
+    assert len({own.key, *(each.key for each in others)}) == 4
+
+
+@pytest.mark.parametrize(
+    ("config", "scheduler", "spacing", "said"),
+    [
+        (SD15, "ancestor", None, "is not known"),
+        (SD15, "flow", None, "does not fit the model"),
+        (SD15, "edm", None, "does not fit the model"),
+        ({"_class_name": "EDMEulerScheduler"}, "euler", None, "does not fit the model"),
+        (SD15, "ddim", "karras", "timestep-spacing karras does not fit"),
+        (SD15, "lcm", "trailing", "timestep-spacing trailing does not fit"),
+        ({"_class_name": "FlowMatchEulerDiscreteScheduler"}, None, "trailing", "timestep-spacing trailing"),
+    ],
+)
+def test_a_schedule_that_cannot_be_is_refused(config, scheduler, spacing, said):
+    with pytest.raises(UsageError, match=said):
+        Schedule.chosen(config, scheduler, spacing)

@@ -99,6 +99,11 @@ def control_net(base: UNet2DConditionModel, seed: int = 1) -> ControlNetModel:
     return net
 
 
+def diffusers_control_net(base: UNet2DConditionModel, channels: tuple[int, ...]) -> ControlNetModel:
+    """One whose condition is halved as often as there are channels after the first."""
+    return ControlNetModel.from_unet(base, conditioning_embedding_out_channels=channels)
+
+
 def _save(folder: Path, parts: dict, pipeline: str, *tokenizers: str) -> Path:
     import json
 

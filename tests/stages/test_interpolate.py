@@ -11,6 +11,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from laser_cli.engine.schedule import Schedule
 from laser_cli.engine.spec import Frame, SamplingParams
 from laser_cli.engine.workers import Workers
+from laser_cli.measure.pictures import psnr
 from laser_cli.models.find import WEIGHTS
 from laser_cli.models.model import Model
 from laser_cli.models.unet import UNetBackbone
@@ -84,6 +85,18 @@ def test_a_chain_is_one_animation_and_its_pictures_are_exact(tiny, picture):
     round_trip = arrays(tiny, [Endpoint(BALL), Endpoint("a house", picture)], schedule=uniform(2, 1), exact=False)[1]
     encoded = tiny.encode_picture(torch.from_numpy(picture.copy()).permute(2, 0, 1)[None] / 255)
     assert int(np.abs(round_trip.astype(int) - to_array(tiny.decode(encoded)[0])).max()) <= 1
+
+
+@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("method", ["outer", "inner", "text"])
+def test_the_same_picture_at_both_ends_gives_that_picture_back(tiny, picture, method, exact):
+    same = [Endpoint("a house", picture)] * 2
+    first, *between, last = arrays(tiny, same, replace(QUICK, method=method), exact=exact)
+    assert np.array_equal(first, last) and np.array_equal(first, picture) == exact
+    for frame in between:
+        assert psnr(torch.from_numpy(frame) / 255, torch.from_numpy(first) / 255) >= 45
+    lost = picture.astype(int) - arrays(tiny, same, exact=False)[0]
+    assert np.abs(lost).mean() > 5  # the random VAE loses enough to be missed
 
 
 def test_prompts_share_a_noise_unless_each_has_its_seed(tiny, picture):

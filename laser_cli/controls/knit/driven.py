@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from laser_cli.controls.knit.drive import COEFFICIENTS, Drive, no_parts
 from laser_cli.controls.knit.pose import FACE_DEPTH, FOCAL, HeadPose, pose_maps
@@ -24,6 +25,10 @@ ACROSS = DEPTH * FOCAL / TRACK_FOCAL
 """Centimetres a unit of x and y: both see the same shift."""
 
 
+PoseMaps = Callable[[HeadPose, int, int], Tensor]
+"""(poses of n frames, height and width of the picture) -> the pose maps [n, 3, h, w] that a version's nets read."""
+
+
 @dataclass(frozen=True)
 class FaceMotion:
     """The head poses of n frames, and their coefficients [n, 51] in 0..1."""
@@ -31,20 +36,22 @@ class FaceMotion:
     pose: HeadPose
     coefficients: np.ndarray
 
-    def drive(self, frames: Sequence[int], height: int = 512, width: int = 512) -> Drive:
-        """What drives these frames at a picture size; pose maps are drawn here, a few at a time."""
+    def drive(self, frames: Sequence[int], height: int = 512, width: int = 512, maps: PoseMaps = pose_maps) -> Drive:
+        """What drives these frames at a picture size; pose maps are drawn here by `maps`, a few at a time."""
         chosen = list(frames)
         pose = HeadPose(self.pose.angles[chosen], self.pose.translation[chosen])
         coefficients = torch.from_numpy(self.coefficients[chosen]).float()
-        return Drive(pose_maps(pose, height, width), coefficients, no_parts(len(chosen)))
+        return Drive(maps(pose, height, width), coefficients, no_parts(len(chosen)))
 
 
-def head_pose(track: FaceTrack, frame: int = 0) -> HeadPose:
+def head_pose(track: FaceTrack, frame: int = 0, place: Sequence[float] | None = None) -> HeadPose:
     """How the head is held in a frame of a track, such as the portrait's own picture read with `laser track`.
 
-    Raises BadInputError for a track that does not know where the head is.
+    `place` (x, y, z of a `HeadPose`): where every head of this kind is, for tracks that do not tell. Raises
+    BadInputError for a track that does not know where the head is.
     """
-    missing = [name for name in (*ANGLES, *PLACE) if name not in track.columns]
+    told = ANGLES if place is not None else (*ANGLES, *PLACE)
+    missing = [name for name in told if name not in track.columns]
     if missing:
         raise BadInputError(
             f"{track.source or 'the track'} does not tell how the head is held",
@@ -52,8 +59,9 @@ def head_pose(track: FaceTrack, frame: int = 0) -> HeadPose:
             hint="read the portrait's picture with laser track",
         )
     angles = np.radians([[track[name][frame] for name in ANGLES]])
-    place = np.array([[track[name][frame] for name in PLACE]]) / (ACROSS, ACROSS, DEPTH)
-    return HeadPose(angles, place)
+    if place is not None:
+        return HeadPose(angles, np.array([place], float))
+    return HeadPose(angles, np.array([[track[name][frame] for name in PLACE]]) / (ACROSS, ACROSS, DEPTH))
 
 
 def face_motion(track: FaceTrack, portrait: HeadPose, ratio: float = 0.5) -> FaceMotion:

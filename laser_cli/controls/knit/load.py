@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,23 @@ from laser_cli.controls.knit import reference
 from laser_cli.controls.knit.control import ControlV1, ControlV2, ControlV3
 from laser_cli.controls.knit.control_base import ControlBase, ProjectedControl, Projector
 from laser_cli.controls.knit.drive import Drive
+from laser_cli.controls.knit.driven import PoseMaps
 from laser_cli.controls.knit.motion import MotionAdapter, MotionV5, SKMotion
 from laser_cli.controls.knit.places import recall
+from laser_cli.controls.knit.pose import pose_maps
 from laser_cli.controls.knit.reference import ReferenceAdapter
-from laser_cli.controls.knit.versions import FACE_TOOLS, FILE, OWNER, PREFIX, Net, Role, Version, find_version, lacking
+from laser_cli.controls.knit.versions import (
+    FACE_TOOLS,
+    FILE,
+    OWNER,
+    PREFIX,
+    VERSIONS,
+    Net,
+    Role,
+    Version,
+    find_version,
+    lacking,
+)
 from laser_cli.errors import BadInputError, NotFoundError
 
 LAYOUTS: dict[str, Callable[[], nn.Module]] = {
@@ -51,13 +64,23 @@ POSITIONS = ".pe"
 
 @dataclass(frozen=True)
 class Nets:
-    """A version's nets, loaded: `control` turns a drive into control maps by insertion point."""
+    """A version's nets, loaded: `control` turns a drive into control maps by insertion point.
+
+    `maps` draws the pose maps that they read. `place`: where all heads are, for nets of faces that have one place.
+    """
 
     version: Version
     reference: ReferenceAdapter
     control: Callable[[Drive], Mapping[str, Tensor]]
     motion: MotionAdapter | None = None
     animatediff: nn.Module | None = None
+    maps: PoseMaps = pose_maps
+    place: tuple[float, float, float] | None = None
+
+    @property
+    def own(self) -> bool:
+        """Whether these are a model's own adapters, and none that were published."""
+        return self.version.name not in VERSIONS
 
 
 def load(
@@ -228,20 +251,26 @@ def status(name: str, folder: str | Path | None = None, *, download: bool = Fals
     return Status(version, files, tuple(absent), tuple(unfit))
 
 
+def point_channels(blocks: Sequence[int]) -> dict[str, int]:
+    """Channels at the insertion points of a U-Net with these `block_out_channels`."""
+    ups = [blocks[-1], *reversed(blocks[1:])]
+    downs = {f"down_{i}": c for i, c in enumerate(blocks)}
+    return {**downs, "mid": blocks[-1], **{f"up_{i}": c for i, c in enumerate(ups)}}
+
+
 def check_base(nets: Nets, unet: Any, height: int, width: int) -> None:
     """Raise BadInputError if a U-Net cannot take the nets, or not at this picture size."""
-    name, channels = PREFIX + nets.version.name, list(unet.config.block_out_channels)
-    inputs = [channels[-1], *reversed(channels[1:])]
-    given = {"mid": channels[-1], **{f"down_{i}": c for i, c in enumerate(channels)}}
-    given |= {f"up_{i}": c for i, c in enumerate(inputs)}
+    name, channels = nets.version.title, list(unet.config.block_out_channels)
+    given = point_channels(channels)
     # SD 2.x is as wide as SD 1.5, and reads text of another width
+    made = "another U-Net" if nets.own else "SD 1.5"
     other = channels == list(reference.DOWN_CHANNELS) and unet.config.cross_attention_dim != TEXT_WIDTH
     if other or any(given.get(point) != wanted for point, wanted in nets.reference.channels.items()):
         raise BadInputError(
             f"{name} does not fit this model",
-            why=f"it is made for SD 1.5, and this U-Net has the channels {channels}"
+            why=f"it is made for {made}, and this U-Net has the channels {channels}"
             f" and reads text of width {unet.config.cross_attention_dim}",
-            hint="use a model of the SD 1.5 family with --model",
+            hint=f"use a model of {'its own U-Net' if nets.own else 'the SD 1.5 family'} with --model",
         )
     if nets.version.max_side and max(height, width) > nets.version.max_side:
         raise BadInputError(

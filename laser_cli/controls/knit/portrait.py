@@ -46,7 +46,7 @@ def read_reference(
     """
     if nets.version.reference_control and own is None:
         raise BadInputError(
-            f"{PREFIX}{nets.version.name} needs the portrait's own face",
+            f"{nets.version.title} needs the portrait's own face",
             why="its reference pass runs under the portrait's head pose and expression",
             hint=f"give a face track of the portrait itself, or use {PREFIX}v5b",
         )
@@ -71,7 +71,7 @@ def controls(nets: Nets, drive: Drive, *, guided: bool = True, pdfgc: Tensor | N
         return driven
     if drive.pdfgc is not None and pdfgc is None and not nets.version.zero_pdfgc:
         raise BadInputError(
-            f"{PREFIX}{nets.version.name} needs an unconditional PD-FGC vector",
+            f"{nets.version.title} needs an unconditional PD-FGC vector",
             why="in v1 and v2 it is what the PD-FGC encoder says of an all -1 image, not zero",
             hint="drive it with coefficients, or use a later version",
         )

@@ -65,6 +65,25 @@ def pose_maps(pose: HeadPose, height: int = 512, width: int = 512) -> Tensor:
     return torch.from_numpy(maps).permute(0, 3, 1, 2).float() / 127.5 - 1
 
 
+def soft_pose_maps(pose: HeadPose, height: int, width: int) -> Tensor:
+    """Pose maps [n, 3, height, width] in -1..1 with antialiased lines: small maps that still tell small turns.
+
+    Those of a picture 512 high, shrunk; a pixel is as bright as the line covers it.
+    """
+    shrink = height / 512
+    points = torch.from_numpy(corners(pose, 512, round(512 * width / height)) * shrink).float()
+    y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing="ij")
+    at = torch.stack([x, y], 2)[None]
+    maps = torch.zeros(len(points), 3, height, width)
+    for (start, end), colour in EDGES:
+        begin, way = points[:, start][:, None, None], (points[:, end] - points[:, start])[:, None, None]
+        share = (((at - begin) * way).sum(3) / way.square().sum(3).clamp_min(1e-9)).clamp(0, 1)
+        off = (at - begin - share[..., None] * way).norm(dim=3)
+        cover = (0.5 + shrink * THICKNESS / 2 - off).clamp(0, 1)[:, None]
+        maps = torch.lerp(maps, torch.tensor(colour).view(1, 3, 1, 1) / 255, cover)
+    return maps * 2 - 1
+
+
 def draw_square(points: np.ndarray | Sequence[Sequence[float]], height: int, width: int) -> np.ndarray:
     """RGB [height, width, 3] of a square's edges through its corners [4, 2], later edges over earlier ones."""
     picture = np.zeros((height, width, 3), np.uint8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from diffusers.models.embeddings import SinusoidalPositionalEmbedding
@@ -127,7 +127,7 @@ class ReferenceAdapter(nn.Module):
 
     def __init__(
         self,
-        module: type[nn.Module],
+        module: Callable[[int, int], nn.Module],
         *,
         down: Sequence[int] = (),
         mid: int | None = None,

@@ -48,6 +48,11 @@ class Version:
     zero_pdfgc: bool = True
 
     @property
+    def title(self) -> str:
+        """What users call it: `hellomeme:v5b`; adapters that are not published have their own name."""
+        return f"{PREFIX}{self.name}" if self.name in VERSIONS else self.name
+
+    @property
     def split_routes(self) -> bool:
         """Whether coefficients and PD-FGC vectors have a control net each, one of which is enough."""
         return any(net.role == "control_arkit" for net in self.nets)

@@ -67,7 +67,12 @@ def gini(values: Sequence[float]) -> float:
 @torch.no_grad()
 def maps_of(classifier: AttributeClassifier, pictures: Tensor) -> Maps:
     """The features that ``AttributeClassifier.distance`` compares, once for many comparisons."""
-    return [F.normalize(stage, dim=1).float().cpu() for stage in classifier.stages(pictures.to(classifier.out.weight))]
+    return units(classifier.stages(pictures.to(classifier.out.weight)))
+
+
+def units(stages: Sequence[Tensor]) -> Maps:
+    """Feature maps of unit length at each place."""
+    return [F.normalize(stage, dim=1).float().cpu() for stage in stages]
 
 
 def apart(a: Maps, b: Maps) -> Tensor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from laser_cli.errors import NotFoundError
@@ -55,9 +56,45 @@ def _in_folder(folder: Path) -> Path:
     return found[name]
 
 
+def projector(path: Path) -> Path | None:
+    """The projector beside a model, by which it sees; of several the one that is named most like the model."""
+    found = [file for file in path.parent.glob("*.gguf") if is_projector(file.name)]
+    plain = re.sub(r"[^a-z0-9]", "", path.stem.lower())
+
+    def rank(file: Path) -> tuple[int, str]:
+        own = re.sub(r"mmproj|[^a-z0-9]", "", file.stem.lower())
+        shared = next(
+            (i for i, (a, b) in enumerate(zip(plain, own, strict=False)) if a != b), min(len(plain), len(own))
+        )
+        return -shared, file.name
+
+    return min(found, key=rank, default=None)
+
+
+def find_projector(name: str, path: Path, note: Callable[[str], None]) -> Path:
+    """The projector of the model of that name, which lies at a path; one of the hub is downloaded if it is missing.
+
+    Raises NotFoundError if there is none: the model sees no pictures.
+    """
+    found = projector(path)
+    if found is None and name.startswith("hf:"):
+        found = _projector_from_hub(name.removeprefix("hf:").partition(":")[0], note)
+    if found is None:
+        why = "its projector (mmproj-….gguf) does not lie beside it"
+        hint = "a multimodal model with its projector in the same folder, or a server: openai:URL"
+        raise NotFoundError(f"{path.name} sees no pictures", why=why, hint=hint)
+    return found
+
+
+def is_projector(file: str) -> bool:
+    """Whether a file is a multimodal model's projector, by its name."""
+    return file.lower().endswith(".gguf") and "mmproj" in file.lower()
+
+
 def best(files: Iterable[str]) -> str | None:
     """The file to take of a repository's: no vision part, the preferred quantization, the first part of split ones."""
-    models = [f for f in files if f.lower().endswith(".gguf") and not re.search(r"mmproj|(^|/)imatrix", f.lower())]
+    ggufs = [f for f in files if f.lower().endswith(".gguf") and not is_projector(f)]
+    models = [f for f in ggufs if not re.search(r"(^|/)imatrix", f.lower())]
     first = [f for f in models if not re.search(r"-(?!00001)\d{5}-of-\d{5}\.gguf$", f)]
 
     def rank(file: str) -> tuple[int, str]:
@@ -86,12 +123,12 @@ def cached() -> dict[str, Path]:
     return found
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of a model's files, one after the other."""
+def digest(path: Path, stopped: Callable[[], bool] = lambda: False) -> str:
+    """SHA-256 of a model's files, one after the other; of what was read until it is stopped."""
     made = hashlib.sha256()
     for part in parts(path):
         with part.open("rb") as file:
-            while block := file.read(2**22):
+            while not stopped() and (block := file.read(2**22)):
                 made.update(block)
     return made.hexdigest()
 
@@ -102,27 +139,52 @@ def _ggufs(folder: Path) -> list[Path]:
 
 def _from_hub(repository: str, file: str, note: Callable[[str], None]) -> Path:
     here = {name.removeprefix(f"hf:{repository}:"): path for name, path in cached().items() if _of(name, repository)}
-    goals_of = file or best(here)
-    if goals_of in here and all(part.is_file() for part in parts(here[goals_of])):
-        return here[goals_of]
-    from huggingface_hub import HfApi, hf_hub_download
+    wanted = file or best(here)
+    if wanted in here and all(part.is_file() for part in parts(here[wanted])):
+        return here[wanted]
+    with _connected(f"{repository}{f', {file}' if file else ''}"):
+        wanted = wanted or best(_listed(repository))
+        if not wanted:
+            why = "the repository has no .gguf file"
+            raise NotFoundError(f"there is no planner in {repository}", why=why, hint="look for one that ends in -GGUF")
+        return _downloaded(repository, [part.as_posix() for part in parts(Path(wanted))], note)
+
+
+def _projector_from_hub(repository: str, note: Callable[[str], None]) -> Path | None:
+    """The projector in a repository, in full precision rather than quantized; None if it has none."""
+    with _connected(repository):
+        found = sorted(filter(is_projector, _listed(repository)), key=lambda file: ("f16" not in file.lower(), file))
+        return _downloaded(repository, found[:1], note) if found else None
+
+
+def _listed(repository: str) -> list[str]:
+    from huggingface_hub import HfApi
+
+    return list(HfApi().list_repo_files(repository))
+
+
+def _downloaded(repository: str, files: list[str], note: Callable[[str], None]) -> Path:
+    """The first of some files of a repository, all of them downloaded."""
+    from huggingface_hub import hf_hub_download
+
+    note(f"downloading {', '.join(files)} from {repository}")
+    paths = [Path(hf_hub_download(repository, file)) for file in files]
+    return paths[0]
+
+
+@contextmanager
+def _connected(wanted: str) -> Iterator[None]:
+    """Failures of the hub and of the network as NotFoundError."""
     from huggingface_hub.errors import HfHubHTTPError
 
     # what a lost connection raises depends on the library under the hub's; all are kin of its own error
     kin = [kind for kind in HfHubHTTPError.__mro__ if kind.__name__ == "HTTPError"]
     failures: tuple[type[BaseException], ...] = (*kin, OSError, ValueError)
     try:
-        goals_of = goals_of or best(HfApi().list_repo_files(repository))
-        if not goals_of:
-            why = "the repository has no .gguf file"
-            raise NotFoundError(f"there is no planner in {repository}", why=why, hint="look for one that ends in -GGUF")
-        names = [part.as_posix() for part in parts(Path(goals_of))]
-        note(f"downloading {', '.join(names)} from {repository}")
-        paths = [hf_hub_download(repository, name) for name in names]
-        return Path(paths[0])
+        yield
     except failures as error:
         raise NotFoundError(
-            f"cannot get the planner {repository}{f', {file}' if file else ''}",
+            f"cannot get the planner {wanted}",
             why=str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__,
             hint="check the name and the network, or pass a local file: --planner FILE.gguf",
         ) from error

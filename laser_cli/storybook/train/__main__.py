@@ -18,7 +18,7 @@ from laser_cli.storybook.train.common import STOP
 from laser_cli.storybook.train.process import keep_memory, stand_back
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
-TRAINED = ("vae", "classifier", "unet", "planner")
+TRAINED = ("vae", "classifier", "unet", "edges", "planner", "portraits")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,7 +27,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "model",
         choices=("all", *TRAINED, "text", "install", "pack", "unpack"),
-        help="all: vae, classifier and unet in turn, each for its share of the minutes; text: set the words for "
+        help="all: vae, classifier and unet in turn, each for its share of the minutes; edges: the ControlNet that "
+        "outlines lead the U-Net by; text: set the words for "
         "expressions apart in the text encoder, on the CPU; install: put what is trained, in half precision, where "
         "it ships; pack, unpack: the trained models as files of less than 16 MiB, to carry between machines",
     )
@@ -42,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     p.add_argument("--batch", type=int, help="items a step")
     p.add_argument("--background", action="store_true", help="one thread that runs when no other process wants to")
+    p.add_argument("--decoder", action="store_true", help="vae: the decoder alone, on the latents of the one trained")
     p.add_argument("--workers", type=int, default=0, help="threads for the optimizer's matrices, one core each")
     p.add_argument("--replicas", type=int, default=1, help="unet: copies that share a step's batch, one core each")
     p.add_argument("--shape", choices=("S1", "S1A", "S4", "S4A"), help="unet: its levels and attentions")
@@ -50,6 +52,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--focus", type=float, help="unet: extra weight of subjects in the last third")
     p.add_argument("--learn-text", action="store_true", help="unet: the text encoder learns too")
     p.add_argument("--twins", action="store_true", help="unet: pairs of items that only their captions tell apart")
+    p.add_argument(
+        "--plain-attention", action="store_true", help="portraits: ordinary attention in place of knitting, to compare"
+    )
     p.add_argument("--pack", type=Path, help="folder that pack writes and unpack reads (default: pack in --folder)")
     p.add_argument("--to", type=Path, default=WEIGHTS, help="where install writes")
     return p
@@ -89,10 +94,18 @@ def _train(p: argparse.ArgumentParser, chosen: argparse.Namespace) -> None:
         options["workers"] = chosen.workers
     of_unet = _given(chosen, "shape", "samples", "items", "focus", "learn_text", "twins")
     of_unet |= {"replicas": chosen.replicas} if chosen.replicas > 1 else {}
+    if chosen.model == "vae":
+        options |= _given(chosen, "decoder")
+    elif chosen.decoder:
+        p.error("--decoder: for vae alone")
     if chosen.model == "unet":
         options |= of_unet
     elif of_unet:
         p.error(f"{', '.join('--' + name.replace('_', '-') for name in of_unet)}: for unet alone")
+    if chosen.model == "portraits":
+        options["plain"] = chosen.plain_attention
+    elif chosen.plain_attention:
+        p.error("--plain-attention: for portraits alone")
     if chosen.minutes and not chosen.steps and not chosen.samples:
         options["steps"] = 10**9
     importlib.import_module(f"laser_cli.storybook.train.{chosen.model}").train(chosen.folder, **options)

@@ -52,9 +52,9 @@ class Sources:
     device: str = "cpu"
 
     def fingerprint(self) -> str:
-        """A digest of the weights and the look: rows of one set of models are of no use to another."""
+        """A digest of the weights that rows come from and the look: rows of one set are of no use to another."""
         digest = hashlib.sha256(json.dumps(asdict(self.look)).encode())
-        models: tuple[nn.Module, ...] = (self.vae, self.text, self.classifier)
+        models: tuple[nn.Module, ...] = (self.vae.encoder, self.vae.quant_conv, self.text, self.classifier)
         for tensor in (t for model in models for t in model.state_dict().values()):
             digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()

@@ -28,7 +28,7 @@ def train(folder: Path, minutes: float, seed: int = 0, start: Path | None = None
         batch = 256 if on_gpu else 48
         classifier.train(folder, ENDLESS, spent["classifier"], seed, batch, start=start, device=device)
     if not STOP.is_set():
-        batch, first, held = (512, 65_536, 512) if on_gpu else (64, 8192, 128)
+        batch, first, held = (512, 65_536, 256) if on_gpu else (64, 2048, 128)
         unet.train(folder, ENDLESS, spent["unet"], seed, batch, start=start, device=device, first=first, held=held)
     pack(folder, folder / "pack")
     return folder / "pipeline"

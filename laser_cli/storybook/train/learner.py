@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -28,6 +29,8 @@ USUAL = 0.125
 """Mean squared difference of latents whose twin looks another way; of one that frowns a sixth."""
 TOLD = 0.7
 """The share of items that are the told one of two twins."""
+MAPS = 8
+"""Side of the classifier's last feature map."""
 ALIGNED = 0.5
 """Weight of the alignment with the classifier's features (REPA, Yu et al. 2025)."""
 
@@ -129,7 +132,8 @@ class Learner(nn.Module):
     def __init__(self, unet: UNet2DConditionModel, features: int, text: CLIPTextModel | None = None) -> None:
         super().__init__()
         self.unet, self.text = unet, text
-        level = len(unet.config.block_out_channels) - 3
+        finer = round(math.log2(unet.config.sample_size / MAPS))
+        level = max(0, len(unet.up_blocks) - 2 - max(0, finer))  # the block on the way up that ends at MAPS x MAPS
         channels = unet.up_blocks[level].resnets[-1].out_channels
         self.head = nn.Sequential(nn.Conv2d(channels, 2 * features, 1), nn.SiLU(), nn.Conv2d(2 * features, features, 1))
         self.seen: Tensor | None = None

@@ -25,7 +25,7 @@ from laser_cli.storybook.train.report import Report
 from laser_cli.storybook.train.tokens import LENGTH, build
 
 WIDTH = 256
-HELD = 512
+HELD = 256
 """Held-out items in their own cache."""
 FRESH, RENEWED = 16, 64
 """Samples learned from for every new item while the cache grows and once it is full: an item costs as much as seven."""
@@ -45,29 +45,30 @@ SCHEDULE = {
 
 _LEVELS: dict[str, dict[str, Any]] = {
     "S1": {
-        "block_out_channels": (64, 128, 256),
-        "attention_head_dim": (2, 4, 4),  # the library's name for the number of heads
-        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        "block_out_channels": (32, 64, 128, 256),
+        "attention_head_dim": (2, 2, 4, 4),  # the library's name for the number of heads
+        "down_block_types": ("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
     },
     "S4": {
-        "block_out_channels": (48, 96, 192, 192),
-        "attention_head_dim": (2, 2, 4, 4),
-        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
-        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        "block_out_channels": (32, 48, 96, 192, 192),
+        "attention_head_dim": (2, 2, 2, 4, 4),
+        "down_block_types": (*("DownBlock2D",) * 2, *("CrossAttnDownBlock2D",) * 2, "DownBlock2D"),
+        "up_block_types": ("UpBlock2D", *("CrossAttnUpBlock2D",) * 2, *("UpBlock2D",) * 2),
     },
 }
 SHAPES = ("S1", "S1A", "S4", "S4A")
 
 
 def unet_config(shape: str, channels: int, side: int) -> dict[str, Any]:
-    """A U-Net's configuration: S1 has three wide levels, S4 four; one layer a block, the finest without attention.
+    """A U-Net's configuration: S1 has four levels, S4 five narrower ones; one layer a block.
 
-    With an A, the finest level has attention on the way up, which is where Plug-and-Play, MasaCtrl and AID act.
+    The finest level is thin and only gathers 2 x 2 latents, which makes fine latents as cheap as coarse ones. The
+    second has no attention, or, with an A, on the way up, where Plug-and-Play, MasaCtrl and AID act.
     """
     levels = _LEVELS[shape.removesuffix("A")]
     if shape.endswith("A"):
-        levels = levels | {"up_block_types": (*levels["up_block_types"][:-1], "CrossAttnUpBlock2D")}
+        levels = levels | {"up_block_types": (*levels["up_block_types"][:-2], "CrossAttnUpBlock2D", "UpBlock2D")}
     common = {"sample_size": side, "layers_per_block": 1, "cross_attention_dim": WIDTH, "norm_num_groups": 16}
     return levels | common | {"in_channels": channels, "out_channels": channels}
 
@@ -128,8 +129,10 @@ def sources(out: Path, start: Path | None, look: Look, device: str) -> Sources:
             raise NotFoundError(f"no {name} is trained", why=f"{out / part} is not there", hint=hint)
     vae = AutoencoderKL.from_pretrained(out / "vae").requires_grad_(False).eval().to(device)
     tokenizer, text = words(out, start)
-    classifier = load_classifier(out / "critic", device).requires_grad_(False)
-    return Sources(vae, text.requires_grad_(False).to(device), tokenizer, classifier, look, device)
+    if not (out / "teacher" / "config.json").is_file():  # the classifier may learn on, the cache's feature maps do not
+        shutil.copytree(out / "critic", out / "teacher")
+    teacher = load_classifier(out / "teacher", device).requires_grad_(False)
+    return Sources(vae, text.requires_grad_(False).to(device), tokenizer, teacher, look, device)
 
 
 def fill(cache: Cache, count: int, minutes: float | None = None) -> None:
@@ -147,7 +150,7 @@ def train(
     batch: int = 64,
     samples: int = 1_500_000,
     items: int = 100_000,
-    first: int = 8192,
+    first: int = 2048,
     held: int = HELD,
     shape: str = "S4A",
     focus: float = 3.0,

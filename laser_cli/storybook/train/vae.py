@@ -1,9 +1,8 @@
-"""Trains the storybook VAE: f = 16, on crops of drawn pictures; its latents are centred and scaled afterwards."""
+"""Trains the storybook VAE: f = 8, on crops of drawn pictures; its latents are centred and scaled afterwards."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
@@ -25,27 +24,26 @@ from laser_cli.storybook.train.common import (
     mixed,
     save_grid,
 )
-from laser_cli.storybook.train.deepen import Inner, copy_outer, features
 from laser_cli.storybook.train.muon import optimizers
 from laser_cli.storybook.world import items
 
 CONFIG = {
     "in_channels": 3,
     "out_channels": 3,
-    "down_block_types": ("DownEncoderBlock2D",) * 5,
-    "up_block_types": ("UpDecoderBlock2D",) * 5,
-    "block_out_channels": (24, 48, 96, 128, 128),
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "up_block_types": ("UpDecoderBlock2D",) * 4,
+    "block_out_channels": (24, 48, 96, 128),
     "layers_per_block": 1,
-    "latent_channels": 24,
+    "latent_channels": 8,
     "norm_num_groups": 8,
     "mid_block_add_attention": False,
     "scaling_factor": 1.0,
     "sample_size": 256,
 }
-INNER = 0.15
-"""The share of the training in which only the inner levels learn, from the features of a VAE with one level less."""
 SHARPEN = 0.75
 """The progress from which on edges count three times."""
+CELL = 6
+"""Pixels within which an edge may lie elsewhere and still be as strong as the true one."""
 NOISE = 0.3
 """The most noise on the latents that the decoder sees, in standard deviations: the U-Net's errors are of that kind."""
 KINDS = (("scenes", 0.0), ("puppets", 1.0))
@@ -81,29 +79,6 @@ class Crops:
         return torch.stack(cut) * 2 - 1
 
 
-class Features:
-    """Feature maps of freshly drawn pictures in a shallow VAE; each serves a few times."""
-
-    def __init__(self, seed: int, look: Look, shallow: AutoencoderKL, batch: int, device: str, kept: int = 384) -> None:
-        self.world, self.look, self.shallow, self.batch = items(seed, 0.5, look), look, shallow, batch
-        self.device, self.kept, self.rng, self.served = device, kept, torch.Generator().manual_seed(seed), 0
-        self.seen, self.wanted = (torch.empty(0) for _ in range(2))
-
-    def next(self) -> tuple[Tensor, Tensor]:
-        """What the inner levels get and what they should give, [batch, c, s, s] each."""
-        if self.served % 4 == 0:
-            pictures = drawn(list(islice(self.world, self.batch)), self.look, self.device)[0]
-            new = [features(self.shallow, part * 2 - 1) for part in pictures.split(16)]
-            seen, wanted = (torch.cat(maps).half() for maps in zip(*new, strict=True))
-            self.seen, self.wanted = (
-                torch.cat([maps, old])[: self.kept] if len(old) else maps
-                for maps, old in ((seen, self.seen), (wanted, self.wanted))
-            )
-        self.served += 1
-        rows = torch.randint(len(self.seen), (self.batch,), generator=self.rng)
-        return self.seen[rows].float(), self.wanted[rows].float()
-
-
 def _centres(masks: Tensor) -> Tensor:
     """Centres of mass (y, x) in px of masks [n, 1, h, w]."""
     axis = torch.arange(masks.shape[-1]) + 0.5
@@ -111,10 +86,24 @@ def _centres(masks: Tensor) -> Tensor:
     return torch.stack([(masks.sum((1, 3)) * axis).sum(1) / mass, (masks.sum((1, 2)) * axis).sum(1) / mass], dim=1)
 
 
-def reconstruction_loss(out: Tensor, target: Tensor, edges: float = 0.5) -> Tensor:
-    """Squared and absolute error of the picture, absolute error of its gradients weighed by ``edges``."""
-    gradients = sum(F.l1_loss(out.diff(dim=d), target.diff(dim=d)) for d in (-1, -2))
-    return 2.0 * F.mse_loss(out, target) + 0.5 * F.l1_loss(out, target) + edges * gradients
+def reconstruction_loss(out: Tensor, target: Tensor, edges: float = 0.5, crispness: float = 0.0) -> Tensor:
+    """Squared and absolute error of the picture, absolute error of its gradients weighed by ``edges``.
+
+    ``crispness`` weighs how much less (or more) edge there is in a place of CELL pixels, wherever in it: without that,
+    an edge that could lie in two places is drawn blurred over both.
+    """
+    loss = 2.0 * F.mse_loss(out, target) + 0.5 * F.l1_loss(out, target)
+    for d in (-1, -2):
+        steep, wanted = out.diff(dim=d), target.diff(dim=d)
+        loss = loss + edges * F.l1_loss(steep, wanted)
+        if crispness:
+            loss = loss + crispness * F.l1_loss(_strength(steep), _strength(wanted))
+    return loss
+
+
+def _strength(gradients: Tensor) -> Tensor:
+    """Root mean square of gradients in overlapping cells of CELL pixels."""
+    return (F.avg_pool2d(gradients.square(), CELL, 1) + 1e-5).sqrt()
 
 
 def kl(mean: Tensor, logvar: Tensor) -> Tensor:
@@ -130,17 +119,20 @@ def disturbed(latents: Tensor, rng: torch.Generator) -> Tensor:
     return latents + noise.to(latents) * latents.detach().std((0, 2, 3), keepdim=True)
 
 
-def new_vae(start: Path | None, channels: int) -> tuple[AutoencoderKL, AutoencoderKL | None]:
-    """A VAE to train, and the one of a level less that its inner levels learn from, if ``start`` holds such a one."""
+def new_vae(start: Path | None, channels: int) -> AutoencoderKL:
+    """A VAE to train: the pipeline folder ``start``'s, if it is there and has the same levels, else a new one."""
     vae = AutoencoderKL(**CONFIG | {"latent_channels": channels})
-    if start is None:
-        return vae, None
-    old = AutoencoderKL.from_pretrained(start / "vae").float().requires_grad_(False)
-    if old.config.block_out_channels == vae.config.block_out_channels:
-        vae.load_state_dict(old.state_dict())
-        return vae, None
-    copy_outer(old, vae)
-    return vae, old
+    if start is not None and (start / "vae" / "config.json").is_file():
+        old = AutoencoderKL.from_pretrained(start / "vae").float()
+        if list(old.config.block_out_channels) == list(vae.config.block_out_channels):
+            vae.load_state_dict(old.state_dict())
+    return vae
+
+
+def freeze_latents(vae: AutoencoderKL) -> None:
+    """Leave only the decoder to learn: what a U-Net knows as latents stays the same."""
+    for part in (vae.encoder, vae.quant_conv):
+        part.requires_grad_(False)
 
 
 def train(
@@ -148,100 +140,74 @@ def train(
     steps: int = 30_000,
     minutes: float | None = None,
     seed: int = 0,
-    batch: int = 12,
-    crop: int = 96,
+    batch: int = 16,
+    crop: int = 64,
     look: Look = SECOND,
     start: Path | None = None,
     device: str = "cpu",
     shown: int = 12,
     channels: int = CONFIG["latent_channels"],  # type: ignore[assignment]
     workers: int = 0,
+    decoder: bool = False,
 ) -> Path:
     """Trains (or goes on with) a VAE in ``out``; returns the folder of the averaged, normalised model.
 
-    ``start`` is a pipeline's folder whose VAE it begins with: all of it, or its levels as the outer ones; ``shown`` of
-    each kind are held out. Stopped early, it leaves a checkpoint and no folder.
+    ``start`` is a pipeline's folder whose VAE it begins with; ``shown`` of each kind are held out. Stopped early, it
+    leaves a checkpoint and no folder. With ``decoder`` the one in ``out`` keeps its latents and only learns to draw
+    them better, which can be done beside and after the U-Net's training.
     """
     torch.manual_seed(seed)
-    vae, shallow = new_vae(start, channels)
-    vae.to(device)
+    vae = new_vae(out if decoder else start, channels).to(device)
+    if decoder:
+        freeze_latents(vae)
     out.mkdir(parents=True, exist_ok=True)
-    first = INNER if shallow else 0.0
-
-    def rate(progress: float) -> float:
-        if progress < first:
-            return learning_rate(progress / first, level=0.3)
-        return learning_rate((progress - first) / (1 - first), level=0.5)
-
     optims = optimizers([vae], 2e-3, 2e-3, workers)
-    run = Run(out / "vae.pt", {"model": vae}, optims, 0.995, Clock(steps, minutes), rate)
+    name = "decoder" if decoder else "vae"
+    clock = Clock(steps, minutes)
+    run = Run(out / f"{name}.pt", {"model": vae}, optims, 0.995, clock, lambda p: learning_rate(p, level=0.5))
     if run.done and (out / "vae" / "config.json").is_file():
         return out / "vae"
     mean, rng = run.means["model"].model, torch.Generator().manual_seed(seed + run.step)
     held = {
-        name: drawn(list(islice(items(HELD_OUT, share, look), shown)), look, device)[0] * 2 - 1 for name, share in KINDS
+        kind: drawn(list(islice(items(HELD_OUT, share, look), shown)), look, device)[0] * 2 - 1 for kind, share in KINDS
     }
 
     def report() -> None:
         run.save()
         figures, sheet = {}, []
-        for name, pictures in held.items():
+        for kind, pictures in held.items():
             with torch.no_grad():
                 back = torch.cat([mean(part).sample for part in pictures.split(4)]).clamp(-1, 1)
-            figures[name] = float((-10 * ((back - pictures) / 2).square().mean((1, 2, 3)).log10()).mean())
-            figures[f"{name}, sharpness"] = gradient_energy(back) / gradient_energy(pictures)
+            figures[kind] = float((-10 * ((back - pictures) / 2).square().mean((1, 2, 3)).log10()).mean())
+            figures[f"{kind}, sharpness"] = gradient_energy(back) / gradient_energy(pictures)
             sheet += [pictures[:6], back[:6]]
-        log(out / "vae.log", step=run.step, minutes=run.clock.elapsed, **figures)
-        save_grid(torch.cat(sheet) / 2 + 0.5, 6, out / "vae.png")
+        log(out / f"{name}.log", step=run.step, minutes=run.clock.elapsed, **figures)
+        save_grid(torch.cat(sheet) / 2 + 0.5, 6, out / f"{name}.png")
 
-    if shallow and run.progress < INNER:
-        train_inner(
-            run, vae, shallow.to(device), Features(seed + run.step, look, shallow, 2 * batch, device), rng, report
-        )
     crops = None if STOP.is_set() else Crops(seed + 1 + run.step, look, crop, batch, uses=4, device=device)
     while crops and run.going():
         pictures = crops.next()
         with mixed(device):
             latent = vae.encode(pictures).latent_dist
             back = vae.decode(disturbed(latent.sample(), rng)).sample
-        edges = 1.5 if run.progress > SHARPEN else 0.5
-        loss = reconstruction_loss(back.float(), pictures, edges) + 2e-6 * kl(latent.mean, latent.logvar)
+        late = run.progress > SHARPEN
+        loss = reconstruction_loss(back.float(), pictures, 1.5 if late else 0.5, float(decoder)) + 2e-6 * kl(
+            latent.mean, latent.logvar
+        )
         run.learn(loss)
         if run.step % 50 == 0:
-            log(out / "vae.log", step=run.step, minutes=run.clock.elapsed, loss=loss.item())
+            log(out / f"{name}.log", step=run.step, minutes=run.clock.elapsed, loss=loss.item())
         if run.due():
             report()
     if not run.done:
         run.save()
         return out / "vae"
     report()
-    normalise(mean, drawn(list(islice(items(seed + 1, 0.5, look), 8 * shown)), look, device)[0] * 2 - 1)
+    if not decoder:
+        normalise(mean, drawn(list(islice(items(seed + 1, 0.5, look), 8 * shown)), look, device)[0] * 2 - 1)
+        (out / "decoder.pt").unlink(missing_ok=True)  # it stood on other latents
     mean.save_pretrained(out / "vae")
     return out / "vae"
-
-
-def train_inner(
-    run: Run,
-    vae: AutoencoderKL,
-    shallow: AutoencoderKL,
-    source: Features,
-    rng: torch.Generator,
-    report: Callable[[], None],
-) -> None:
-    """The first INNER of a run: the VAE's inner levels learn to hand on the feature maps of the shallow one."""
-    inner = Inner(vae)
-    while run.progress < INNER and run.going():
-        seen, wanted = source.next()
-        with mixed(source.device):
-            mean, logvar = inner.encode(seen)
-            sample = mean + (0.5 * logvar).exp() * torch.randn(mean.shape, generator=rng).to(mean)
-            given = inner.decode(disturbed(sample, rng)).float()
-        error = ((given - wanted) / wanted.std((0, 2, 3), keepdim=True)).square().mean()
-        run.learn(error + 2e-6 * kl(mean, logvar))
-        if run.step % 50 == 0:
-            log(run.path.with_suffix(".log"), step=run.step, minutes=run.clock.elapsed, features=error.item())
-        if run.due():
-            report()
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from laser_cli.plan.llm.backends.prefix import PrefixCache
+from laser_cli.plan.llm.backends.vision import Chunks
 from laser_cli.plan.llm.backends.vocabulary import Grammar, Vocabulary
 from laser_cli.plan.llm.conversation import NoAnswer
 
@@ -63,6 +64,16 @@ class Generator:
             self._kept = prefix
         self._decode(tokens[keep:])
         self._question = tokens  # only now: reading can be stopped in the middle
+
+    def see(self, chunks: Chunks, stops: Callable[[], bool]) -> None:
+        """Read a prompt with a picture, after which nothing of it is kept. Raises NoAnswer if it is stopped."""
+        self._stops = stops
+        self._kept, self._question, self._answer = [], [], []
+        self._cpp.llama_memory_clear(self._cpp.llama_get_memory(self._context), True)
+        count = self._threads.next(CHUNK)
+        self._cpp.llama_set_n_threads(self._context, count, count)
+        if not chunks.read(self._context, CHUNK):
+            raise NoAnswer("stopped" if stops() else "llama.cpp cannot read the picture", again=False)
 
     def generate(
         self, grammar: Grammar, most: int, seed: int, temperature: float, stops: Callable[[], bool]
@@ -121,6 +132,19 @@ class Generator:
         return _drawn(logits, ids[np.argsort(-logits[ids], kind="stable")], draw, temperature)
 
 
+def usable_threads() -> int:
+    """The threads that the user names, else as many as this machine computes with at best."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    # two processors of a core share its units
+    return _named_threads() or (usable if usable <= 4 else min(usable // 2, 16))
+
+
+def _named_threads() -> int:
+    """The threads that the user names; 0 if none are."""
+    named = os.environ.get("LASER_THREADS") or os.environ.get("OMP_NUM_THREADS") or ""
+    return int(named) if named.isdecimal() else 0
+
+
 class ThreadChoice:
     """How many threads to compute with: as the user says, else one or all, whichever was faster at first.
 
@@ -128,11 +152,8 @@ class ThreadChoice:
     """
 
     def __init__(self) -> None:
-        named = os.environ.get("LASER_THREADS") or os.environ.get("OMP_NUM_THREADS") or ""
-        usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        most = usable if usable <= 4 else min(usable // 2, 16)  # two processors of a core share its units
-        self._fixed = int(named) if named.isdecimal() and int(named) > 0 else 1 if most == 1 else 0
-        self._most = most
+        self._most = usable_threads()
+        self._fixed = _named_threads() or (1 if self._most == 1 else 0)
         self._times: dict[tuple[bool, int], list[float]] = {}
 
     def next(self, tokens: int) -> int:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 from laser_cli.errors import LaserError, MemoryExhausted, NotFoundError, UsageError
-from laser_cli.plan.llm.backends.generate import Generator
+from laser_cli.plan.llm.backends.generate import Generator, usable_threads
 from laser_cli.plan.llm.backends.prefix import PrefixCache
 from laser_cli.plan.llm.backends.signals import held_signals
 from laser_cli.plan.llm.backends.template import RECOMMENDED, Chat, chat_of
+from laser_cli.plan.llm.backends.vision import MOST_TOKENS, Eyes, open_eyes
 from laser_cli.plan.llm.backends.vocabulary import Vocabulary
 from laser_cli.plan.llm.conversation import Deadline, NoAnswer
 from laser_cli.plan.llm.forms import AnswerForm, Message
@@ -23,6 +25,8 @@ BATCH = 512
 """The most tokens that are read in one go."""
 SPARE = 192 * 2**20
 """Bytes that llama.cpp takes beside weights and context."""
+TURN = 32
+"""Tokens that a chat template puts around a message, at most."""
 _UNUSABLE = "use another model: " + RECOMMENDED.removeprefix("use ")
 
 
@@ -30,24 +34,18 @@ class LlamaModel:
     """Answers with a model in llama.cpp; made by `open_model`."""
 
     def __init__(
-        self, generator: Generator, chat: Chat, vocabulary: Vocabulary, form: AnswerForm, request: PlanRequest
+        self, generator: Generator, chat: Chat, vocabulary: Vocabulary, form: AnswerForm, eyes: Eyes | None = None
     ) -> None:
         self._generator, self._chat, self._vocabulary = generator, chat, vocabulary
-        self._form, self._request = form, request
+        self._form, self._eyes = form, eyes
 
     def answer(self, messages: list[Message], request: PlanRequest, seed: int, deadline: Deadline) -> Iterator[str]:
         """The answer piece by piece. Raises NoAnswer if time runs out, it is cut short, or llama.cpp fails."""
         opening, most = self._form.opening(request), self._form.longest(request)
-        rendered = self._chat.render(messages) + opening
-        tokens = self._vocabulary.tokens(rendered)
-        shared = self._vocabulary.tokens(self._shared(messages, rendered))
-        fixed = next((i for i, (a, b) in enumerate(zip(tokens, shared, strict=False)) if a != b), len(shared))
-        if len(tokens) + most > self._generator.room:
-            raise NoAnswer("the conversation is too long for the model", again=False)
         grammar = _grammar(self._form, request, self._vocabulary)
         try:
             with held_signals() as signals:
-                self._generator.read(tokens, fixed, lambda: bool(signals) or deadline.passed())
+                self._read(messages, opening, request, most, lambda: bool(signals) or deadline.passed())
                 pieces = self._generator.generate(
                     grammar, most, seed, request.temperature, lambda: bool(signals) or deadline.passed()
                 )
@@ -61,6 +59,27 @@ class LlamaModel:
         finally:
             grammar.free()
 
+    def _read(
+        self, messages: list[Message], opening: str, request: PlanRequest, most: int, stops: Callable[[], bool]
+    ) -> None:
+        """Let the model read a conversation, and the request's picture if it has one."""
+        if self._eyes and request.picture is not None:
+            rendered = self._chat.render(self._eyes.marked(messages)) + opening
+            with self._eyes.chunks(rendered, request.picture) as chunks:
+                self._fits(chunks.count + most)
+                self._generator.see(chunks, stops)
+            return
+        rendered = self._chat.render(messages) + opening
+        tokens = self._vocabulary.tokens(rendered)
+        shared = self._vocabulary.tokens(self._shared(messages, rendered))
+        fixed = next((i for i, (a, b) in enumerate(zip(tokens, shared, strict=False)) if a != b), len(shared))
+        self._fits(len(tokens) + most)
+        self._generator.read(tokens, fixed, stops)
+
+    def _fits(self, tokens: int) -> None:
+        if tokens > self._generator.room:
+            raise NoAnswer("the conversation is too long for the model", again=False)
+
     def _shared(self, messages: list[Message], rendered: str) -> str:
         """The beginning of a rendered conversation that is the same for all requests."""
         count = self._form.shared(messages)
@@ -71,30 +90,46 @@ class LlamaModel:
 
 @contextmanager
 def open_model(
-    header: Header, size: int, request: PlanRequest, form: AnswerForm, note: Callable[[str], None]
+    header: Header,
+    size: int,
+    request: PlanRequest,
+    form: AnswerForm,
+    note: Callable[[str], None],
+    eyes_file: Path | None = None,
 ) -> Iterator[LlamaModel]:
     """A model that answers such requests in a form; on leaving the context its memory is freed.
 
-    `size` is the bytes of its files. Raises NotFoundError if it cannot be used, MemoryExhausted if it is too large,
-    UsageError for layers on a GPU that is not there.
+    `size` is the bytes of its files, `eyes_file` the projector by which it sees the request's picture. Raises
+    NotFoundError if it cannot be used, MemoryExhausted if it is too large, UsageError for layers on a GPU that is not
+    there.
     """
     messages = form.messages(request)
     if header.embeds:
         why = "it makes embeddings of texts, and writes none"
         raise NotFoundError(f"{header.path.name} is an embedding model", why=why, hint=_UNUSABLE)
-    with _quiet() as heard:
-        characters = sum(len(message["content"]) for message in messages)
-        layers = _layers(request, header, size, characters // 3 + 2 * form.longest(request))
+    with _quiet() as (heard, log):
+        context = sum(len(message["content"]) for message in messages) // 3 + 2 * form.longest(request)
+        if eyes_file:
+            size, context = size + eyes_file.stat().st_size, context + MOST_TOKENS
+        layers = _layers(request, header, size, context)
         model = _load(header, layers, request.layers is None, heard, note)
         try:
             vocabulary = Vocabulary(model)
-            chat = chat_of(header.path.name, header.template, vocabulary.bos, vocabulary.eos, messages)
-            for text in chat.notes:
-                note(text)
             _grammar(form, request, vocabulary).free()
-            room = _room(header, vocabulary, chat, request, form, messages)
-            with _generator(header, model, vocabulary, room, heard) as generator:
-                yield LlamaModel(generator, chat, vocabulary, form, request)
+            opened = open_eyes(eyes_file, model, usable_threads(), bool(layers), log) if eyes_file else nullcontext()
+            with opened as eyes:
+                messages = eyes.marked(messages) if eyes else messages
+                chat = chat_of(header.path.name, header.template, vocabulary.bos, vocabulary.eos, messages)
+                for text in chat.notes:
+                    note(text)
+                prompt = chat.render(messages) + form.opening(request)
+                first = len(vocabulary.tokens(prompt))
+                if eyes and request.picture is not None:
+                    with eyes.chunks(prompt, request.picture) as chunks:
+                        first = chunks.count
+                room = _room(header, vocabulary, request, form, first)
+                with _generator(header, model, vocabulary, room, heard) as generator:
+                    yield LlamaModel(generator, chat, vocabulary, form, eyes)
         finally:
             _cpp().llama_model_free(model)
 
@@ -107,8 +142,8 @@ def _cpp() -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[list[str]]:
-    """llama.cpp's warnings and errors go into a list instead of the console."""
+def _quiet() -> Iterator[tuple[list[str], Any]]:
+    """llama.cpp's warnings and errors go into a list instead of the console; also the callback that puts them there."""
     import llama_cpp
     from llama_cpp import _logger
 
@@ -121,7 +156,7 @@ def _quiet() -> Iterator[list[str]]:
     callback = llama_cpp.llama_log_callback(hear)
     llama_cpp.llama_log_set(callback, None)
     try:
-        yield heard
+        yield heard, callback
     finally:
         llama_cpp.llama_log_set(_logger.llama_log_callback, None)
 
@@ -148,14 +183,11 @@ def _grammar(form: AnswerForm, request: PlanRequest, vocabulary: Vocabulary) -> 
     return grammar
 
 
-def _room(
-    header: Header, vocabulary: Vocabulary, chat: Chat, request: PlanRequest, form: AnswerForm, messages: list[Message]
-) -> int:
-    """Tokens that question and answer need, and a second question with that answer in it and the second answer."""
+def _room(header: Header, vocabulary: Vocabulary, request: PlanRequest, form: AnswerForm, first: int) -> int:
+    """Tokens that a question of `first` tokens and its answer need, and a second question after it and its answer."""
     most = form.longest(request)
-    opening = form.opening(request)
-    first = len(vocabulary.tokens(chat.render(messages) + opening))
-    second = len(vocabulary.tokens(chat.render(form.again(messages, "", ["x" * 400])) + opening)) + most
+    told = form.again([{"role": "user", "content": ""}], "", ["x" * 400])
+    second = first + most + sum(len(vocabulary.tokens(message["content"])) + TURN for message in told)
     room = header.context or 2**20
     if first + most > room:
         why = f"the request needs {first + most} tokens, the model reads {room}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
+import io
 import json
 import os
 import re
@@ -10,12 +12,15 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from laser_cli.errors import NotFoundError, UsageError
 from laser_cli.plan.llm.conversation import Deadline, NoAnswer
 from laser_cli.plan.llm.forms import AnswerForm, Message
 from laser_cli.plan.request import PlanRequest
+
+if TYPE_CHECKING:
+    import numpy as np
 
 PREFIX = "openai:"
 KEYS = ("LASER_PLANNER_KEY", "OPENAI_API_KEY")
@@ -52,7 +57,7 @@ class ServerModel:
         """The answer piece by piece. Raises NoAnswer if the server fails, cuts it short or takes too long."""
         body: dict[str, Any] = {
             "model": self.address.model,
-            "messages": messages,
+            "messages": _with_picture(messages, request.picture),
             "temperature": request.temperature,
             "seed": seed % 2**31,
             "max_tokens": self._form.longest(request),
@@ -79,9 +84,10 @@ class ServerModel:
         if schema is not None:
             named = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
             return [{"response_format": named}, {"response_format": {"type": "json_object", "schema": schema}}, {}]
-        opening = json.dumps(self._form.opening(request), ensure_ascii=False)
-        whole = f"root ::= {opening} rest\n{grammar}".replace("\nroot ::=", "\nrest ::=")
-        return [{"grammar": whole}, {}] if grammar else [{}]
+        if grammar and (opening := self._form.opening(request)):
+            said = json.dumps(opening, ensure_ascii=False)
+            grammar = f"root ::= {said} rest\n{grammar}".replace("\nroot ::=", "\nrest ::=")
+        return [{"grammar": grammar}, {}] if grammar else [{}]
 
     def _stream(self, body: dict[str, Any], deadline: Deadline) -> Iterator[str]:
         finish = None
@@ -108,18 +114,57 @@ class ServerModel:
         return NoAnswer(f"no answer within {deadline.seconds:g} s", again=False)
 
 
+def server_sees(name: str) -> bool:
+    """Whether a server says that its model can be shown pictures, as llama.cpp's and Ollama do."""
+    try:
+        address = _reached(name)
+        with _open(f"{address.url}/models", CONNECT) as response:
+            listed = json.loads(response.read(2**24))
+        rows = [*listed.get("data", ()), *listed.get("models", ())]
+        told = [row.get("capabilities") for row in rows if address.model in (row.get("id"), row.get("name"))]
+        if not any(told):
+            root = re.sub(r"/v\d+\w*$", "", address.url)
+            with _open(f"{root}/api/show", CONNECT, {"model": address.model}) as response:
+                told = [json.loads(response.read(2**24)).get("capabilities")]
+        return any(kind in ("multimodal", "vision") for kinds in told for kind in kinds or ())
+    except (*_REFUSED, NotFoundError, AttributeError, TypeError):
+        return False
+
+
+def _with_picture(messages: list[Message], picture: np.ndarray | None) -> list[Any]:
+    """The messages with a picture (h, w, 3) uint8 at the head of the first question, as a data address."""
+    if picture is None:
+        return list(messages)
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    address = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    first = next(i for i, message in enumerate(messages) if message["role"] == "user")
+    parts = [
+        {"type": "image_url", "image_url": {"url": address}},
+        {"type": "text", "text": messages[first]["content"]},
+    ]
+    return [*messages[:first], {"role": "user", "content": parts}, *messages[first + 1 :]]
+
+
 def open_server(name: str, form: AnswerForm) -> ServerModel:
     """The model that `openai:URL[#MODEL]` names; the server's first if none is named.
 
     Raises NotFoundError if there is no such server or model, UsageError if it is no address.
     """
+    return ServerModel(_reached(name), form)
+
+
+def _reached(name: str) -> Address:
+    """The address of a server that answers and has the model, its first if none is named."""
     address = address_of(name)
     try:
         with _open(f"{address.url}/models", CONNECT) as response:
             listed = json.loads(response.read(2**24))
     except urllib.error.HTTPError as error:
         if address.model and error.code in (404, 405, 501):
-            return ServerModel(address, form)  # not every server lists its models
+            return address  # not every server lists its models
         raise _unreachable(address, error) from error
     except _REFUSED as error:
         raise _unreachable(address, error) from error
@@ -130,7 +175,7 @@ def open_server(name: str, form: AnswerForm) -> ServerModel:
     if address.model and models and not any(_same_model(address.model, model) for model in models):
         why = f"it has {', '.join(models[:8])}"
         raise NotFoundError(f"the server {address.url} has no model {address.model!r}", why=why)
-    return ServerModel(address._replace(model=address.model or models[0]), form)
+    return address._replace(model=address.model or models[0])
 
 
 def address_of(name: str) -> Address:

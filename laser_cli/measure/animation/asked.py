@@ -1,0 +1,71 @@
+"""What `laser bench animate` is asked for: checked before anything heavy is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from laser_cli.errors import UsageError
+
+Half = Literal["development", "report"]
+"""Methods are tuned on the development half; what is told of them is measured on the other."""
+OURS = "laser"
+TRUE = ("dissolve to the true end", "the truth")
+"""Methods that are told how it ends."""
+NAMES = (
+    OURS,
+    "LASER as published",
+    "texture alone",
+    "motion alone",
+    "hybrid alone",
+    "AID alone",
+    "text interpolation",
+    "Plug-and-Play, dissolve",
+    "MasaCtrl, dissolve",
+    "same seed, dissolve",
+    "SDEdit 0.5, dissolve",
+    "SDEdit 0.7, dissolve",
+    *TRUE,
+    "no change",
+)
+"""The methods of ``methods.METHODS``."""
+
+
+@dataclass(frozen=True)
+class Amount:
+    """How much is measured: so many edits of a half, and of each animation's ``frames`` every so many only.
+
+    What is drawn are the very pictures that they are among all frames, for a fraction of the cost.
+    """
+
+    items: int = 200
+    frames: int = 25
+    every: int = 4
+    half: Half = "report"
+    seed: int = 1
+
+    @property
+    def shown(self) -> tuple[int, ...]:
+        """The numbers of the frames that are drawn."""
+        return tuple(range(0, self.frames, self.every))
+
+    def check(self) -> None:
+        """UsageError unless the last frame and one between are drawn too."""
+        if (self.frames - 1) % self.every or self.frames - 1 < 2 * self.every:
+            raise UsageError(
+                f"every {self.every} of {self.frames} frames leaves out the last one, or all between",
+                why="the first and the last are measured too",
+                hint=f"--frames {self.every * max(2, (self.frames - 1) // self.every) + 1} --every {self.every}",
+            )
+
+
+def check_methods(names: Sequence[str]) -> tuple[str, ...]:
+    """Those methods, or all if none is named, in the table's order. UsageError for one that there is not.
+
+    The true course is always among them, as the others are measured by it.
+    """
+    for name in names:
+        if name not in NAMES:
+            raise UsageError(f"unknown method {name!r}", hint=", ".join(NAMES))
+    return tuple(name for name in NAMES if not names or name in names or name == TRUE[1])
