@@ -197,10 +197,11 @@ def _stay(given: Given, root: str, threads: int | None, console: Console) -> Non
 
 
 def _status(console: Console, root: str, state: Path | None) -> None:
-    from laser_cli.batch.journal import progressed, state_folder, summary_of
+    from laser_cli.batch.journal import progressed, summary_of
+    from laser_cli.batch.run import journal_folder
     from laser_cli.terminal import clock_text, printable
 
-    seen = progressed(state or state_folder(root))
+    seen = progressed(journal_folder(root, state))
     told = summary_of(seen)
     if console.json:
         return console.json_object(told)

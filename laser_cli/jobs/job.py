@@ -59,7 +59,7 @@ class Job(Frozen, ABC):
         """The module in which this kind of job meets the engine, `run_<verb>`.
 
         It has ``run(job, model, sinks, progress) -> Result``; of a job that draws frames ``prepare(job, model, saved,
-        progress) -> Rendering`` and ``costs(job)`` instead.
+        progress) -> Rendering`` instead; and ``costs(job)``.
         """
         return import_module(f"laser_cli.jobs.run_{self.verb}")
 
