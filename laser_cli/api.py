@@ -58,6 +58,9 @@ def animate(
     preset: str | None = None,
     planner: str | None = None,
     caption: str | None = None,
+    drive: str | Path | None = None,
+    relative: bool | None = None,
+    portrait_adapter: str | None = None,
     out: str | Path | None = None,
     model: Model | None = None,
     progress: Progress = SILENT,
@@ -65,7 +68,8 @@ def animate(
 ) -> Drawn:
     """Animate a picture from a sentence or a plan, as `laser animate` does; `prompt` says what the picture shows.
 
-    `planner` and `caption` name who plans, and who says what a picture without a prompt shows.
+    `planner` and `caption` name who plans, and who says what a picture without a prompt shows. `drive`, a video or a
+    track, moves a portrait's face (`relative`: by its changes alone); `portrait_adapter` names the nets that draw it.
 
     `settings` are the command's by their names in presets: ``frames=24, steps=25, seed=0``. A model that is passed is
     used again and overrides the settings `model`, `device` and `dtype`. LaserError says what went wrong and what to do.
@@ -74,7 +78,14 @@ def animate(
         _said(settings, model),
         _path(image),
         description,
-        AnimateSources(plan_file=None if isinstance(plan, Plan) else _path(plan), prompt=prompt, preset=preset),
+        AnimateSources(
+            plan_file=None if isinstance(plan, Plan) else _path(plan),
+            prompt=prompt,
+            preset=preset,
+            drive=_path(drive),
+            relative=relative,
+            portrait_adapter=portrait_adapter,
+        ),
         Planning(planner=planner, caption=caption),
         progress,
         plan=plan if isinstance(plan, Plan) else None,
@@ -127,7 +138,9 @@ def _draw(built: Built, out: str | Path | None, model: Model | None, progress: P
         outputs = Outputs(out=Path(out))
         if outputs.stream:
             raise UsageError("out is a file", hint="without out the frames are returned")
-        outputs.check(look_of(job.settings), job.count, read=built.read)
+        if job.audio and not outputs.holds_sound:
+            job = job.model_copy(update={"audio": None})
+        outputs.check(look_of(job.settings, job.audio, job.sound_from), job.count, read=built.read)
         sinks = FileSinks(outputs, built.read, warn=progress.warn)
     result = run(job, model or load(job.settings, progress), sinks, progress)
     return Drawn(job, sinks.frames, result.paths, result.told)

@@ -40,10 +40,11 @@ def heed_interrupts() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory) -> Iterator[Path]:
-    """Nothing is read from this machine's cache folder, and nothing written to it, by no process of the tests."""
+    """Nothing is read from this machine's cache folder and settings file, and nothing written, by no test's process."""
     folder = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LASER_CACHE", str(folder))
+        patch.setenv("LASER_NO_CONFIG", "1")
         yield folder
 
 

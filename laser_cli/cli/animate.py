@@ -37,12 +37,15 @@ def animate(
 
     Frame 0 is the picture; the rest move smoothly to what was asked. Without IMAGE the first picture is drawn from the
     source prompt. Example: laser animate cottage.png "summer turns to a snowy night" -o cottage.mp4
+
+    A portrait's face follows a sentence ("she smiles and turns left"), or a video or track: laser animate portrait.png
+    --drive clip.mp4 -o out.mp4
     """
     from laser_cli.jobs.build_animate import build_animation
     from laser_cli.jobs.stops import words_of
 
     production = Production(AnimateSettings, settings, outputs, options, sources.rerun)
-    image, description = _positionals(arguments or [], sources.plan_file)
+    image, description = _positionals(arguments or [], sources.plan_file or sources.drive)
     description, words = words_of(description)
     production.guard(image, words, sources.plan_file, sources.inversion, *sources.files)
     console, verbose = production.console, options.verbose
@@ -52,8 +55,11 @@ def animate(
     production.carry_out(built._replace(read=(*built.read, words)) if words else built, _lines)
 
 
-def _positionals(arguments: list[str], plan: Path | None) -> tuple[Path | None, str | None]:
-    """[IMAGE] [DESCRIPTION]: of one word alone, a file (or what is named like one) is the picture."""
+def _positionals(arguments: list[str], other: Path | None) -> tuple[Path | None, str | None]:
+    """[IMAGE] [DESCRIPTION]: of one word alone, a file (or what is named like one) is the picture.
+
+    `other`: the plan or the drive, beside which one word is the picture too.
+    """
     from laser_cli.jobs.stops import is_picture
 
     if len(arguments) > 2:
@@ -65,7 +71,7 @@ def _positionals(arguments: list[str], plan: Path | None) -> tuple[Path | None, 
     if not arguments:
         return None, None
     first = Path(arguments[0])
-    pictured = len(arguments) == 2 or plan is not None or is_picture(arguments[0])
+    pictured = len(arguments) == 2 or other is not None or is_picture(arguments[0])
     return (first, arguments[1] if len(arguments) == 2 else None) if pictured else (None, arguments[0])
 
 

@@ -7,7 +7,7 @@ import json as jsonlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -18,7 +18,7 @@ from laser_cli.cli.exits import drop_stdout
 from laser_cli.errors import reason
 from laser_cli.jobs.progress import Progress as Listener
 from laser_cli.jobs.progress import Silent, Ticker
-from laser_cli.terminal import printable
+from laser_cli.terminal import clock_text, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -56,15 +56,15 @@ class Console(Listener):
 
     def note(self, message: str) -> None:
         """A hint or a stage, on stderr."""
-        self._say(message)
+        if not self.quiet:
+            self._say(message)
 
-    def warn(self, message: str) -> None:
-        """Something is not as it should be, but the work goes on."""
-        self._say(message, warning=True)
+    def warn(self, message: str, *, always: bool = False) -> None:
+        """Something is not as it should be, but the work goes on; `always`: told under --quiet too."""
+        if always or not self.quiet:
+            self._say(message, warning=True)
 
     def _say(self, message: str, *, warning: bool = False) -> None:
-        if self.quiet:
-            return
         if self.events:
             return send(event("warning" if warning else "note", message=message), self._stderr)
         message = printable(message, keep="\n")
@@ -85,9 +85,8 @@ class Console(Listener):
 
     def result(self, paths: Sequence[Path], payload: Mapping[str, Any] | None = None) -> None:
         """The written paths, one a line; with json one object `{"version": 1, "paths": [...], **payload}`."""
-        if self.events and not self.quiet:
-            for path in paths:
-                send(event("written", path=str(path)), self._stderr)
+        if self.events:
+            self.written(paths)
         text = "".join(f"{path}\n" for path in paths)
         if self.json:
             text = _versioned({"paths": [str(path) for path in paths], **(payload or {})})
@@ -98,9 +97,28 @@ class Console(Listener):
             if not isinstance(error, BrokenPipeError):
                 self.warn(f"the result could not be printed: {reason(error)}")
 
+    def written(self, paths: Sequence[Path]) -> None:
+        """Outputs that are in place, on stderr: for programs, or where stdout holds frames."""
+        for path in () if self.quiet else paths:
+            if self.events:
+                send(event("written", path=str(path)), self._stderr)
+            else:
+                self.note(f"written: {path}")
+
     def json_object(self, payload: Mapping[str, Any]) -> None:
         """One versioned JSON object on stdout, for commands whose result is not a list of files."""
         self._out(_versioned(payload))
+
+    def parts(self, texts: Iterable[str]) -> None:
+        """A result on stdout that is too long to be held at once."""
+        for text in texts:
+            self._stdout.write(text)
+        self._stdout.flush()
+
+    @property
+    def live(self) -> bool:
+        """Whether progress is a bar on a terminal."""
+        return self._bars and not self.quiet and self._stderr.isatty() and os.environ.get("TERM") != "dumb"
 
     def _out(self, text: str) -> None:
         self._stdout.write(text)
@@ -113,7 +131,7 @@ class Console(Listener):
             yield Silent()
         elif self.events:
             yield _Events(total, label, self._stderr, self._clock)
-        elif self._bars and self._stderr.isatty() and os.environ.get("TERM") != "dumb" and self._bar is None:
+        elif self.live and self._bar is None:
             with self._live_bar() as bar:
                 yield _Bar(bar, bar.add_task(label, total=total))
         else:
@@ -204,10 +222,3 @@ def _print(line: str, stream: TextIO) -> None:
     """A line for people; that nobody can read it stops no work."""
     with suppress(OSError, ValueError):
         print(line, file=stream, flush=True)
-
-
-def clock_text(seconds: float) -> str:
-    """Seconds as `m:ss`, or `h:mm:ss` from an hour on."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

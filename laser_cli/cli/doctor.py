@@ -32,7 +32,7 @@ def doctor(shown: Shown) -> None:
 
     Exit code 1 if something is missing that the main job needs.
     """
-    checks = [*_versions(), *_device(), *_encoders(), *_models(), *_planners(), *_faces()]
+    checks = [*_versions(), *_device(), *_encoders(), *_models(), *_planners(), *_plugins(), *_faces()]
     missing = [check for check in checks if check.needed and not check.ok]
     if shown.json_:
         shown.console().json_object({"ok": not missing, "checks": [asdict(check) for check in checks]})
@@ -56,6 +56,11 @@ def versions() -> dict[str, str]:
     from laser_cli.output.record import library_versions
 
     return {"laser": laser_cli.__version__, "python": platform.python_version(), **library_versions()}
+
+
+def this_machine() -> Iterator[str]:
+    """Libraries, devices and encoders, a line each: what an issue about laser should say."""
+    return (_line(check) for check in (*_versions(), *_device(), *_encoders()))
 
 
 def _versions() -> Iterator[Check]:
@@ -139,6 +144,16 @@ def _planners() -> Iterator[Check]:
             yield Check(name, error.what, ok=False, install="download it again")
         else:
             yield Check(name, "whole")
+
+
+def _plugins() -> Iterator[Check]:
+    from laser_cli import plugins
+
+    for group, kind in plugins.GROUPS.items():
+        for name, point in plugins.brought(group).items():
+            broken = plugins.load(group, name).broken
+            told = f"{kind} of {plugins.package_of(point)}" + (f": {broken}" if broken else "")
+            yield Check(name, told, ok=not broken, install="install another version of that package")
 
 
 def _faces() -> Iterator[Check]:

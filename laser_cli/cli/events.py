@@ -38,4 +38,4 @@ def take_warnings() -> None:
     def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
         send(event("warning", message=f"{category.__name__}: {message}"))
 
-    warnings.showwarning = show  # type: ignore[assignment]
+    warnings.showwarning = show

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from laser_cli.cli.after import Afterwards
 from laser_cli.cli.options import Force, Machine, Shown, expand, option
 from laser_cli.errors import UsageError
 from laser_cli.jobs.merge import Layer
@@ -20,6 +21,7 @@ def invert(
     captioning: Captioning,
     machine: Machine,
     shown: Shown,
+    after: Afterwards,
     image: Annotated[Path, typer.Argument(help="The picture.", show_default=False)],
     out: Annotated[Path, option(None, f"Inversion to write (.safetensors). {HELP}", "--output", "-o")],
     prompt: Annotated[
@@ -51,6 +53,7 @@ def invert(
     from laser_cli.output.atomic import check_target, staged
     from laser_cli.output.guard import check_outputs
 
+    after.check_exec(files=True)
     console = shown.console()
     source = Input.of(image)
     check_outputs([out], [source.path], force=force)
@@ -67,6 +70,7 @@ def invert(
     if chosen.method != "ddim":
         console.note("animate pins its first frame to the stored trajectory: it equals the round trip")
     console.result([out], told)
+    after.run_exec([out], console)
 
 
 def register(app: typer.Typer) -> None:

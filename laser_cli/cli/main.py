@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from enum import Enum
 from functools import partial
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
@@ -12,10 +13,12 @@ import typer
 from typer.core import TyperGroup
 
 from laser_cli.cli.exits import end_with, exit_code
+from laser_cli.errors import UsageError
 
 COMMANDS: dict[str, str] = {
     "animate": "Animate a picture from a sentence.",
     "interpolate": "Draw what lies between prompts and pictures.",
+    "batch": "Draw many jobs of a file, on this machine or on a Ray cluster.",
     "plan": "Turn a description of change into a plan: keyframe prompts, and how each segment between them is drawn.",
     "invert": "Invert a picture, and say how well it can be drawn again.",
     "track": "Turn a video of a face, a capture or a plan into a face track: blendshapes and head pose by frame.",
@@ -28,6 +31,20 @@ COMMANDS: dict[str, str] = {
 }
 """Modules of laser_cli.cli in the order of `laser --help`, and what that says of them: their first lines, which a test
 compares. Each defines `register(app: typer.Typer) -> None`; what they import is too much for a bare --help."""
+
+
+EPILOG = (
+    "Every option has a variable: --frames-dir is LASER_FRAMES_DIR. Where an option may be given several times, its "
+    "variable holds a value a line. `laser config` shows what is in force, and where it comes from."
+)
+
+
+class Colors(str, Enum):
+    """The values of --color."""
+
+    auto = "auto"
+    always = "always"
+    never = "never"
 
 
 class LazyGroup(TyperGroup):
@@ -52,21 +69,31 @@ app = typer.Typer(
 )
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+@app.callback(invoke_without_command=True, epilog=EPILOG)
+def _laser(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="With --version: libraries, devices and encoders too.")
+    ] = False,
+    color: Annotated[
+        Colors,
+        typer.Option("--color", envvar="LASER_COLOR", show_envvar=False, help="When to colour; NO_COLOR counts."),
+    ] = Colors.auto,
+) -> None:
+    """Animate a still image from a sentence, on your own machine."""
+    if version:
         import laser_cli
 
         typer.echo(f"laser {laser_cli.__version__}")
+        if verbose:
+            from laser_cli.cli.doctor import this_machine
+
+            for line in this_machine():
+                typer.echo(line)
         raise typer.Exit()
-
-
-@app.callback()
-def _laser(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-) -> None:
-    """Animate a still image from a sentence, on your own machine."""
+    if context.invoked_subcommand is None:
+        raise UsageError("no command is named", hint="laser --help lists them")
 
 
 for _name, _help in COMMANDS.items():

@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal, get_args
 
 import typer
 
+from laser_cli.cli.after import Afterwards
 from laser_cli.cli.console import Console
-from laser_cli.cli.parameters import choice, lines_of, option, panel_of, plain, variable_of, with_variable
+from laser_cli.cli.parameters import choice, option, panel_of, plain, with_variable
 from laser_cli.cli.parameters import parameter as as_parameter
 from laser_cli.jobs.config import config_for, read_config
-from laser_cli.jobs.fields import Frozen, setting
+from laser_cli.jobs.fields import Frozen, lines_of, setting, variable_of
 from laser_cli.jobs.merge import Layer, flags, merge
 from laser_cli.jobs.outputs import Outputs
 from laser_cli.jobs.planning import Planning
@@ -54,12 +55,16 @@ class Shown(Frozen):
     config: Path | None = setting(None, CONSOLE, "Settings file. (default: config.yaml; laser config tells where)")
     no_config: bool = setting(False, CONSOLE, "Read no settings file.", "--no-config")
 
+    def settings_file(self) -> Layer | None:
+        """What the settings file says, for commands that pass it on; errors as of `read_config`."""
+        return None if self.no_config else read_config(self.config, CONFIGURABLE)
+
     def console(self, *, verbose: bool = False) -> Console:
         """Where a command tells what it does, and what came of it."""
         return Console(quiet=self.quiet, json=self.json_, verbose=verbose, progress=self.progress)
 
 
-class RunOptions(Shown, Machine):
+class RunOptions(Shown, Machine, Afterwards):
     """How a run that writes frames goes."""
 
     dry_run: bool = setting(
@@ -77,7 +82,7 @@ class RunOptions(Shown, Machine):
 CONFIGURABLE: dict[str, type[Frozen]] = {
     **dict.fromkeys(Planning.model_fields, Planning),
     **dict.fromkeys(("force", "no_clobber", "skip_existing", "resume"), Outputs),
-    **dict.fromkeys(("threads", "quiet", "verbose"), RunOptions),
+    **dict.fromkeys(("threads", "quiet"), RunOptions),
 }
 """What the settings file can say beside the settings of presets, and the model that knows its values."""
 
@@ -130,7 +135,7 @@ def layers_of(models: Models, said: Mapping[str, Any], context: typer.Context) -
     told = {}
     for parameter, (model, _) in models.items():
         values: dict[str, Any] = {}
-        variables = {}
+        variables: dict[str, str] = {}
         for name, field in model.model_fields.items():
             source = context.get_parameter_source(name)
             value, variable = plain(said[name]), source is not None and source.name == "ENVIRONMENT"

@@ -7,35 +7,28 @@ from typing import Annotated
 
 import typer
 
-from laser_cli.cli.options import Force, Shown, choice, expand, option
+from laser_cli.cli.after import Afterwards
+from laser_cli.cli.options import Force, Shown, expand, option
 from laser_cli.jobs import names
 from laser_cli.jobs.names import HELP
-from laser_cli.jobs.planning import PlanningAlone
-from laser_cli.plan.easing import Easing
-
-Easings = choice("Easings", Easing)
+from laser_cli.jobs.planning import PlanningAlone, PlanSettings
 
 
 def plan(
     planning: PlanningAlone,
+    layout: PlanSettings,
     shown: Shown,
+    after: Afterwards,
     description: Annotated[str, typer.Argument(help="What happens, for example 'summer turns to a snowy night'.")],
     image: Annotated[
         Path | None, option(None, "The picture; its metadata, or a model that sees, tells what it shows.")
     ] = None,
     source_prompt: Annotated[
         str | None,
-        option(None, "What the picture shows, if picture and description do not say.", "--source-prompt", "-p"),
+        option(
+            None, "What the picture shows, if picture and description do not say.", "--prompt", "--source-prompt", "-p"
+        ),
     ] = None,
-    frames: Annotated[int, typer.Option("--frames", "-n", min=2, help="Pictures in all.")] = 24,
-    easing: Annotated[
-        Easings | None,  # type: ignore[valid-type]
-        option(None, "Course of time within segments. (default: ease, or the model's choice)"),
-    ] = None,
-    waypoints: Annotated[
-        bool,
-        typer.Option(help="Cut far ways into near ones: day to night by way of sunset, left to right by the middle."),
-    ] = True,
     output: Annotated[str, typer.Option("--output", "-o", help=f"A .yaml or .json file; - is stdout. {HELP}")] = "-",
     force: Force = False,
     explain: Annotated[
@@ -55,9 +48,10 @@ def plan(
     from laser_cli.plan.planners import make_plan
 
     console = shown.console(verbose=verbose or explain)
+    after.check_exec(files=output != "-")
     described, words_file = words_of(description)
     if output != "-":
-        output = names.fill(output, names.values_of(planning, "plan", image, described))
+        output = names.fill(output, names.values_of(layout, "plan", image, described))
         target = Path(output)
         read = [path for path in (image, words_file) if path is not None]
         check_outputs([target], read, force=force, ours={target: is_plan})
@@ -65,9 +59,9 @@ def plan(
     shown_in = read_once(image) if image is not None else None
     source_prompt = shown_words(planning, source_prompt, shown_in, console, verbose)
     words = described or ""
-    request = request_for(planning, words, source_prompt, frames=frames, easing=easing.value if easing else None)  # type: ignore[attr-defined]
+    request = request_for(planning, words, source_prompt, frames=layout.frames, easing=layout.easing)
     callbacks = callbacks_of(console, verbose, explain)
-    made, notes = make_plan(planning.planner, request, callbacks, intermediate=waypoints)
+    made, notes = make_plan(planning.planner, request, callbacks, intermediate=layout.waypoints)
     unheard = _unheard(planning)
     if unheard and made.planner.name == "rules" and not made.planner.instead_of:
         console.warn(f"{', '.join(unheard)}: for models, the rules need none")
@@ -80,6 +74,7 @@ def plan(
     write_plan(made, output, force=force)
     if output != "-":
         console.result([Path(output)], told)
+        after.run_exec([Path(output)], console)
 
 
 def _unheard(planning: PlanningAlone) -> list[str]:

@@ -38,6 +38,7 @@ class Production:
         for template in outputs.templates.values():
             names.check(template, names.fields(kind))
         _check_options(said.values, outputs, options)
+        options.check_exec(files=bool(outputs.paths) or options.dry_run)
         self.outputs, self.options, self.again = outputs, options, again
         self._named: tuple[Path | None, ...] = ()
         self.console = options.console(verbose=options.verbose)
@@ -77,7 +78,7 @@ class Production:
 
         job, outputs, console = _with_sound(built.job, self.outputs), self.outputs, self.console
         read = tuple(dict.fromkeys((*built.read, *(found.path for found in job.inputs))))
-        look, again = look_of(job.settings, job.audio), self.again
+        look, again = look_of(job.settings, job.audio, job.sound_from), self.again
         outputs.check(look, job.count, read=read, again=again, needed=not self.options.dry_run)
         if self.options.dry_run:
             return self._tell(job.steps.costs(job), lines)
@@ -93,12 +94,13 @@ class Production:
         command = shlex.join(["laser", *sys.argv[1:]])
         result = run(here, model, FileSinks(outputs, read, stream, command, console.warn), console)
         if stream:  # who reads it sets its pace: its time is not remembered
-            for path in result.paths:
-                console.note(f"written: {path}")
+            console.written(result.paths)
+            self.options.run_exec(result.paths, console)
             return
         if job.timed:
             self._remember(here, result.size)
         console.result(result.paths, result.told)
+        self.options.run_exec(result.paths, console)
 
     def _tell(self, costs: Mapping[str, Any], lines: Callable[[Mapping[str, Any]], Iterator[str]]) -> None:
         if self.console.json:
@@ -120,18 +122,9 @@ class Production:
 
     def _remember(self, job: FrameJob, size: tuple[int, int]) -> None:
         """Keep what the stages took, for estimates of runs to come."""
-        from laser_cli.jobs import timing
-        from laser_cli.jobs.run import RENDERING
+        from laser_cli.jobs.timing import remember_run
 
-        names = {
-            "loading": "loading",
-            "first picture": "first_picture",
-            "inversion": "inversion",
-            RENDERING: "rendering",
-        }
-        took = {names[stage]: spent for stage, spent in self.console.took.items() if stage in names}
-        kept = {name: spent for name, spent in took.items() if spent[0] or name == "loading"}
-        timing.remember(timing.kind_of(job.settings, size), kept)
+        remember_run(job.settings, size, self.console.took)
 
 
 def _with_sound(job: FrameJob, outputs: Outputs) -> FrameJob:
@@ -140,13 +133,7 @@ def _with_sound(job: FrameJob, outputs: Outputs) -> FrameJob:
 
     if outputs.audio:
         return job.model_copy(update={"audio": Input.of(outputs.audio)})
-    return job if _holds_sound(outputs) else job.model_copy(update={"audio": None})
-
-
-def _holds_sound(outputs: Outputs) -> bool:
-    from laser_cli.output.video import FILMS
-
-    return outputs.ending in FILMS
+    return job if outputs.holds_sound else job.model_copy(update={"audio": None})
 
 
 def _check_options(said: Mapping[str, Any], outputs: Outputs, options: RunOptions) -> None:
@@ -154,7 +141,7 @@ def _check_options(said: Mapping[str, Any], outputs: Outputs, options: RunOption
     for name, ending in (("codec", ".webm"), ("still", ".png")):
         if name in said and outputs.ending != ending:
             raise UsageError(f"--{name} is for an output that ends in {ending}", hint=f"-o OUT{ending} --{name} …")
-    if outputs.audio and not _holds_sound(outputs):
+    if outputs.audio and not outputs.holds_sound:
         raise UsageError("--audio is for a video", hint="-o OUT.mp4, .mov, .mkv or .webm")
     if not outputs.stream:
         if outputs.format is not None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from laser_cli.cli.after import Afterwards
 from laser_cli.cli.options import Force, Shown, expand
 from laser_cli.jobs import names
 from laser_cli.jobs.names import HELP
@@ -23,6 +24,7 @@ def track(
         ),
     ],
     shown: Shown,
+    after: Afterwards,
     output: Annotated[
         str, typer.Option("--output", "-o", help=f"A .yaml, .json or .csv file; - is stdout, as YAML. {HELP}")
     ] = "-",
@@ -67,6 +69,7 @@ def track(
     from laser_cli.tracks.retarget import retarget
 
     console = shown.console()
+    after.check_exec(files=output != "-")
     if output != "-":
         output = names.fill(output, names.values_of(None, "track", source))
     if output != "-" and Path(output).suffix.lower() not in (".yaml", ".yml", ".json", ".csv"):
@@ -99,7 +102,9 @@ def track(
         return
     write_track(found, output, force=force)
     told = {"frames": len(found.frames), "fps": found.fps, "columns": list(found.columns), "notes": notes}
-    console.result([Path(output), *([plot] if plot else [])], told)
+    written = [Path(output), *([plot] if plot else [])]
+    console.result(written, told)
+    after.run_exec(written, console)
 
 
 def register(app: typer.Typer) -> None:

@@ -127,6 +127,11 @@ def slerp(a: Tensor, b: Tensor, t: float, threshold: float = 0.9995) -> Tensor:
     return ((torch.sin((1 - t) * theta) * u + torch.sin(t * theta) * v) / torch.sin(theta)).to(a).view_as(a)
 
 
+def slerp_rows(a: Tensor, b: Tensor, t: float) -> Tensor:
+    """Spherical interpolation of two noises [1, c, h, w], each row of w numbers by itself, as AID's code has it."""
+    return slerp_states(a.flatten(1, 2), b.flatten(1, 2), torch.tensor([t])).view_as(a)
+
+
 def slerp_states(a: Tensor, b: Tensor, t: Tensor, threshold: float = 0.9995) -> Tensor:
     """Spherical interpolation of embeddings [1, l, d], token by token, to [n, l, d] at t [n] (or [n, 1, 1]).
 

@@ -6,17 +6,15 @@ Needs no torch: plans and commands read the names, and a control is imported whe
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, NamedTuple
 
+from laser_cli import plugins
 from laser_cli.errors import NotFoundError
 
 if TYPE_CHECKING:
     from laser_cli.controls.base import Control
 
-GROUP = "laser.controls"
 Shares = Mapping[str, tuple[float, float]]
 """What a signal asks of each control: shares of a segment's strength at its begin and end."""
 
@@ -50,7 +48,7 @@ BROUGHT = 0.5
 
 def names() -> tuple[str, ...]:
     """All that a segment of a plan can name as its control."""
-    return (*SIGNALS, *(name for name in _brought() if name not in SIGNALS))
+    return (*SIGNALS, *(name for name in plugins.brought(plugins.CONTROLS) if name not in SIGNALS))
 
 
 def strengths() -> dict[str, float]:
@@ -69,20 +67,34 @@ def find_controls(names: Iterable[str]) -> list[Control]:
     return [_find(name) for name in dict.fromkeys(names)]
 
 
+def check_brought(names: Iterable[str]) -> None:
+    """Raise NotFoundError for a control of another package that is broken; before the work, and torch, if it can be."""
+    for name in dict.fromkeys(names):
+        if name not in SIGNALS and name in plugins.brought(plugins.CONTROLS):
+            _checked(name)
+
+
 def _find(name: str) -> Control:
     where = PARTS.get(name) or (SIGNALS[name].where if name in SIGNALS else "")
     if where:
         module, _, attribute = where.partition(":")
         own: Control = getattr(import_module(module), attribute)
         return own
-    if name in _brought():
-        brought: Control = _brought()[name].load()
-        return brought
-    known = [*(own for own in SIGNALS if SIGNALS[own].where), *PARTS, *_brought()]
+    brought = plugins.brought(plugins.CONTROLS)
+    if name in brought:
+        return _checked(name)
+    known = [*(own for own in SIGNALS if SIGNALS[own].where), *PARTS, *brought]
     hint = f"one of {', '.join(known)}, or install the package that brings it"
     raise NotFoundError(f"there is no control {name!r}", hint=hint)
 
 
-@cache
-def _brought() -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=GROUP)}
+def _checked(name: str) -> Control:
+    from laser_cli.controls.base import Control
+
+    def control(found: object) -> Control:
+        if not isinstance(found, Control):
+            raise TypeError(f"{type(found).__name__} is no Control")
+        return found
+
+    made: Control = plugins.require(plugins.CONTROLS, name, control)
+    return made

@@ -101,7 +101,7 @@ class _Render:
         self.offsets: dict[int, Tensor] = {}
         """How far each keyframe's stored trajectory lies from where a step led: what holds it there."""
         ways = [(noises[f.segment], noises[f.segment + 1], f.t) for f in spec.frames]
-        self.frames = torch.cat([slerp(*way) for way in ways]) if ways else torch.empty_like(noises[0][:0])
+        self.frames = torch.cat([spec.slerp(*way) for way in ways]) if ways else torch.empty_like(noises[0][:0])
         self.clean = (torch.zeros_like(self.keyframes[0]), torch.zeros_like(self.frames))
 
     def steps(self, checkpoint: RenderState | None) -> Iterator[Step]:

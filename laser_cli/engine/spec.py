@@ -77,7 +77,7 @@ class RenderSpec:
     ``base`` (one row): what guidance leads away from. A keyframe whose conditioning is that very object needs no
     guidance. ``source``: the keyframe that the controls read, if there is one. ``blend``: how the attention of frames
     is interpolated between their keyframes; None leaves it alone. ``conditioning`` of the frames: by default the
-    interpolation between their keyframes'.
+    interpolation between their keyframes'. ``slerp``: how their noise is.
     """
 
     keyframes: Sequence[Keyframe]
@@ -86,6 +86,7 @@ class RenderSpec:
     source: int | None = None
     blend: aid.Blend | None = aid.best_outer
     conditioning: FrameConditioning | None = None
+    slerp: Callable[[Tensor, Tensor, float], Tensor] = aid.slerp
 
     def told(self, step: int, segment: int, t: Tensor) -> Conditioning:
         """The conditioning of frames of a segment at t [n]."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from laser_cli.jobs.conditions import Adapter, Controlled, recorded_conditions, unrecorded_conditions
+from laser_cli.jobs.drive import Drive
 from laser_cli.jobs.inputs import Input, named
 from laser_cli.jobs.job import FrameJob
 from laser_cli.jobs.settings import AnimateSettings
@@ -13,7 +14,10 @@ from laser_cli.plan.schema import STRENGTHS, Plan, with_easing, with_frames
 
 
 class AnimateJob(FrameJob):
-    """An animation; without an image the first picture is drawn from the plan's source prompt."""
+    """An animation; without an image the first picture is drawn from the plan's source prompt.
+
+    With a `drive` the image is a portrait whose face the drive moves, while the plan's words tell the rest.
+    """
 
     verb: ClassVar[str] = "animate"
     timed: ClassVar[bool] = True
@@ -24,6 +28,15 @@ class AnimateJob(FrameJob):
     inversion: Input | None = None
     adapter: Adapter | None = None
     controls: tuple[Controlled, ...] = ()
+    drive: Drive | None = None
+
+    @property
+    def sound_from(self) -> float:
+        """The second of the sound that stands at frame 0: a drive's own sound goes with it."""
+        drive = self.drive
+        if not (drive and drive.clip and self.audio and self.audio.sha256 == drive.clip.sha256):
+            return 0.0
+        return (drive.start or 0.0) - drive.lead / self.settings.fps
 
     @property
     def count(self) -> int:
@@ -46,7 +59,10 @@ class AnimateJob(FrameJob):
         """The files that it reads."""
         shown = tuple(self.adapter.inputs) if self.adapter else ()
         led = tuple(found for control in self.controls for found in control.inputs)
-        return (*(found for found in (self.image, self.inversion, self.audio) if found), *shown, *led)
+        driving = (self.drive.clip, self.drive.face) if self.drive else ()
+        files = [file for file in (self.image, self.inversion, *driving, self.audio) if file]
+        # a drive's file may be its sound as well
+        return (*{file.path: file for file in files}.values(), *shown, *led)
 
     @property
     def labels(self) -> dict[int, str]:
@@ -63,13 +79,14 @@ class AnimateJob(FrameJob):
         named = {"image": self.image, "inversion": self.inversion}
         names = {key: found.name if found else None for key, found in named.items()}
         led = recorded_conditions(self.adapter, self.controls)
-        return {**names, "plan": self.plan.model_dump(mode="json"), **led, **self.recorded_settings}
+        drive = {"drive": self.drive.recorded} if self.drive else {}
+        return {**names, "plan": self.plan.model_dump(mode="json"), **led, **drive, **self.recorded_settings}
 
     @classmethod
     def unrecorded(cls, settings: dict[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
-        """The plan, the picture and the inversion, whose contents a record does not tell."""
+        """The plan, the picture, the inversion and the drive, whose contents a record does not tell."""
         image, inversion = settings.pop("image", None), settings.pop("inversion", None)
-        audio = cls.unrecorded_audio(settings)
+        audio, drive = cls.unrecorded_audio(settings), settings.pop("drive", None)
         led = unrecorded_conditions({key: settings.pop(key, None) for key in ("adapter", "controls")})
         return {
             **led,
@@ -77,6 +94,7 @@ class AnimateJob(FrameJob):
             "image": named(image, record.get("input_sha256")) if image is not None else None,
             "inversion": named(inversion, "") if inversion is not None else None,
             "audio": audio,
+            "drive": Drive.unrecorded(drive) if drive else None,
         }
 
 

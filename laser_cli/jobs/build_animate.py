@@ -6,9 +6,20 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from laser_cli.controls.registry import check_brought
 from laser_cli.errors import BadInputError, UsageError
 from laser_cli.jobs.animate import AnimateJob, directed
+from laser_cli.jobs.build_drive import (
+    asked_drive,
+    check_recorded,
+    drive_by_clip,
+    drive_by_plan,
+    plan_of_drive,
+    portrait_prompt,
+    prompt_beside,
+)
 from laser_cli.jobs.conditions import Controlled
+from laser_cli.jobs.drive import Drive
 from laser_cli.jobs.inputs import Input
 from laser_cli.jobs.inversion import inversion_layer
 from laser_cli.jobs.merge import Layer
@@ -30,7 +41,6 @@ from laser_cli.jobs.settings import AnimateSettings, chosen_seed
 from laser_cli.jobs.sources import AnimateSources
 from laser_cli.plan.schema import Plan
 
-UNDRAWN = "the plan has a face track, which animate does not draw yet: faces follow the prompts alone"
 NOTHING, BY_DEFAULT = AnimateSources(), Planning()
 
 
@@ -84,10 +94,14 @@ def build_animation(
         progress.note(f"the record in {rerun} {told if inversion else missing}")
     if picture is None and inversion is not None:
         raise UsageError("--inversion needs the picture it was made of", hint="name the picture before the description")
-    written, layer = _written_plan(plan, sources.plan_file, description, before)
+    asked = asked_drive(sources, before)
+    if asked.clip and inversion is not None:
+        raise UsageError("--inversion would do nothing here", why="a driven portrait is drawn from noise")
+    written, layer = _written_plan(plan, sources.plan_file, description, before, driven=asked.clip is not None)
+    base = before.layer if before else preset_layer(chosen, AnimateSettings, progress)
     settings = settle(
         AnimateSettings,
-        before.layer if before else preset_layer(chosen, AnimateSettings, progress),
+        base,
         layer,
         inversion_layer(inversion) if inversion else None,
         said,
@@ -99,29 +113,54 @@ def build_animation(
         prompt = before.job.plan.source
     if picture:
         picture.picture(progress.warn)  # a bad one is told now, before the planner and the model
+    drive: Drive | None = None
+    if asked.clip:
+        # a face that is not found is told now, too
+        cut = settings.frames if "frames" in said.values or before else None
+        drive = drive_by_clip(asked, picture, settings, progress, cut)
+        assert picture is not None and drive.track is not None
+        settings = settings.model_copy(update={"frames": len(drive.track.frames)})
+        if written is None and description is None:
+            shown = shown_words(planning, prompt, picture.path, progress, verbose)
+            shown = shown or portrait_prompt(picture, drive.puppets, progress)
+            written = plan_of_drive(shown, settings.frames)
     source, words = picture.name if picture else sources.plan_file, written.description if written else prompt
     ready(values_of(settings, "animate", source, description or words, preset=sources.preset))
     if written is None:
+        if picture and prompt is None:
+            prompt = shown_words(planning, None, picture.path, progress, verbose)
+            prompt = prompt or prompt_beside(asked, description or "", picture, settings, progress)
         written = _new_plan(planning, description or "", prompt, picture, settings, progress, verbose)
     elif prompt is not None:
         written = written.model_copy(update={"source": prompt})
     directions = directed(written, settings)
+    check_brought(segment.control for segment in directions.segments)
     own = [picture] * len(directions.prompts)
     adapter = read_adapter(
         sources, before, [None] * len(own), len(own) != _keyframes(before), "keyframe", settings.model
     )
     controls = _controls(nets, directions, sources, before)
     require_edges(controls, own, "keyframe")
-    if directions.face:
-        progress.warn(UNDRAWN)
+    if not (drive or adapter or controls or inversion):
+        directions, drive = drive_by_plan(asked, directions, picture, settings, progress)
+    elif directions.face:
+        other = "the drive" if drive else "what else was given"
+        progress.note(f"the face follows {other}, not the plan's track")
+    if drive and (adapter or controls):
+        raise UsageError("a drive leads the picture by itself", why="an IP-Adapter or a ControlNet was given as well")
+    check_recorded(drive, asked, progress)
+    if drive and "guidance" not in (*said.values, *(base.values if base else ())):
+        settings = settings.model_copy(update={"guidance": drive.guidance})
+    audio = before.audio(progress) if before else None
     job = AnimateJob(
         settings=settings.model_copy(update={"frames": directions.total_frames}),
         plan=directions,
         image=picture,
-        inversion=Input.of(inversion, name) if inversion else None,
+        inversion=Input.of(inversion, name) if inversion and drive is None else None,
         adapter=adapter,
         controls=controls,
-        audio=before.audio(progress) if before else None,
+        drive=drive,
+        audio=audio or (asked.clip if asked.clip and _sounds(asked.clip) else None),
         revision=before.revision(settings) if before else None,
     )
     others = (sources.plan_file, rerun, chosen.path if chosen and chosen.own else None)
@@ -166,7 +205,12 @@ def _picture(image: Path | None, before: Recorded[AnimateJob] | None) -> Input |
 
 
 def _written_plan(
-    plan: Plan | None, file: Path | None, description: str | None, before: Recorded[AnimateJob] | None
+    plan: Plan | None,
+    file: Path | None,
+    description: str | None,
+    before: Recorded[AnimateJob] | None,
+    *,
+    driven: bool = False,
 ) -> tuple[Plan | None, Layer | None]:
     """The plan that is there already, None if it is to be made of the description; and what it says as a layer.
 
@@ -175,10 +219,10 @@ def _written_plan(
     from laser_cli.plan.files import read_plan
 
     if plan is None and file is None:
-        if description is None and before is None:
+        if description is None and before is None and not driven:
             raise UsageError(
                 "what should happen?",
-                why="neither a description nor a plan was given",
+                why="neither a description nor a plan nor a --drive was given",
                 hint='laser animate IMAGE "the leaves turn red" -o out.mp4',
             )
         return (before.job.plan if before and description is None else None), None
@@ -197,6 +241,14 @@ def plan_layer(plan: Plan, file: Path | None = None) -> Layer:
     """What a plan says of settings: its frames; the rest it says of each segment."""
     told = {"frames": plan.total_frames, "easing": None, "control": None, "strength": None}
     return Layer(str(file or "the plan"), told, source="plan")
+
+
+def _sounds(clip: Input) -> bool:
+    """Whether a drive has sound of its own."""
+    from laser_cli.output.audio import has_sound
+    from laser_cli.tracks.video import VIDEOS
+
+    return clip.path.suffix.lower() in VIDEOS and has_sound(clip.path)
 
 
 def _seed(seed: int, progress: Progress) -> int:

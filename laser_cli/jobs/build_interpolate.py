@@ -141,6 +141,7 @@ def _agree(job: InterpolateJob, given: Collection[str], planning: Guiding) -> No
     """UsageError for options that would do nothing beside others."""
     s = job.settings
     attention, single, guided = s.method in ATTENTION, s.at is not None, bool(job.guides)
+    one_noise = len(s.seeds) == 1 and len(job.pictures) < 2
     unplanned, for_auto = AUTO not in job.guides, "it is for --guide auto"
     no_attention, beta = f"{s.method} interpolates no attention", "it is for --spacing beta"
     for idle, option, why in (
@@ -153,6 +154,7 @@ def _agree(job: InterpolateJob, given: Collection[str], planning: Guiding) -> No
         ("distance" in given and s.spacing != "even", "--distance", f"{s.spacing} spacing measures none"),
         ("distance" in given and s.method == "dissolve", "--distance", "a dissolve is spaced evenly in t"),
         ("distance" in given and single, "--distance", "--at says where the picture is"),
+        ("noise_slerp" in given and one_noise, "--noise-slerp", "all stops have one noise: --latents slerp"),
         ("alpha" in given and s.spacing != "beta", "--alpha", beta),
         ("beta" in given and s.spacing != "beta", "--beta", beta),
         (planning.planner_timeout is not None and unplanned, "--planner-timeout", for_auto),

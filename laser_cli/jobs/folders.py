@@ -22,6 +22,11 @@ def config_folder() -> Path | None:
     return _platform_folder("user_config_dir")
 
 
+def state_folder() -> Path | None:
+    """What runs keep between each other, such as a batch's journal; None where no home folder can be found."""
+    return _platform_folder("user_state_dir")
+
+
 def user_folder() -> Path | None:
     """The user's presets; None where no home folder can be found."""
     found = config_folder()

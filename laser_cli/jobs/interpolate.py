@@ -79,7 +79,7 @@ class InterpolateJob(FrameJob):
     def recorded(self) -> dict[str, Any]:
         """The settings, stops and guides as the record keeps them."""
         settings = self.recorded_settings
-        own = {name: settings.pop(name) for name in OWN}
+        own = {name: settings.pop(name) for name in OWN if name in settings}
         interpolation = {
             "stops": [stop.recorded for stop in self.stops],
             **own,

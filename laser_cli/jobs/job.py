@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from laser_cli.models.model import Model
 
 
-UNSAID = {"fit": "crop", "negative_prompt": None, "scheduler": None, "timestep_spacing": None}
+UNSAID = {
+    "compile": False,
+    "fit": "crop",
+    "free_text_encoders": False,
+    "negative_prompt": None,
+    "noise_slerp": "whole",
+    "scheduler": None,
+    "timestep_spacing": None,
+}
 """Settings that records only name where they are not these: so records of 0.1 stay as they were."""
 
 
@@ -83,6 +91,11 @@ class FrameJob(Job):
     settings: FrameSettings
     audio: Input | None = None
     """The sound of its videos."""
+
+    @property
+    def sound_from(self) -> float:
+        """The second of the sound that stands at frame 0; negative where it begins later."""
+        return 0.0
 
     @property
     @abstractmethod

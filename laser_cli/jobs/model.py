@@ -40,6 +40,8 @@ def options_of(settings: ModelChoice) -> ModelOptions:
         PromptStyle(settings.prompt_weights, settings.prompt_chunks),
         settings.scheduler,
         settings.timestep_spacing,
+        settings.free_text_encoders,
+        settings.compile,
     )
 
 

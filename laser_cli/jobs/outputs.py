@@ -85,6 +85,13 @@ class Outputs(Frozen):
         return None if self.stream else self.out
 
     @property
+    def holds_sound(self) -> bool:
+        """Whether the file of -o is one that can hold sound."""
+        from laser_cli.output.video import FILMS
+
+        return self.ending in FILMS
+
+    @property
     def paths(self) -> tuple[Path, ...]:
         """The files and folders, the primary output first."""
         return tuple(path for path in (self.file, self.frames_dir, self.sheet, self.report) if path)
@@ -169,10 +176,10 @@ def dependencies(read: Sequence[Path]) -> list[Path]:
     return [path for path in read if path not in COPIES and (not path.exists() or path.is_file())]
 
 
-def look_of(settings: Playback, audio: Input | None = None) -> Look:
-    """The viewer's side of the settings, and the sound."""
+def look_of(settings: Playback, audio: Input | None = None, sound_from: float = 0.0) -> Look:
+    """The viewer's side of the settings, and the sound, of which `sound_from` stands at frame 0."""
     from laser_cli.output.look import Look
 
     values = {name: getattr(settings, name) for name in Playback.model_fields}
     loop = None if settings.loop == "none" else settings.loop
-    return Look(**values | {"loop": loop, "audio": audio.path if audio else None})
+    return Look(**values | {"loop": loop, "audio": audio.path if audio else None, "audio_from": sound_from})

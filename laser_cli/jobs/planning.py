@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from laser_cli.errors import UsageError
-from laser_cli.jobs.fields import Frozen, setting
+from laser_cli.jobs.fields import Frozen, Settings, setting
 from laser_cli.jobs.progress import Progress
+from laser_cli.jobs.settings import MOST_FRAMES
+from laser_cli.plan.easing import Easing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,6 +87,18 @@ class PlanningAlone(Planning):
     )
     retries: int | None = setting(
         None, PANEL, "How often a model is asked again if its plan cannot be used. (default: 2)", ge=0, le=10
+    )
+
+
+class PlanSettings(Settings):
+    """How a plan is laid out that nothing is drawn of yet."""
+
+    frames: int = setting(24, None, "Pictures in all. (default: {default})", "--frames", "-n", ge=2, le=MOST_FRAMES)
+    easing: Easing | None = setting(
+        None, None, "Course of time within segments. (default: ease, or the model's choice)"
+    )
+    waypoints: bool = setting(
+        True, None, "Cut far ways into near ones (default), day to night by way of sunset, or not."
     )
 
 

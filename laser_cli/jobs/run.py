@@ -35,7 +35,8 @@ class Rendering:
 
     `model` draws them, an adapter added; `size` (w, h) px; `labels` by frame number; `evaluations` of the U-Net to
     come, `before`: made so far that are not the drawing's own. `frames` yields them in order, (h, w, 3) uint8; `told`
-    is called when all are written, for what the result says beside.
+    is called when all are written, for what the result says beside. `beside` yields a picture for each frame that a
+    report shows next to it.
     """
 
     model: Model
@@ -46,6 +47,7 @@ class Rendering:
     before: int
     frames: Callable[[Report, PreviewWriter | None], Iterator[np.ndarray]]
     told: Callable[[], Mapping[str, Any]]
+    beside: Callable[[], Iterator[np.ndarray]] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ def run(job: Job, model: Model, sinks: Sinks, progress: Progress = SILENT) -> Re
     from laser_cli.jobs.job import FrameJob
 
     warn_prompts(progress, model, job.prompts)
+    if model.read_text_encoders:
+        model.encode_prompts(["", *job.prompts])  # all at once, so that the encoders are read once
     here = place(job, model)
     with told_to(progress):
         done: Result = (
@@ -150,7 +154,7 @@ def load(settings: ModelChoice, progress: Progress = SILENT, threads: int | None
 
 def _draw(job: FrameJob, model: Model, sinks: Sinks, progress: Progress) -> Result:
     """Draw the frames of a job."""
-    look, saved = look_of(job.settings, job.audio), sinks.checkpoints(job.fingerprint)
+    look, saved = look_of(job.settings, job.audio, job.sound_from), sinks.checkpoints(job.fingerprint)
     rendering: Rendering = job.steps.prepare(job, model, saved, progress)
     with (
         progress.stage(RENDERING, rendering.model),

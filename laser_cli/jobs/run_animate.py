@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 def prepare(job: AnimateJob, model: Model, saved: Checkpointer | None, progress: Progress) -> Rendering:
     """The first picture and its inversion; what follows is drawn frame by frame."""
+    if job.drive:
+        from laser_cli.jobs import run_portrait
+
+        return run_portrait.prepare(job, model, saved, progress)
     from laser_cli.engine.spec import SamplingParams
     from laser_cli.stages.animate import animate
     from laser_cli.stages.distances import at_first_use
@@ -66,6 +70,11 @@ def evaluations_of(job: AnimateJob, *, drawn_first: bool, inverted: bool) -> dic
     from laser_cli.stages import pacing
 
     settings, plan = job.settings, job.plan
+    if job.drive:
+        from laser_cli.stages.portrait import READ
+
+        drawn = READ + render.nfe(plan.total_frames, settings.steps, settings.guidance)
+        return {"first_picture": 0, "inversion": 0, "pacing": 0, "rendering": drawn, "total": drawn}
     guided = 2 if settings.guidance != 1 else 1
     unguided = int(settings.negative_prompt is None)  # guidance leads away from the source's own prompt
     way = (len(plan.segments), plan.total_frames, settings.steps, settings.guidance)

@@ -148,7 +148,7 @@ def _params(job: InterpolateJob, model: Model) -> InterpolationParams:
 
     s = job.settings
     sampling = SamplingParams(model.cfg_scale(s.guidance), s.warmup, s.chunk)
-    return InterpolationParams(s.method, s.fused, s.embeddings, job.guides, s.steps, sampling)
+    return InterpolationParams(s.method, s.fused, s.embeddings, s.noise_slerp, job.guides, s.steps, sampling)
 
 
 def _asked(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from laser_cli.jobs.prompts import warn_picture
 from laser_cli.jobs.run import Result, fitted
@@ -35,3 +35,11 @@ def run(job: InvertJob, model: Model, sinks: Sinks, progress: Progress) -> Resul
     sinks.take_inversion(inversion)
     told = {"psnr": figures, "method": inversion.method, "steps": s.steps, "prompt": job.prompt}
     return Result(sinks.paths, told, (picture.shape[1], picture.shape[0]))
+
+
+def costs(job: InvertJob) -> dict[str, Any]:
+    """Evaluations of the inversion and of drawing the picture again; memory and time are not estimated."""
+    from laser_cli.engine.invert import nfe
+
+    count = nfe(job.settings.steps, job.settings.method) + job.settings.steps
+    return {"evaluations": {"inversion": count, "total": count}, "memory": None, "time": None}

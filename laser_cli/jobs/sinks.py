@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -22,6 +22,17 @@ if TYPE_CHECKING:
 
 Take = Callable[[int, "np.ndarray"], None]
 """Takes one frame (h, w, 3) uint8 by its number; they come in order."""
+
+
+@contextmanager
+def aside(what: str, warn: Callable[[str], object]) -> Iterator[None]:
+    """Something beside the work: where it cannot be written the user is told, and the work goes on."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except (LaserError, OSError, RuntimeError, ValueError) as error:
+        warn(f"{what} could not be written: {getattr(error, 'why', '') or reason(error)}")
 
 
 class Sinks:
@@ -81,6 +92,7 @@ class FileSinks(Sinks):
             record=rendering.record,
             labels=rendering.labels,
             report=outputs.report,
+            beside=rendering.beside,
             command=self.command,
             stream=(self.stream, outputs.stream) if self.stream and outputs.stream else None,
             force=outputs.force,
@@ -90,15 +102,9 @@ class FileSinks(Sinks):
         with self.aside("the dependency file"):
             outputs.note_dependencies(self.read)
 
-    @contextmanager
-    def aside(self, what: str) -> Iterator[None]:
-        """Something beside the work: where it cannot be written the user is told, and the work goes on."""
-        try:
-            yield
-        except BrokenPipeError:
-            raise
-        except (LaserError, OSError, RuntimeError, ValueError) as error:
-            self.warn(f"{what} could not be written: {getattr(error, 'why', '') or reason(error)}")
+    def aside(self, what: str) -> AbstractContextManager[None]:
+        """Something beside the work, as of the function of that name."""
+        return aside(what, self.warn)
 
     def checkpoints(self, fingerprint: str) -> Checkpointer | None:
         """Beside the first output, with --resume."""

@@ -7,7 +7,7 @@ from typing import Literal
 
 from laser_cli.jobs.fields import METHOD, Frozen, setting
 
-IMAGES, CONDITIONS = "Image prompts", "Conditions"
+IMAGES, CONDITIONS, PORTRAITS = "Image prompts", "Conditions", "Portraits"
 
 
 class Sources(Frozen):
@@ -78,6 +78,48 @@ class AnimateSources(ConditionSources):
         "What the picture shows; else its metadata or the description tell.",
         *("--prompt", "--source-prompt", "-p"),
     )
+    drive: Path | None = setting(
+        None,
+        PORTRAITS,
+        "What moves the face of a portrait: a video of a face, or a track (laser track; .yaml, .json, .csv).",
+    )
+    drive_ratio: float | None = setting(
+        None, PORTRAITS, "How much of the head's change of place is taken. (default: 0.5)", ge=0, le=3
+    )
+    drive_from: float | None = setting(None, PORTRAITS, "Seconds into the drive to begin at.", ge=0, le=86400)
+    drive_to: float | None = setting(None, PORTRAITS, "Seconds into the drive to end at.", ge=0, le=86400)
+    relative: bool | None = setting(
+        None,
+        PORTRAITS,
+        "Take only how the drive's face changes, or its face as it is, after the way there (default).",
+        "--relative/--absolute",
+    )
+    drive_puppet: bool | None = setting(
+        None, PORTRAITS, "The drive shows a storybook puppet, or a person (default).", "--drive-puppet/--drive-person"
+    )
+    portrait_adapter: str | None = setting(
+        None,
+        PORTRAITS,
+        "hellomeme:v5b or another version, or a folder. (default: the model's own, else a version "
+        "that laser models add keeps)",
+        metavar="NAME|FOLDER",
+        min_length=1,
+    )
+    face: Path | None = setting(
+        None, PORTRAITS, "A track of the portrait's own face, where none can be found in the picture."
+    )
+    stylize: str | None = setting(
+        None,
+        PORTRAITS,
+        "The model that reads the portrait, such as SD 1.5, while --model draws it in its own style.",
+        metavar="MODEL",
+        min_length=1,
+    )
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What of it is named as files."""
+        return (*super().files, *(file for file in (self.drive, self.face) if file))
 
 
 class InterpolateSources(ConditionSources):

@@ -27,6 +27,14 @@ START = 3.0
 LOCKED = 2.0
 """Seconds that a run waits for another to write its times."""
 
+RUN_STAGES = {
+    "loading": "loading",
+    "first picture": "first_picture",
+    "inversion": "inversion",
+    "rendering and encoding": "rendering",
+}
+"""Stages as a run's progress names them, and as they are kept."""
+
 Took = Mapping[str, tuple[int, float]]
 """Stage to (evaluations, seconds); `loading` has no evaluations."""
 
@@ -51,6 +59,12 @@ def remember(kind: str, took: Took) -> None:
         with FileLock(folder / "timing.json.lock", timeout=LOCKED), staged(folder / "timing.json") as made:
             kinds = _with_latest(kind, took)
             made.write_text(json.dumps({"version": FORMAT, "kinds": kinds}, indent=1), encoding="utf-8")
+
+
+def remember_run(settings: FrameSettings, size: tuple[int, int], took: Took) -> None:
+    """Keep what the stages of a run took, by the names that its progress has for them; `size` as of `kind_of`."""
+    kept = {name: took[stage] for stage, name in RUN_STAGES.items() if stage in took}
+    remember(kind_of(settings, size), {name: spent for name, spent in kept.items() if spent[0] or name == "loading"})
 
 
 def _with_latest(kind: str, took: Took) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from laser_cli.engine.sample import denoise, last
 from laser_cli.engine.schedule import noise_like
 from laser_cli.engine.spec import SamplingParams
 from laser_cli.measure.figures import Figure
+from laser_cli.measure.library import SOURCE, TARGET, settle
 from laser_cli.measure.memory import main
 from laser_cli.measure.memory import memory as peaks
 from laser_cli.measure.pictures import psnr
@@ -30,7 +31,6 @@ from laser_cli.stages.animate import animate, compose, generate
 from laser_cli.stages.invert import Inversion, invert_picture, to_array, to_tensor
 from laser_cli.stages.pacing import paced
 
-SOURCE, TARGET = "a red ball in a meadow at noon", "a blue ball in a meadow at noon"
 ROUNDS = 3
 Say = Callable[[str], object]
 
@@ -39,17 +39,17 @@ def speed(
     model: Model,
     frames: int = 24,
     steps: int = 25,
-    guidance: float = 3.0,
-    chunk: int = 12,
+    params: SamplingParams = SamplingParams(),  # noqa: B008 (frozen)
+    rounds: int = ROUNDS,
     say: Say = lambda text: None,
 ) -> list[Figure]:
-    """Rendering against plain sampling of the same number of pictures plus anchors, best of three rounds in turns."""
+    """Rendering against plain sampling of the same number of pictures plus anchors, best of the rounds in turns."""
     say("preparing")
+    guidance, chunk = params.guidance, params.batch_size
     plan, inversion, picture = prepared(model, frames, steps, guidance)
-    params = SamplingParams(guidance, batch_size=chunk)
     drawn, plain, pictures = [], [], frames + 2
-    for i in range(ROUNDS):
-        say(f"round {i + 1} of {ROUNDS}")
+    for i in range(rounds):
+        say(f"round {i + 1} of {rounds}")
         before, start = model.nfe, time.perf_counter()
         rendered(model, plan, inversion, picture, params)
         drawn.append(time.perf_counter() - start)
@@ -91,7 +91,7 @@ def shares(model: Model, frames: int, steps: int, params: SamplingParams, say: S
         with _timed(watch, "rendering"):
             for step in render(model.backbone, model.schedule.levels(steps), spec, params, workers=model.workers):
                 latents += [step.finished.latents.clone()] if step.finished else []
-            _settle(model)
+            settle(model)
         with _timed(watch, "decoding"):
             pictures = [to_array(one) for part in latents for one in model.decode(part)]
     with _timed(watch, "encoding"), tempfile.TemporaryDirectory() as folder:
@@ -129,7 +129,7 @@ def rendered(
     levels, spec = model.schedule.levels(inversion.steps), compose(model, plan, inversion)
     for _ in render(model.backbone, levels, spec, params or SamplingParams(), workers=model.workers):
         pass
-    _settle(model)
+    settle(model)
 
 
 def memory(model: str, say: Say = lambda text: None) -> list[Figure]:
@@ -177,12 +177,7 @@ def _sample(model: Model, pictures: int, steps: int, guidance: float, chunk: int
         ).to(model.device)
         cond, uncond = (told.select([i]).expand(count) for i in (1, 0))
         last(denoise(model.backbone, x, model.schedule.levels(steps), cond, uncond, guidance, model.workers))
-    _settle(model)
-
-
-def _settle(model: Model) -> None:
-    if model.device.type == "cuda":
-        torch.cuda.synchronize(model.device)
+    settle(model)
 
 
 def _draw(model: Model, frames: int) -> None:

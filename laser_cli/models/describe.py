@@ -8,6 +8,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from laser_cli.errors import NotFoundError
 from laser_cli.models.find import STORYBOOK
 from laser_cli.models.identify import identify
 from laser_cli.models.layout import PREFIXES, config_folder, read_json, weight_files
@@ -58,7 +59,10 @@ class Description:
 
 def describe(name: str, path: Path, variant: str | None = None) -> Description:
     """The facts of a model that is on this machine; NotFoundError that says what the path is if it is not one."""
-    family = identify(path).require(name)
+    identity = identify(path)
+    family = identity.require(name)
+    if identity.plugin:
+        raise NotFoundError(f"{name} is a model of the plugin {family}", why="laser knows no more of it")
     folder = config_folder(family) if path.is_file() else path
     unet, vae = (read_json(folder / part / "config.json") for part in ("unet", "vae"))
     told = scheduler_config(path, family) if path.is_file() else read_json(path / "scheduler/scheduler_config.json")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from laser_cli.errors import NotFoundError
+from laser_cli.models.brought import claiming
 from laser_cli.models.families import (
     BEGINNINGS,
     CHECKPOINT,
@@ -33,6 +34,8 @@ class Identity:
 
     family: str
     other: Other | None = None
+    plugin: str = ""
+    """The backbone of another package that draws with it."""
 
     def require(self, name: str) -> str:
         """The family; NotFoundError that says what else it is, and what to use, if laser cannot draw with it."""
@@ -48,7 +51,9 @@ def identify(path: Path) -> Identity:
 
     NotFoundError if a file is damaged; damaged settings and missing parts of a folder are `verify`'s matter.
     """
-    return _identify_file(path) if path.is_file() else _identify_folder(path)
+    found = _identify_file(path) if path.is_file() else _identify_folder(path)
+    plugin = claiming(path) if found.other else ""
+    return Identity(plugin, plugin=plugin) if plugin else found
 
 
 def read_header(file: Path) -> dict[str, tuple[int, ...]]:

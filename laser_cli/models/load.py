@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from laser_cli.engine.workers import Workers, available_cores, keep_freed_memory
 from laser_cli.errors import UsageError
+from laser_cli.models.brought import load_brought
+from laser_cli.models.compiled import compile_blocks
 from laser_cli.models.find import STORYBOOK, find_model
 from laser_cli.models.identify import identify
+from laser_cli.models.layout import WEIGHTED
 from laser_cli.models.lora import add_loras
 from laser_cli.models.model import Model, SecondEncoder
 from laser_cli.models.options import ModelOptions
@@ -74,18 +79,31 @@ def load_model(
     place = choose_device(device)
     kind = choose_dtype(dtype, place)
     found = find_model(name, options.variant, options.revision)
-    family = identify(found.path).require(name)
+    identity = identify(found.path)
+    family = identity.require(name)
+    if identity.plugin:
+        brought = load_brought(identity.plugin, found.path, place, kind, options)
+        return _on_cores(replace(brought, name=name, revision=options.key(found), offload=offload), threads)
     if name != STORYBOOK:  # the package's own weights came with it
         require_whole(found.path, name, options.variant, skip=("vae",) if options.vae else ())
     revision = options.key(found)
-    parts = _in_range(name, kind, lambda kind: _parts(name, found.path, family, kind, place, options))
-    for key, network in parts.networks.items():
-        network.requires_grad_(False).eval().to("cpu" if offload and key != "unet" else place)
+
+    def made(kind: torch.dtype, text_only: bool = False) -> Parts:
+        return _parts(name, found.path, family, kind, place, offload, options, text_only)
+
+    def text_encoders() -> tuple[Any, Any]:
+        read = made(kind, text_only=True)
+        return read.text_encoder, read.text_encoder_2
+
+    parts = _in_range(name, kind, made)
+    if options.compile:
+        compile_blocks(parts.unet)
     parts.vae.enable_slicing()
     backbone = UNetBackbone(parts.unet, parts.schedule.prediction, 2 ** (len(parts.vae.config.block_out_channels) - 1))
     second = None
     if parts.text_encoder_2 is not None:
-        second = SecondEncoder(parts.text_encoder_2, parts.tokenizer_2, parts.zero_empty)
+        width = int(parts.text_encoder_2.config.projection_dim)
+        second = SecondEncoder(parts.text_encoder_2, parts.tokenizer_2, width, parts.zero_empty)
     model = Model(
         name,
         revision,
@@ -99,22 +117,41 @@ def load_model(
         offload,
         second,
         prompts=options.prompts,
+        read_text_encoders=text_encoders if options.free_text_encoders else None,
     )
-    if place.type == "cpu":
-        keep_freed_memory()
-        torch.set_num_threads(threads or min(available_cores(), torch.get_num_threads()))
-        # where float16 overflows the U-Net is moved to another precision, which no other call may be in the middle of
-        model.workers = Workers(1 if model.dtype == torch.float16 else torch.get_num_threads())
+    _on_cores(model, threads)
     if model.size > 512:
         parts.vae.enable_tiling()
     return model
 
 
-def _parts(name: str, path: Path, family: str, kind: torch.dtype, place: torch.device, options: ModelOptions) -> Parts:
-    """The parts with all that was asked for added. The VAE is small, and half precision shows in its pictures: float32
-    unless the card holds it all."""
+def _on_cores(model: Model, threads: int | None) -> Model:
+    """The model with workers that share the rows of a call, where it runs on the CPU."""
+    if model.device.type == "cpu":
+        keep_freed_memory()
+        torch.set_num_threads(threads or min(available_cores(), torch.get_num_threads()))
+        # where float16 overflows the U-Net is moved to another precision, which no other call may be in the middle of
+        model.workers = Workers(1 if model.dtype == torch.float16 else torch.get_num_threads())
+    return model
+
+
+def _parts(
+    name: str,
+    path: Path,
+    family: str,
+    kind: torch.dtype,
+    place: torch.device,
+    offload: bool,
+    options: ModelOptions,
+    text_only: bool,
+) -> Parts:
+    """The parts in their places, with all that was asked for added. The VAE is small, and half precision shows in its
+    pictures: float32 unless the card holds it all."""
     vae_dtype = None if place.type == "cuda" else torch.float32
-    parts = load_parts(path, name, family, kind, vae_dtype, options)
+    places = dict.fromkeys(("unet",) if offload else WEIGHTED, place) if place.type != "cpu" else {}
+    parts = load_parts(path, name, family, kind, vae_dtype, options, places, text_only)
+    for key, network in parts.networks.items():
+        network.requires_grad_(False).eval().to("cpu" if offload and key != "unet" else place)
     add_loras(parts, options.loras)
     words = add_embeddings(parts, options.embeddings)
     if words:

@@ -78,7 +78,9 @@ def add_loras(parts: Parts, loras: Sequence[Lora]) -> None:
     for lora in loras:
         changes, alphas = _read(lora.file)
         absent = [base for base in changes if base not in layers]
-        if absent:
+        if absent and parts.unet is None:  # text encoders read again, of a model that the file was found to fit
+            changes = {base: tensors for base, tensors in changes.items() if base in layers}
+        elif absent:
             more = f" and {len(absent) - 1} more" if len(absent) > 1 else ""
             raise _misfit(lora.file, parts, f"the model has no layer {absent[0]}{more} of {len(changes)}")
         for base, tensors in changes.items():

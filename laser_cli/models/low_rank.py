@@ -29,6 +29,7 @@ MAGNITUDE = "magnitude"
 def change_of(tensors: Mapping[str, Tensor], alpha: float | None) -> Tensor:
     """What is added to a weight at strength 1, float32: alpha / rank times the product of its factors."""
     told = {role: tensor.float() for role, tensor in tensors.items() if role != MAGNITUDE}
+    rank: int | None
     if "w1_a" in told:  # LoHa: two products, multiplied number by number
         rank = told["w1_b"].shape[0]
         change = _pair(told, "w1_a", "w1_b", "t1") * _pair(told, "w2_a", "w2_b", "t2")

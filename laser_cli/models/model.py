@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -27,12 +27,9 @@ class SecondEncoder:
 
     encoder: Any
     tokenizer: Any
+    width: int
+    """Numbers of the pooled embedding."""
     blank: bool = True
-
-    @property
-    def width(self) -> int:
-        """Numbers of the pooled embedding."""
-        return int(self.encoder.config.projection_dim)
 
 
 @dataclass
@@ -54,6 +51,10 @@ class Model:
     """Of a model that takes image prompts (models.adapter): the tokens [1, m, d] of no picture."""
     prompts: PromptStyle = field(default_factory=PromptStyle)
     workers: Workers = field(default_factory=Workers)
+    read_text_encoders: Callable[[], tuple[Any, Any]] | None = None
+    """Of a model that frees its text encoders whenever they have worked: reads both of them again."""
+    encoded: dict[str, tuple[Tensor, Tensor | None]] = field(default_factory=dict)
+    """Embeddings [1, l, d] and pooled ones [1, p] of the prompts that such a model has read."""
 
     @property
     def unet(self) -> Any:
@@ -94,18 +95,39 @@ class Model:
     def encode_prompts(self, prompts: Sequence[str]) -> Conditioning:
         """The conditioning of n prompts, float32; what goes past the tokenizer's length is cut (see ``cut_off``)."""
         image = None if self.unseen is None else self.unseen.expand(len(prompts), -1, -1)
-        embeds, pooled = self._encode(prompts)
-        check_finite("the embeddings of the prompts", embeds, self.text_encoder)
+        embeds, pooled = self._encode(prompts) if self.read_text_encoders is None else self._encode_once(prompts)
         return Conditioning(embeds, pooled=pooled, image_embeds=image)
+
+    def _encode_once(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor | None]:
+        """The same where text encoders are freed: prompts that were read before are remembered."""
+        if new := [prompt for prompt in dict.fromkeys(prompts) if prompt not in self.encoded]:
+            assert self.read_text_encoders is not None
+            if self.text_encoder is None:
+                self._take_text_encoders(*self.read_text_encoders())
+            embeds, pooled = self._encode(new)
+            self._take_text_encoders(None, None)
+            rows = [None] * len(new) if pooled is None else pooled.split(1)
+            self.encoded |= dict(zip(new, zip(embeds.split(1), rows, strict=True), strict=True))
+        told = [self.encoded[prompt] for prompt in prompts]
+        pools = [pooled for _, pooled in told if pooled is not None]
+        return torch.cat([embeds for embeds, _ in told]), torch.cat(pools) if pools else None
+
+    def _take_text_encoders(self, first: Any, second: Any) -> None:
+        self.text_encoder = first
+        self.second = self.second and replace(self.second, encoder=second)
 
     def _encode(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor | None]:
         def read(ids: Tensor) -> tuple[Tensor, None]:
             return self.text_encoder(ids.to(self.device))[0], None
 
+        pooled: Tensor | None
         if self.second is not None:
-            return self._encode_twice(prompts, self.second)
-        with self._resident(self.text_encoder):
-            return encode(tokenize(prompts, self.tokenizer, self.prompts), read)
+            embeds, pooled = self._encode_twice(prompts, self.second)
+        else:
+            with self._resident(self.text_encoder):
+                embeds, pooled = encode(tokenize(prompts, self.tokenizer, self.prompts), read)
+        check_finite("the embeddings of the prompts", embeds, self.text_encoder)
+        return embeds, pooled
 
     def _encode_twice(self, prompts: Sequence[str], second: SecondEncoder) -> tuple[Tensor, Tensor]:
         """SDXL: the last but one layer of both encoders side by side, and the second one's pooled embedding."""

@@ -52,7 +52,8 @@ class PromptStyle:
 class ModelOptions:
     """Options of a model; the defaults ask for nothing. ``variant`` and ``revision`` are those of `find_model`.
 
-    ``scheduler`` and ``spacing`` are those of `Schedule.chosen`.
+    ``scheduler`` and ``spacing`` are those of `Schedule.chosen`. ``free_text_encoders``: they are in memory only while
+    new prompts are read. ``compile``: see `compiled.compile_blocks`.
     """
 
     variant: str | None = None
@@ -63,6 +64,8 @@ class ModelOptions:
     prompts: PromptStyle = PromptStyle()
     scheduler: str | None = None
     spacing: Spacing | None = None
+    free_text_encoders: bool = False
+    compile: bool = False
 
     def key(self, found: Found) -> str:
         """The revision of a model with these options: its own, and a digest of what changes its pictures.

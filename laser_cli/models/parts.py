@@ -19,11 +19,17 @@ from laser_cli.models.schedules import Schedule
 LAYOUTS = "a folder or hub id in the standard diffusers layout, or a .safetensors (SD 1.x, 2.x, SDXL), undamaged"
 
 PLAIN = ModelOptions()
+Places = Mapping[str, torch.device]
+"""Devices by part."""
+NOWHERE: Places = {}
 
 
 @dataclass
 class Parts:
-    """Networks, tokenizers and schedule. ``zero_empty``: an empty prompt is all zeros, as of SDXL."""
+    """Networks, tokenizers and schedule. ``zero_empty``: an empty prompt is all zeros, as of SDXL.
+
+    Where text encoders alone were asked for, U-Net and VAE are None.
+    """
 
     family: str
     unet: Any
@@ -39,7 +45,8 @@ class Parts:
     def networks(self) -> Mapping[str, Any]:
         """What has weights, by part."""
         told = {"unet": self.unet, "vae": self.vae, "text_encoder": self.text_encoder}
-        return told | ({"text_encoder_2": self.text_encoder_2} if self.text_encoder_2 is not None else {})
+        told["text_encoder_2"] = self.text_encoder_2
+        return {part: network for part, network in told.items() if network is not None}
 
     def pipeline(self) -> Any:
         """The library's pipeline around these parts, for its loaders of LoRAs and embeddings."""
@@ -60,16 +67,19 @@ def load_parts(
     dtype: torch.dtype,
     vae_dtype: torch.dtype | None,
     options: ModelOptions = PLAIN,
+    places: Places = NOWHERE,
+    text_only: bool = False,
 ) -> Parts:
     """The parts of a model that `verify` found whole; NotFoundError, with the user's name for it, if loading fails.
 
     ``dtype`` is the U-Net's; text encoders are float32. ``vae_dtype`` None: the U-Net's, unless the VAE overflows in
     half precision, as its configuration says. Of ``options`` the variant, another VAE and the schedule are heeded here.
+    Parts that ``places`` names are read straight into the memory of that device, in their precision.
     """
     with quiet(), _named(name):
         if path.is_file():
-            return _from_file(path, family, dtype, vae_dtype, options)
-        return _from_folder(path, family, dtype, vae_dtype, options)
+            return _from_file(path, family, dtype, vae_dtype, options, places, text_only)
+        return _from_folder(path, family, dtype, vae_dtype, options, places, text_only)
 
 
 @contextmanager
@@ -102,15 +112,26 @@ def _named(name: str) -> Iterator[None]:
 
 
 def _from_file(
-    path: Path, family: str, dtype: torch.dtype, vae_dtype: torch.dtype | None, options: ModelOptions
+    path: Path,
+    family: str,
+    dtype: torch.dtype,
+    vae_dtype: torch.dtype | None,
+    options: ModelOptions,
+    places: Places,
+    text_only: bool,
 ) -> Parts:
-    config, vae = single_file.config_folder(family), options.vae
+    config, vae = single_file.config_folder(family), None if text_only else options.vae
     schedule = Schedule.chosen(single_file.scheduler_config(path, family, config), options.scheduler, options.spacing)
     upcast = bool(read_json(config / "vae" / "config.json").get("force_upcast"))
     precision = vae_dtype or (torch.float32 if upcast else dtype)
     dtypes = {"unet": dtype, "vae": precision, "text_encoder": torch.float32, "text_encoder_2": torch.float32}
-    networks = single_file.load_networks(path, family, dtypes, config, skip=("vae",) if vae else ())
-    if vae:
+    skip = ("unet", "vae") if text_only else ("vae",) if vae else ()
+    networks = single_file.load_networks(path, family, dtypes, config, skip=skip)
+    for part, network in networks.items():
+        network.to(places.get(part, "cpu"))
+    if text_only:
+        networks |= dict.fromkeys(skip)
+    elif vae:
         networks["vae"] = single_file.load_vae(vae, precision, config)
     elif statistics := single_file.latent_statistics(path):
         mean, deviation = statistics
@@ -124,23 +145,31 @@ def _from_folder(
     dtype: torch.dtype,
     vae_dtype: torch.dtype | None,
     options: ModelOptions,
+    places: Places,
+    text_only: bool,
 ) -> Parts:
     from diffusers import AutoencoderKL, UNet2DConditionModel
     from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
     def made(kind: Any, part: str, **precision: torch.dtype) -> Any:
-        here = folder / part
-        return kind.from_pretrained(here, variant=variant_of(here, options.variant), local_files_only=True, **precision)
+        here, at = folder / part, {"device_map": {"": places[part]}} if part in places else {}
+        variant = variant_of(here, options.variant)
+        return kind.from_pretrained(here, variant=variant, local_files_only=True, **precision, **at)
+
+    def own_vae() -> Any:
+        if options.vae:
+            return single_file.load_vae(options.vae, precision, folder)
+        return made(AutoencoderKL, "vae", torch_dtype=precision)
 
     config = read_json(folder / "scheduler" / "scheduler_config.json")
     schedule = Schedule.chosen(config, options.scheduler, options.spacing)
     upcast = bool(read_json(folder / "vae" / "config.json").get("force_upcast"))
-    precision, vae = vae_dtype or (torch.float32 if upcast else dtype), options.vae
+    precision = vae_dtype or (torch.float32 if upcast else dtype)
     index = read_json(folder / "model_index.json") if (folder / "model_index.json").is_file() else {}
     parts = Parts(
         family,
-        unet=made(UNet2DConditionModel, "unet", torch_dtype=dtype),
-        vae=single_file.load_vae(vae, precision, folder) if vae else made(AutoencoderKL, "vae", torch_dtype=precision),
+        unet=None if text_only else made(UNet2DConditionModel, "unet", torch_dtype=dtype),
+        vae=None if text_only else own_vae(),
         text_encoder=made(CLIPTextModel, "text_encoder", dtype=torch.float32),
         tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
         schedule=schedule,

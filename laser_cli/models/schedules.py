@@ -194,7 +194,7 @@ class Schedule:
         known = inspect.signature(getattr(diffusers, self.layer).__init__).parameters
         plain: dict[str, Any] = {f"use_{each}_sigmas": False for each in SIGMAS if f"use_{each}_sigmas" in known}
         if spacing in SIGMAS:
-            told = {f"use_{spacing}_sigmas": True}
+            told: dict[str, Any] = {f"use_{spacing}_sigmas": True}
             if spacing != "beta" and "sigma_schedule" in known:
                 told = {"sigma_schedule": spacing}
         else:

@@ -37,9 +37,10 @@ def load_networks(
     _require(tensors, file, skip)
     told = {"config": str(folder), "local_files_only": True}
     made: dict[str, Any] = {}
-    made["unet"] = UNet2DConditionModel.from_single_file(
-        _under(tensors, *PREFIXES["unet"]), subfolder="unet", torch_dtype=dtypes["unet"], **told
-    )
+    if "unet" not in skip:
+        made["unet"] = UNet2DConditionModel.from_single_file(
+            _under(tensors, *PREFIXES["unet"]), subfolder="unet", torch_dtype=dtypes["unet"], **told
+        )
     if "vae" not in skip:
         made["vae"] = AutoencoderKL.from_single_file(
             _under(tensors, *PREFIXES["vae"]), subfolder="vae", torch_dtype=dtypes["vae"], **told

@@ -40,7 +40,10 @@ def problems(path: Path, variant: str | None = None, deep: bool = False, skip: t
 
     ``deep``: also reads all weights, for NaN and infinity. NotFoundError if the path is not a model of a known family.
     """
-    family = identify(path).require(str(path))
+    identity = identify(path)
+    family = identity.require(str(path))
+    if identity.plugin:  # it alone knows what belongs to the model
+        return
     if path.is_file():
         yield from _file_problems(path, family, deep, skip)
         return

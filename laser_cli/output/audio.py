@@ -16,17 +16,23 @@ SECONDS_TO_READ = 60
 SOUND_ENCODERS = ("aac", "libopus")  # the second for webm
 
 
-def sound_input(path: Path) -> list[str]:
-    """ffmpeg's arguments that read a file as sound; it can lead nowhere else."""
+def sound_input(path: Path, start: float = 0.0) -> list[str]:
+    """ffmpeg's arguments that read a file as sound from `start` seconds on; it can lead nowhere else."""
     # file: keeps a name such as "a:b.wav" from being read as a protocol
-    return ["-protocol_whitelist", "file,pipe", "-format_whitelist", FORMATS, "-i", f"file:{os.path.abspath(path)}"]
+    seek = ["-ss", f"{start:.6f}"] if start > 0 else []
+    only = ["-protocol_whitelist", "file,pipe", "-format_whitelist", FORMATS]
+    return [*seek, *only, "-i", f"file:{os.path.abspath(path)}"]
 
 
-def encoded_sound(suffix: str, seconds: Fraction) -> list[str]:
-    """ffmpeg's arguments that encode sound for a container, cut or filled up with silence to a length."""
+def encoded_sound(suffix: str, seconds: Fraction, delay: float = 0.0) -> list[str]:
+    """ffmpeg's arguments that encode sound for a container, cut or filled up with silence to a length.
+
+    `delay`: seconds of silence before it.
+    """
     webm = suffix == ".webm"
     samples = round(seconds * RATE)
-    fitted = f"aresample={RATE},apad=whole_len={samples},atrim=end_sample={samples}"
+    late = f"adelay={round(delay * RATE)}S:all=1," if delay > 0 else ""
+    fitted = f"aresample={RATE},{late}apad=whole_len={samples},atrim=end_sample={samples}"
     codec = ["-c:a", SOUND_ENCODERS[webm], "-b:a", "160k" if webm else "192k"]
     return ["-af", fitted, *codec, "-flags:a", "+bitexact"]
 
@@ -42,6 +48,11 @@ def check_audio(path: Path) -> None:
     if failure := _failure(path, stamp):
         hint = "a WAV, MP3, FLAC, Ogg, M4A or video file with sound"
         raise BadInputError(f"{path} is no sound that laser can read", why=failure, hint=hint)
+
+
+def has_sound(path: Path) -> bool:
+    """Whether a file can be read as sound: a film may have none."""
+    return path.is_file() and not _failure(path, path.stat().st_mtime_ns)
 
 
 @cache

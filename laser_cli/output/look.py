@@ -27,7 +27,7 @@ class Look:
     repeats the content there, "forever" and None are one pass. `bounce`: there and back again. `hold_first`,
     `hold_last`: so many seconds longer. `quality` 0 to 100, webp lossless at 100, gif, apng and png without it. `codec`
     is a webm's. `still`: the number of the one frame that a png shows, from the end if negative. `audio`: the file of a
-    video's sound.
+    video's sound, which begins at its second `audio_from`, or so much later if that is negative.
     """
 
     fps: float = 12.0
@@ -40,6 +40,7 @@ class Look:
     codec: Codec = "vp9"
     still: int = -1
     audio: Path | None = None
+    audio_from: float = 0.0
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.fps) and self.fps > 0):

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from io import BytesIO
 from pathlib import Path
@@ -19,19 +19,30 @@ KEEP = 96  # frames on the page
 LARGEST = 512  # px, the longer side of a frame on the page
 QUALITY = 90
 PLOT = {"left": 44, "top": 8, "width": 700, "height": 140}
+DRIVE = '<img id="drive" src="{}" alt="what drives it" title="what drives it">'
 POINTS = 2000  # a longer curve is thinned out
 
 
 class ReportCollector:
     """Keeps at most `keep` evenly chosen frames of `count`, compressed, and one number for each neighbouring pair."""
 
-    def __init__(self, count: int, look: Look, record: Mapping[str, Any], command: str = "", keep: int = KEEP) -> None:
+    def __init__(
+        self,
+        count: int,
+        look: Look,
+        record: Mapping[str, Any],
+        command: str = "",
+        keep: int = KEEP,
+        beside: Iterator[np.ndarray] | None = None,
+    ) -> None:
+        """`beside`: a picture for each frame that is shown next to it, such as what drives it."""
         self._count = count
         self._look = look
         self._record = record
         self._command = command
         self._wanted = set(np.linspace(0, count - 1, min(keep, count)).round().astype(int).tolist())
         self._kept: list[tuple[int, str]] = []
+        self._beside, self._drives = beside, list[str]()
         self._size = (0, 0)
         self._before: np.ndarray | None = None
         self.distances: list[float] = []
@@ -41,9 +52,12 @@ class ReportCollector:
         if self._before is not None:
             self.distances.append(float(np.abs(frame.astype(np.int16) - self._before).mean()))
         self._before = frame.astype(np.int16)
+        drive = next(self._beside) if self._beside else None
         if index in self._wanted:
             self._size = (frame.shape[1], frame.shape[0])
             self._kept.append((index, _data_uri(frame)))
+            if drive is not None:
+                self._drives.append(_data_uri(drive))
 
     def save(self, path: Path) -> None:
         """Write the page, the record inside."""
@@ -53,6 +67,7 @@ class ReportCollector:
         forth = list(range(len(self._kept)))
         frames = {
             "pictures": [uri for _, uri in self._kept],
+            "drives": self._drives,
             "numbers": [number for number, _ in self._kept],
             "order": forth + (forth[-2:0:-1] if self._look.bounce else []),
             "count": self._count,
@@ -70,6 +85,7 @@ class ReportCollector:
             width=self._size[0],
             height=self._size[1],
             embedded="" if all_of_them else f"{len(self._kept)} of {self._count} frames are on this page.",
+            drive=DRIVE.format(self._drives[0]) if self._drives else "",
             plan=_plan(plan),
             plot=_plot(self.distances),
             command=escape(printable(self._command or "not recorded")),

@@ -68,6 +68,7 @@ def open_sinks(
     keep: int = 12,
     columns: int = 0,
     report: Path | None = None,
+    beside: Callable[[], Iterator[np.ndarray]] | None = None,
     command: str = "",
     stream: tuple[BinaryIO, StreamFormat] | None = None,
     force: bool = False,
@@ -77,7 +78,8 @@ def open_sinks(
 
     When the context ends well the frames appear, then the report and the sheet, and the video last; else nothing does.
     Video and stream show the frames as `look` says, a .png the one that it names, the others each once. `labels` are
-    captions of the sheet by frame number; it shows at most `keep` frames. `command` is the line to print in the report.
+    captions of the sheet by frame number; it shows at most `keep` frames. `command` is the line to print in the report,
+    which shows the pictures of `beside` next to the frames.
     `force`: replace read-only files. `warn` hears of words that no font can draw.
     """
     check_sinks(out, frames_dir, sheet, look=look, count=count, report=report, force=force)
@@ -94,7 +96,7 @@ def open_sinks(
             collector = SheetCollector(count, keep, labels, columns)
             takers.append(collector.add)
         if report_path:
-            page = ReportCollector(count, look, record, command)
+            page = ReportCollector(count, look, record, command, beside=beside() if beside else None)
             takers.append(page.add)
         if video_path and video_path.suffix.lower() == STILL:
             takers.append(Still(video_path, look.picked(count), record).add)

@@ -156,7 +156,8 @@ def _film(made: Path, size: tuple[int, int], look: Look, record_json: str) -> It
         yield writer
     if look.audio:
         # afterwards, when the length is known: ffmpeg's own -shortest ends anywhere in a second
-        sound = [*sound_input(look.audio), *encoded_sound(made.suffix, writer.count / Fraction(_rate(look)))]
+        length, late = writer.count / Fraction(_rate(look)), -look.audio_from
+        sound = [*sound_input(look.audio, look.audio_from), *encoded_sound(made.suffix, length, late)]
         both = ["-map", "0:v", "-map", "1:a:0", "-map_metadata", "0", "-c:v", "copy"]
         _run(["-i", silent.name, *sound, *both, *_faststart(made.suffix), *BITEXACT, made.name], made.parent)
 

@@ -1,29 +1,29 @@
 """Planners by name: built-in ones, those of other packages (entry points `laser.planners`), and language models.
 
-A planner is an object with `plan`, and `guides` and `claims` if it has them; it is imported when it is first asked for.
+A planner is a subclass of `request.Planner`, or of another package any object with `plan`; it is imported when it is
+first asked for.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
-from laser_cli.errors import NotFoundError
+from laser_cli import plugins
+from laser_cli.errors import NotFoundError, UsageError
 from laser_cli.plan.directions import apply_directions, read_directions
 from laser_cli.plan.guide import Guide
 from laser_cli.plan.intermediate import with_intermediate_keyframes
-from laser_cli.plan.request import PlanCallbacks, Planned, PlanRequest
+from laser_cli.plan.request import PlanCallbacks, Planned, Planner, PlanRequest
 
 if TYPE_CHECKING:
     import numpy as np
 
-GROUP = "laser.planners"
 BUILT_IN = {
     "rules": "laser_cli.plan.rules:RulePlanner",
     "storybook": "laser_cli.storybook.planner:StorybookPlanner",
@@ -35,41 +35,16 @@ MODELS = "FILE.gguf, hf:REPO, hf:REPO:FILE or openai:URL"
 """How language models are named."""
 
 
-class Planner(Protocol):
-    """Makes plans, and guides for interpolation."""
-
-    def available(self) -> bool:
-        """Whether this installation has what the planner needs."""
-
-    def claims(self, request: PlanRequest) -> bool:
-        """Whether the planner takes a request for which the user named none."""
-
-    def halfway(self, begin: str, end: str) -> str | None:
-        """The prompt halfway between two prompts of a world that the planner knows; None for any others."""
-
-    def sees(self) -> bool:
-        """Whether the planner can say what a picture shows."""
-
-    def caption(self, picture: np.ndarray, limits: PlanRequest, callbacks: PlanCallbacks) -> str:
-        """What a picture (h, w, 3) uint8 shows, as a prompt. Raises BadInputError if it cannot tell."""
-
-    def plan(self, request: PlanRequest, callbacks: PlanCallbacks) -> Planned:
-        """Plan a change. Raises BadInputError for a request that cannot be planned."""
-
-    def guides(self, pairs: Sequence[tuple[str, str]], limits: PlanRequest, callbacks: PlanCallbacks) -> list[Guide]:
-        """A prompt for what lies halfway between each pair of prompts."""
-
-
 @cache
 def registered() -> dict[str, str]:
     """All planners with a name of their own -> where they are."""
-    others = {entry.name: entry.value for entry in entry_points(group=GROUP)}
+    others = {name: point.value for name, point in plugins.brought(plugins.PLANNERS).items()}
     return {**others, **BUILT_IN}
 
 
 def names() -> list[str]:
     """The names of the planners that this installation can use."""
-    return [name for name in registered() if _load(name).available()]
+    return [name for name in registered() if _answer(name, "available", True)]
 
 
 def hint() -> str:
@@ -94,9 +69,9 @@ def choose(name: str | None, request: PlanRequest, callbacks: PlanCallbacks) -> 
     if name is not None:
         return find_planner(name)
     for other in registered():
-        if other != "rules" and (planner := _load(other)).claims(request):
+        if other != "rules" and _answer(other, "claims", False, request, tell=callbacks.note):
             callbacks.note(f"planned by {other}, which knows this world (--planner rules does without)")
-            return planner
+            return _load(other)
     return _load("rules")
 
 
@@ -120,7 +95,10 @@ def make_guides(
     name: str | None, pairs: Sequence[tuple[str, str]], limits: PlanRequest, callbacks: PlanCallbacks | None = None
 ) -> list[Guide]:
     """A guide for each pair of prompts by the planner of that name, the rules if None."""
-    return find_planner(name or "rules").guides(pairs, limits, callbacks or PlanCallbacks())
+    planner = find_planner(name or "rules")
+    if not hasattr(planner, "guides"):
+        raise UsageError(f"the planner {name} makes no guides", hint="--planner rules, or guides of your own")
+    return planner.guides(pairs, limits, callbacks or PlanCallbacks())
 
 
 def make_caption(name: str, picture: np.ndarray, limits: PlanRequest, callbacks: PlanCallbacks | None = None) -> str:
@@ -129,7 +107,7 @@ def make_caption(name: str, picture: np.ndarray, limits: PlanRequest, callbacks:
     Raises NotFoundError if there is no such planner or it sees no pictures, BadInputError if it gives no caption.
     """
     planner = find_planner(name)
-    if name in registered() and not planner.sees():
+    if name in registered() and not (hasattr(planner, "sees") and planner.sees()):
         raise NotFoundError(f"the planner {name!r} sees no pictures", hint=f"a model that does: {MODELS}")
     return planner.caption(_of_size(picture), limits, callbacks or PlanCallbacks())
 
@@ -153,11 +131,29 @@ def _of_size(picture: np.ndarray) -> np.ndarray:
 
 def halfway(begin: str, end: str) -> str | None:
     """The prompt halfway between two others by a planner that knows the world of both; None if there is none."""
-    return next((found for name in registered() if (found := _load(name).halfway(begin, end))), None)
+    return next((found for name in registered() if (found := _answer(name, "halfway", None, begin, end))), None)
+
+
+def _answer(name: str, question: str, default: Any, *about: Any, tell: Callable[[str], object] | None = None) -> Any:
+    """What a planner says to a question that not all can answer; of another package's that fails, the default."""
+    if name in BUILT_IN:
+        return getattr(_load(name), question)(*about)
+
+    def ask(found: Any) -> Any:
+        method = getattr(_load(name), question, None)
+        return method(*about) if method else default
+
+    answer = plugins.ask(plugins.PLANNERS, name, ask)
+    if answer.broken and tell:
+        tell(f"warning: {plugins.skipped(plugins.PLANNERS, name, answer.broken)}")
+    return False if answer.broken else answer.found
 
 
 @cache
 def _load(name: str) -> Planner:
+    if name not in BUILT_IN:
+        brought: Planner = plugins.require(plugins.PLANNERS, name, lambda found: found())
+        return brought
     module, _, attribute = registered()[name].partition(":")
     planner: Planner = getattr(import_module(module), attribute)()
     return planner

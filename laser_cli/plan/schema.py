@@ -23,8 +23,8 @@ from pydantic_core import PydanticCustomError
 
 from laser_cli.controls import registry
 from laser_cli.errors import BadInputError
-from laser_cli.plan.blendshapes import Blendshape
 from laser_cli.plan.easing import Easing
+from laser_cli.tracks.names import Shape
 
 if TYPE_CHECKING:
     Control = str
@@ -106,7 +106,7 @@ class FacePoint(_Model):
     """
 
     at: Annotated[float, Field(strict=True, ge=0, le=100)]
-    expression: dict[Blendshape, Level] = {}
+    expression: dict[Shape, Level] = {}
     yaw: Angle = 0.0
     pitch: Angle = 0.0
     roll: Angle = 0.0

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from laser_cli.controls.aid import Blend, Kind, blend_of, slerp_states
+from laser_cli.controls.aid import Blend, Kind, blend_of, slerp, slerp_rows, slerp_states
 from laser_cli.engine.render import render
 from laser_cli.engine.schedule import noise_like
 from laser_cli.engine.spec import Frame, FrameConditioning, Keyframe, RenderSpec, RenderState, SamplingParams
@@ -45,6 +45,7 @@ class InterpolationParams:
     method: Method = "outer"
     fused: bool = True
     embeddings: Literal["lerp", "slerp"] = "lerp"
+    noise_slerp: Literal["whole", "rows"] = "whole"
     guides: tuple[str, ...] = ()
     steps: int = 25
     sampling: SamplingParams = field(default_factory=SamplingParams)
@@ -153,7 +154,10 @@ def spec_of(endpoints: Endpoints, params: InterpolationParams, frames: Sequence[
     """The render of these frames; a cross-dissolve renders its endpoints alone."""
     frames = [] if params.method == "dissolve" else frames
     conditioning = frame_conditioning(endpoints, params)
-    return RenderSpec(endpoints.keyframes, frames, endpoints.base, blend=params.blend, conditioning=conditioning)
+    way = slerp_rows if params.noise_slerp == "rows" else slerp
+    return RenderSpec(
+        endpoints.keyframes, frames, endpoints.base, blend=params.blend, conditioning=conditioning, slerp=way
+    )
 
 
 def single_frame(endpoints: Endpoints, at: float) -> tuple[Endpoints, FrameSchedule]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import numpy as np
 import torch
@@ -164,7 +164,7 @@ def compose(
     if places[-1] == 0:
         places = [0]
     keyframes = [Keyframe(noise, frames(prompts.select([k]), [i])) for k, i in enumerate(places)]
-    pairs = zip(places, places[1:], strict=False)
+    pairs = pairwise(places)
     rest = [Frame(k, i / (b - a)) for k, (a, b) in enumerate(pairs) for i in range(1, b - a)]
     base = undriven(negative, motion.drive([0], *size, maps), portrait.pdfgc)
     return RenderSpec(keyframes, rest, base, blend=None, conditioning=told)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import Tensor
 
 from laser_cli.storybook.classifier import AttributeClassifier
@@ -17,6 +19,14 @@ FAINT = 0.2
 def describe(classifier: AttributeClassifier, picture: Tensor) -> str:
     """The caption of a picture [3, h, w] in 0..1, as the classifier reads it."""
     return caption_of(item_of(classifier.read(picture[None])[0]))
+
+
+def describe_looks(classifier: AttributeClassifier, picture: Tensor) -> str:
+    """The caption of a puppet's picture [3, h, w] in 0..1 without its expression and its pose."""
+    item = item_of(classifier.read(picture[None])[0])
+    if not isinstance(item, Puppet):
+        return caption_of(item)
+    return caption_of(replace(item, yaw=0.0, pitch=0.0, roll=0.0), unsaid=frozenset({"expression"}))
 
 
 def item_of(read: Reading) -> Item:

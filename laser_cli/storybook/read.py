@@ -82,6 +82,19 @@ def told_of(prompt: str) -> tuple[type[Scene] | type[Puppet], Told] | None:
     return None
 
 
+def face_told(prompt: str) -> Told:
+    """What a prompt says of a face, whatever else it says: `expression`, `yaw`, `pitch` and `roll`; what it does not
+    say is left out."""
+    prompt = re.sub(r"\ba little (to the \w+)", r"\1 a little", prompt)
+    told: Told = {}
+    for found in _pattern(True).finditer(prompt):
+        said = _faces()[found[0].lower()]
+        if "expression" in said:
+            told["expression"] = (*told.get("expression", ()), *said["expression"])
+        told.update({axis: said[axis] for axis in ("yaw", "pitch", "roll") if axis in said})
+    return told
+
+
 def caption_between(begin: str, end: str) -> str | None:
     """The caption of what lies halfway between two prompts; None if they do not describe two of a kind."""
     first, last = told_of(begin), told_of(end)

@@ -5,8 +5,29 @@ No library is imported, so that captions can be read without torch.
 
 from __future__ import annotations
 
-from laser_cli.plan.blendshapes import BLENDSHAPES as BLENDSHAPES
-from laser_cli.plan.blendshapes import Blendshape as Blendshape
+BLENDSHAPES: tuple[str, ...] = (
+    "browDownLeft",
+    "browDownRight",
+    "browInnerUp",
+    "cheekPuff",
+    "eyeBlinkLeft",
+    "eyeBlinkRight",
+    "eyeLookDownLeft",
+    "eyeLookDownRight",
+    "eyeLookInLeft",
+    "eyeLookInRight",
+    "eyeLookOutLeft",
+    "eyeLookOutRight",
+    "eyeLookUpLeft",
+    "eyeLookUpRight",
+    "jawOpen",
+    "mouthFrownLeft",
+    "mouthFrownRight",
+    "mouthPucker",
+    "mouthSmileLeft",
+    "mouthSmileRight",
+)
+"""The shapes that a puppet's face moves by, of ARKit's 52."""
 
 ISH = {
     "red": "reddish",

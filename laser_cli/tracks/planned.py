@@ -19,8 +19,8 @@ def planned_track(
     if not plan.face:
         raise BadInputError(
             f"{source or 'the plan'} has no face track",
-            why="its description moves no face",
-            hint="plan a portrait: laser plan portrait.png 'she smiles'",
+            why="nobody wrote one: the rules plan prompts alone",
+            hint="laser plan 'she smiles' --image PORTRAIT --planner MODEL, or write `face:` by hand",
         )
     frames = plan.total_frames
     track = draw_track(poses_of(plan.face, (frames - 1) / fps), fps, frames, hold=hold, source=source)

@@ -92,6 +92,23 @@ def read_track(
     raise BadInputError(f"{path} is not a face track", why=f"its name does not end in any of {known}")
 
 
+def read_face(picture: np.ndarray, name: str, *, puppet: bool = False, face_model: str | None = None) -> FaceTrack:
+    """The face in a picture [h, w, 3] uint8 as a track of one frame. Raises BadInputError where there is none."""
+    with ExitStack() as stack:
+        measure, columns = _reader(puppet, face_model, stack)
+        capture = capture_faces([picture], 30.0, measure, columns, name)
+    return to_track(capture)[0]
+
+
+def _reader(puppet: bool, face_model: str | None, stack: ExitStack) -> tuple[Measure, tuple[str, ...]]:
+    """What measures faces, open as long as the stack, and the columns that it measures."""
+    if puppet:
+        from laser_cli.tracks.puppets import COLUMNS, puppet_reader
+
+        return puppet_reader(), COLUMNS
+    return stack.enter_context(Landmarker(face_model)), FACE_COLUMNS
+
+
 def _planned(text: str, path: Path, reading: Reading) -> FaceTrack | None:
     """The face of a plan, if the text is a plan."""
     from laser_cli.plan.files import parse_plan
@@ -105,13 +122,7 @@ def _planned(text: str, path: Path, reading: Reading) -> FaceTrack | None:
 def _filmed(path: Path, reading: Reading, progress: Progress) -> Capture:
     clip = open_clip(path)
     with ExitStack() as stack:
-        if reading.puppet:
-            from laser_cli.tracks.puppets import COLUMNS as columns
-            from laser_cli.tracks.puppets import puppet_reader
-
-            measure: Measure = puppet_reader()
-        else:
-            columns, measure = FACE_COLUMNS, stack.enter_context(Landmarker(reading.face_model))
+        measure, columns = _reader(reading.puppet, reading.face_model, stack)
         ticker = stack.enter_context(progress(clip.expected, "faces"))
         capture = capture_faces(_told(clip.frames, ticker), clip.fps, measure, columns, path.name)
     crowded = getattr(measure, "crowded", 0)

@@ -166,6 +166,7 @@ def test_presets_set_what_an_interpolation_shares_and_the_rest_is_told(laser, tm
         ([BALL, CUBE, "--seed", "1,2,3", "-o", "a.mp4"], 2, "3 seeds, 2 stops"),
         ([BALL, CUBE, "--seed", "1,2", "--latents", "same", "-o", "a.mp4"], 2, "several seeds"),
         ([COTTAGE, COTTAGE, "--latents", "slerp", "-o", "a.mp4"], 2, "every stop is a picture"),
+        ([BALL, CUBE, "--noise-slerp", "rows", "-o", "a.mp4"], 2, "all stops have one noise"),
         ([BALL, CUBE, "--seed", "99999999999999999999", "-o", "a.mp4"], 2, "seeds"),
         ([BALL, CUBE, "--guide", "a", "--no-fused", "-o", "a.mp4"], 2, "--guide would do nothing"),
         ([BALL, CUBE, "--guide", "a", "--guide", "b", "-o", "a.mp4"], 2, "2 guides, 1 segments"),

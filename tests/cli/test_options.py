@@ -53,8 +53,32 @@ def test_every_field_is_an_option_with_its_limits_and_a_help(laser, monkeypatch,
             (line,) = [line for line in lines if re.match(rf"│[ *]*{flag}[ ,]", line)]
             limits = {type(limit).__name__: limit for limit in field.metadata}
             if "Ge" in limits and not field.json_schema_extra["metavar"]:
-                assert f"{limits['Ge'].ge}<=x<={limits['Le'].le}" in line
+                least = limits["Ge"].ge
+                assert (f"{least}<=x<={limits['Le'].le}" if "Le" in limits else f"[x>={least}]") in line
             assert field.description.split("{")[0].split(".")[0] in line
+
+
+def options_of(name, command):
+    """Every option of a command and of those within it, with the command's name."""
+    for parameter in command.params:
+        if parameter.param_type_name == "option" and parameter.name != "help":
+            yield name, parameter
+    for inner, each in getattr(command, "commands", {}).items():
+        yield from options_of(f"{name} {inner}", each)
+
+
+def test_every_option_has_a_variable_that_means_the_same_everywhere():
+    seen: dict[str, set[bool]] = {}
+    for name in COMMANDS:
+        for where, parameter in options_of(name, command(name)):
+            long = next(text for text in parameter.opts if text.startswith("--"))
+            if parameter.multiple:  # read line by line, as Typer would cut it at blanks
+                continue
+            assert parameter.envvar, (where, long)
+            assert re.fullmatch(r"LASER_[A-Z_]+", parameter.envvar)
+            seen.setdefault(parameter.envvar, set()).add(parameter.is_flag)
+    assert {"LASER_STEPS", "LASER_OUTPUT", "LASER_FROM", "LASER_TRACK_FROM", "LASER_JSON"} < set(seen)
+    assert not [variable for variable, kinds in seen.items() if len(kinds) > 1]
 
 
 class Draft(Settings):

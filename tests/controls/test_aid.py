@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from laser_cli.controls.aid import KeysValues, blend_of, fused_outer, merged_outer, slerp, slerp_states
+from laser_cli.controls.aid import KeysValues, blend_of, fused_outer, merged_outer, slerp, slerp_rows, slerp_states
 
 torch.manual_seed(0)
 Q, K, V = (torch.randn(5, 2, 9, 8, dtype=torch.float64) for _ in range(3))
@@ -119,6 +119,23 @@ def test_a_row_does_not_depend_on_the_others():
     together = fused_outer(Q, KeysValues(K, V), anchor(0), anchor(4), T)
     alone = torch.cat([fused_outer(Q[i : i + 1], anchor(i), anchor(0), anchor(4), T[i : i + 1]) for i in range(5)])
     assert torch.allclose(together, alone)
+
+
+def test_slerp_of_rows_is_that_of_aids_code():
+    """Row by row over the width: sin((1 - t) w) / sin(w) a + sin(t w) / sin(w) b, w the angle between them."""
+    a, b = torch.randn(1, 4, 8, 16, dtype=torch.float64), torch.randn(1, 4, 8, 16, dtype=torch.float64)
+    b[0, 0, 0] = a[0, 0, 0] * 1.5  # parallel: a straight line
+    drawn = slerp_rows(a, b, 0.3)
+    for c in range(4):
+        for row in range(8):
+            u, v = a[0, c, row], b[0, c, row]
+            omega = torch.arccos((u @ v / (u.norm() * v.norm())).clamp(-1, 1))
+            expected = (torch.sin(0.7 * omega) * u + torch.sin(0.3 * omega) * v) / torch.sin(omega)
+            if (c, row) == (0, 0):
+                expected = torch.lerp(u, v, 0.3)
+            assert torch.allclose(drawn[0, c, row], expected, atol=1e-6)
+    assert not torch.allclose(drawn, slerp(a, b, 0.3), atol=1e-3)
+    assert torch.allclose(slerp_rows(a, b, 0.0), a) and torch.allclose(slerp_rows(a, b, 1.0), b)
 
 
 def test_slerp_keeps_the_length_of_noise():

@@ -221,7 +221,7 @@ def test_the_storybook_model_asks_for_settings_that_can_be(mine):
     ("text", "says"),
     [
         ("steps: 5\nguidence: 2\n", "laser.yaml, line 2: unknown key 'guidence'"),
-        ("guidance: 0\n", "laser.yaml, line 1: guidance cannot be 0"),
+        ("guidance: -1\n", "laser.yaml, line 1: guidance cannot be -1"),
         ("steps: 5\nmodel: storybook\n", "laser.yaml, line 2: a model cannot ask for another"),
     ],
 )

@@ -35,7 +35,7 @@ from laser_cli.measure.figures import Figure
 from laser_cli.stages.distances import rms
 from laser_cli.stages.invert import invert_picture
 from laser_cli.storybook.classifier import AttributeClassifier, load_classifier
-from laser_cli.storybook.look import FIRST, SECOND, SHIPPED, look_for
+from laser_cli.storybook.look import FIRST, SECOND, SHIPPED, look_of
 from laser_cli.storybook.puppets import Puppet
 from laser_cli.storybook.scenes import Scene
 from laser_cli.storybook.traits import READ
@@ -135,7 +135,7 @@ def test_what_stands_still_is_where_no_true_in_between_differs():
 
 
 def test_looks_by_the_size_of_a_models_pictures():
-    assert look_for(128) == FIRST and look_for(256) == SECOND and look_for(64) == SHIPPED
+    assert look_of(128) == FIRST and look_of(256) == SECOND and look_of(64) == replace(SHIPPED, size=64)
 
 
 def test_a_dissolve_through_keyframes():

@@ -3,23 +3,23 @@
 import subprocess
 import sys
 import types
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
 
+from laser_cli import plugins
 from laser_cli.errors import NotFoundError
 from laser_cli.plan import planners
 from laser_cli.plan.request import PlanCallbacks, Planned, PlanRequest
+from laser_cli.plan.request import Planner as BasePlanner
 from laser_cli.plan.schema import Plan, Planner, Segment
 
 NIGHT = PlanRequest("night falls", "a house at noon")
 
 
-class Echo:
+class Echo(BasePlanner):
     """A planner of another package: it repeats the description, and claims what speaks of echoes."""
-
-    def available(self):
-        return True
 
     def claims(self, request):
         return "echo" in request.description
@@ -36,15 +36,15 @@ class Echo:
 def echo(monkeypatch):
     module = types.ModuleType("echo_planner")
     module.Echo = Echo
-    entry = types.SimpleNamespace(name="echo", value="echo_planner:Echo")
-    rules = types.SimpleNamespace(name="rules", value="echo_planner:Echo")
+    entry, rules = (EntryPoint(name, "echo_planner:Echo", "laser.planners") for name in ("echo", "rules"))
     monkeypatch.setitem(sys.modules, "echo_planner", module)
-    monkeypatch.setattr(planners, "entry_points", lambda group: [entry, rules] if group == "laser.planners" else [])
-    planners.registered.cache_clear()
-    planners._load.cache_clear()
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [entry, rules] if group == "laser.planners" else [])
+    caches = (planners.registered, planners._load, plugins.brought, plugins.load)
+    for cache in caches:
+        cache.cache_clear()
     yield
-    planners.registered.cache_clear()
-    planners._load.cache_clear()
+    for cache in caches:
+        cache.cache_clear()
 
 
 def test_the_rules_plan_unless_told_otherwise():

@@ -154,6 +154,19 @@ def test_training_the_decoder_alone_leaves_the_latents_as_they_are():
     assert not torch.equal(model.decoder.conv_in.weight, old)
 
 
+def test_crispness_counts_how_much_edge_there_is_in_a_place_and_not_where_in_it():
+    truth = torch.zeros(1, 1, 32, 32)
+    truth[..., 15:] = 1
+    shifted = truth.roll(1, -1)
+    shifted[..., 0] = 0
+    blurred = torch.nn.functional.avg_pool2d(torch.nn.functional.pad(truth, (2, 2, 0, 0), "replicate"), (1, 5), 1)
+
+    def crispness(out):
+        return float(vae.reconstruction_loss(out, truth, 0.5, 1.0) - vae.reconstruction_loss(out, truth, 0.5))
+
+    assert crispness(truth) == 0 and 0 < crispness(shifted) < 0.6 * crispness(blurred)
+
+
 def test_the_decoder_learns_from_latents_with_noise_in_proportion_to_their_spread():
     z = torch.randn(64, 2, 16, 16, generator=seeded()) * torch.tensor([1.0, 5.0]).view(1, 2, 1, 1)
     noise = vae.disturbed(z, seeded(1)) - z

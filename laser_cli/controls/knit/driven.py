@@ -36,9 +36,7 @@ class FaceMotion:
     pose: HeadPose
     coefficients: np.ndarray
 
-    def drive(
-        self, frames: Sequence[int], height: int = 512, width: int = 512, maps: PoseMaps = pose_maps
-    ) -> Drive:
+    def drive(self, frames: Sequence[int], height: int = 512, width: int = 512, maps: PoseMaps = pose_maps) -> Drive:
         """What drives these frames at a picture size; pose maps are drawn here by `maps`, a few at a time."""
         chosen = list(frames)
         pose = HeadPose(self.pose.angles[chosen], self.pose.translation[chosen])

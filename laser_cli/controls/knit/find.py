@@ -20,7 +20,8 @@ FAMILY = "SD 1.x"
 """The models that published adapters are made for."""
 BY_CHOICE = ("v5b", "v5", "v5c", "v4", "v3", "v2", "v1")
 """Published versions in the order in which they are taken where none is asked for."""
-OWN = "portraits"
+FOLDER, OWN = "portraits", "own"
+"""The adapters' folder in a model's, and what they are called there."""
 
 
 class Adapters(NamedTuple):
@@ -46,8 +47,8 @@ def find_adapters(asked: str | None, model: str) -> Adapters | None:
     path = cached_path(model)
     if path is None:
         return None
-    if path.is_dir() and (path / OWN / "config.json").is_file():
-        return _in_folder(path / OWN, OWN)
+    if path.is_dir() and (path / FOLDER / "config.json").is_file():
+        return _in_folder(path / FOLDER, OWN)
     known = [PREFIX + version for version in BY_CHOICE if recall(PREFIX + version)]
     if known and identify(path).family == FAMILY:
         return _published(known[0])
@@ -61,7 +62,7 @@ def needed_adapters(asked: str | None, model: str) -> Adapters:
         raise NotFoundError(
             f"{model} has no portrait adapters",
             why="a face is driven by nets beside the model",
-            hint="for models of the SD 1.5 family: laser models add hellomeme:v5b [FOLDER], or --adapter FOLDER",
+            hint="for the SD 1.5 family: laser models add hellomeme:v5b [FOLDER]; or --portrait-adapter FOLDER",
         )
     return found
 

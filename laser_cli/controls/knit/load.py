@@ -22,7 +22,18 @@ from laser_cli.controls.knit.motion import MotionAdapter, MotionV5, SKMotion
 from laser_cli.controls.knit.places import recall
 from laser_cli.controls.knit.pose import pose_maps
 from laser_cli.controls.knit.reference import ReferenceAdapter
-from laser_cli.controls.knit.versions import FACE_TOOLS, FILE, OWNER, PREFIX, VERSIONS, Net, Role, Version, find_version, lacking
+from laser_cli.controls.knit.versions import (
+    FACE_TOOLS,
+    FILE,
+    OWNER,
+    PREFIX,
+    VERSIONS,
+    Net,
+    Role,
+    Version,
+    find_version,
+    lacking,
+)
 from laser_cli.errors import BadInputError, NotFoundError
 
 LAYOUTS: dict[str, Callable[[], nn.Module]] = {

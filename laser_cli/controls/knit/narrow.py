@@ -130,10 +130,10 @@ class NarrowControl(nn.Module):
         """Control maps [n, c, h, w] by insertion point; `drive.condition` is FINER times as large as the latents."""
         if drive.coefficients is None:
             raise ValueError("these adapters are driven by coefficients")
-        dtype = self.maps["up_0"].weight.dtype
+        dtype = next(self.parameters()).dtype
         tokens = self.expression(drive.coefficients.to(dtype)).unflatten(1, (TOKENS, CONTEXT))
         x, skips = drive.condition.to(dtype), []
-        size = tuple(side // FINER for side in x.shape[2:])
+        size = x.shape[2] // FINER, x.shape[3] // FINER
         for down, attend in zip(self.down_blocks, self.attn_blocks, strict=True):
             x = attend(down(x), tokens)
             skips.append(x)
@@ -142,7 +142,7 @@ class NarrowControl(nn.Module):
             features.insert(0, F.interpolate(up(features[0]), skips[-1].shape[2:], mode="bilinear") + skips.pop())
         sizes = [size]
         for _ in range(self.levels - 1):
-            sizes.append(tuple(-(-side // 2) for side in sizes[-1]))
+            sizes.append((-(-sizes[-1][0] // 2), -(-sizes[-1][1] // 2)))
         out = {}
         for point, net in self.maps.items():
             k = self.halvings[point]

@@ -20,8 +20,8 @@ from laser_cli.controls.knit.reference import ReferenceAdapter
 from laser_cli.controls.knit.versions import Version
 from laser_cli.errors import BadInputError, NotFoundError
 
-FOLDER, SETTINGS, WEIGHTS = "portraits", "config.json", "model.safetensors"
-"""The adapters' folder in a model's, and its files."""
+SETTINGS, WEIGHTS = "config.json", "model.safetensors"
+"""The files of a folder of adapters."""
 
 
 class AdapterSettings(BaseModel):

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from laser_cli.measure.figures import Figure
+from laser_cli.measure.library import SOURCE, TARGET
 from laser_cli.measure.memory import main
 from laser_cli.measure.memory import memory as peaks
-from laser_cli.measure.speed import SOURCE, TARGET
 from laser_cli.models.model import Model
 from laser_cli.stages.distances import Distance, rms
 from laser_cli.stages.interpolate import (

@@ -6,10 +6,12 @@ Line 0 is the picture. Controls, strengths, shares and easings come from tables 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from laser_cli.plan.llm.controls import control_between
 from laser_cli.plan.llm.draft import Draft, DraftKeyframe, Unreadable
+from laser_cli.plan.llm.face_lines import FACE_RULES, LONGEST_FACE, face_question, read_face
 from laser_cli.plan.llm.forms import AnswerForm, Message, worked_examples
 from laser_cli.plan.llm.goals import content_words, stem
 from laser_cli.plan.llm.repair import repair
@@ -20,14 +22,14 @@ from laser_cli.plan.schema import STRENGTHS
 
 LONGEST = 220
 """Characters of a line."""
-NEAR = 2
-"""Worked examples that are chosen for a request, beside those that are always there."""
+NEAR = 1
+"""Worked examples that are chosen for a request, beside those that are always there: each is read anew."""
 
 
 class LinesForm(AnswerForm):
     """Numbered lines; a source that is given is written for the model."""
 
-    version = "lines1"
+    version = "lines2"
 
     def examples(self, request: PlanRequest) -> list[tuple[PlanRequest, str]]:
         """The worked examples that are always there, and the nearest of the others."""
@@ -41,22 +43,27 @@ class LinesForm(AnswerForm):
         """Line 0 as far as it is given, and the number of what the model writes first."""
         return f"0. {request.source}\n1." if request.source else "0."
 
+    def question(self, request: PlanRequest) -> str:
+        """The request, and what to say of the face where one is meant."""
+        return super().question(request) + (f"\n{face_question(self.version)}" if request.face else "")
+
     def grammar(self, request: PlanRequest) -> str:
         """The GBNF grammar of what follows the opening: as many lines as are asked for or allowed."""
         most, exact = request.most, request.keyframes
         first = 1 if request.source else 0
-        rules = [f'root ::= " " text {"more" + str(first + 1) if first < most else ""}']
+        face = " face" if request.face else ""
+        rules = [f'root ::= " " text {"more" + str(first + 1) if first < most else ""}{face}']
         for number in range(first + 1, most + 1):
             following = f" more{number + 1}" if number < most else ""
             needed = exact is not None or number == 1
             line = f'"\\n{number}. " text{following}'
             rules.append(f"more{number} ::= {line if needed else f'({line})?'}")
         rules.append(f"text ::= [^\\n\\r]{{3,{LONGEST}}}")
-        return "\n".join(rules)
+        return "\n".join((*rules, FACE_RULES) if face else rules)
 
     def longest(self, request: PlanRequest) -> int:
         """The most tokens that an answer may have."""
-        return 24 + 80 * (request.most + 1)
+        return 24 + 80 * (request.most + 1) + (LONGEST_FACE if request.face else 0)
 
     def keyframes_begun(self, answer: str) -> int:
         """How many lines after line 0 the answer has begun."""
@@ -71,13 +78,16 @@ class LinesForm(AnswerForm):
         prompts = [" ".join(line.split()) for line in lines[1:]]
         keyframes = tuple(DraftKeyframe(prompt) for prompt in prompts)
         draft = repair(Draft(source, keyframes), request)
+        if request.face:
+            face, repairs = read_face(answer, request, [draft.source, *(k.prompt for k in draft.keyframes)])
+            draft = replace(draft, face=face, repairs=(*draft.repairs, *repairs))
         problems = (*draft.problems, *self._borrowed(draft, request))
         return Draft(draft.source, _controlled(draft), draft.face, draft.repairs, problems)
 
     def _chosen(self, request: PlanRequest) -> list[dict[str, Any]]:
         rows = worked_examples(self.version)
         said = _stems(f"{request.description} {request.source or ''}")
-        others = [row for row in rows if not row.get("always")]
+        others = [row for row in rows if not row.get("always") and ("face" in row) == request.face]
         others.sort(key=lambda row: -_nearness(row, said))
         return [row for row in rows if row.get("always")] + others[:NEAR][::-1]
 
@@ -107,8 +117,8 @@ def _question(row: dict[str, Any]) -> PlanRequest:
 
 
 def _answer(row: dict[str, Any]) -> str:
-    lines = [row["source"] or row["named"], *row["answer"]]
-    return "\n".join(f"{number}. {line}" for number, line in enumerate(lines))
+    lines = [f"{number}. {line}" for number, line in enumerate([row["source"] or row["named"], *row["answer"]])]
+    return "\n".join([*lines, *row.get("face", ())])
 
 
 def _nearness(row: dict[str, Any], said: set[str]) -> float:

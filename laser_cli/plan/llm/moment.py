@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from laser_cli.plan.blendshapes import Blendshape
+from laser_cli.tracks import names
 
 MOST_SHAPES = 6
 """The most shapes that a moment may name."""
@@ -20,7 +20,7 @@ class Shape(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Blendshape
+    name: names.Shape
     value: Level
 
 

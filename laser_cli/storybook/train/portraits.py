@@ -15,12 +15,17 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 from diffusers import DDIMScheduler
+from diffusers.models.attention_processor import AttnProcessor
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from laser_cli.controls.knit.drive import Drive, no_parts
+from laser_cli.controls.knit.driven import FaceMotion
+from laser_cli.controls.knit.find import FOLDER
 from laser_cli.controls.knit.insertion import Insertion, hooked, insert
-from laser_cli.controls.knit.own import FOLDER, AdapterSettings, as_nets, base_key, new_adapters, save_adapters
+from laser_cli.controls.knit.load import Nets
+from laser_cli.controls.knit.own import AdapterSettings, as_nets, base_key, new_adapters, save_adapters
+from laser_cli.controls.knit.pose import HeadPose
 from laser_cli.engine.spec import SamplingParams
 from laser_cli.errors import BadInputError
 from laser_cli.models.find import STORYBOOK, WEIGHTS
@@ -42,7 +47,7 @@ AT_ONCE = 16
 """Identities that are made together, from a seed of their own."""
 MOST = 250
 """Chunks of AT_ONCE identities that are kept."""
-FRESH = 12
+FRESH = 20
 """Samples learned from for every new picture, while there are less than MOST."""
 DROPPED, UNTOLD = 0.1, 0.1
 """Shares of the identities without reference and drive, for guidance, and of those without a caption alone."""
@@ -152,6 +157,13 @@ class Batch(NamedTuple):
     t: Tensor
     eps: Tensor
 
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device."""
+        drive = self.drive
+        assert drive.coefficients is not None and drive.parts is not None
+        moved = Drive(*(x.to(device) for x in (drive.condition, drive.coefficients, drive.parts)))
+        return Batch(*(moved if x is drive else x.to(device) for x in self))  # type: ignore[union-attr, arg-type]
+
     def noisy(self, alphas: Tensor) -> Tensor:
         """The rows' latents at their timesteps."""
         abar = alphas[self.t].view(-1, 1, 1, 1)
@@ -179,13 +191,8 @@ class Adapters(nn.Module):
         save_adapters(folder, self.settings, self.reference, self.control)
 
 
-def sample(cache: FaceCache, count: int, empty: Tensor, nets: object, size: int, rng: torch.Generator) -> Batch:
-    """`count` identities at random: one state is the reference, the others are drawn."""
-    from laser_cli.controls.knit.driven import FaceMotion
-    from laser_cli.controls.knit.load import Nets
-    from laser_cli.controls.knit.pose import HeadPose
-
-    assert isinstance(nets, Nets)
+def sample(cache: FaceCache, count: int, empty: Tensor, nets: Nets, size: int, rng: torch.Generator) -> Batch:
+    """`count` identities at random, on the CPU: one state is the reference, the others are drawn."""
     rows = torch.randint(len(cache), (count,), generator=rng).tolist()
     faces, each = cache.take(rows), STATES - 1
 
@@ -223,7 +230,7 @@ def sample(cache: FaceCache, count: int, empty: Tensor, nets: object, size: int,
 
 def loss_of(model: Model, adapters: Adapters, batch: Batch, alphas: Tensor) -> Tensor:
     """The paper's loss of a batch; the U-Net reads the references once."""
-    unet, each = model.unet, len(batch.latents) // len(batch.reference)
+    unet, each, batch = model.unet, len(batch.latents) // len(batch.reference), batch.to(model.device)
     with mixed(model.device):
         features: dict[str, Tensor] = {}
         with torch.no_grad(), insert(unet, Insertion(), features):
@@ -267,7 +274,9 @@ def train(
         place=PLACE,
         plain=plain,
     )
-    adapters = Adapters(settings)
+    adapters = Adapters(settings).to(model.device)
+    if model.device.type == "cpu":  # whose backward pass is faster than the fused attention's
+        unet.set_attn_processor(AttnProcessor())
     run = Run(
         out / f"{name}.pt",
         {"adapters": adapters},
@@ -284,7 +293,7 @@ def train(
         cache.grow()
     if STOP.is_set():
         return out / name
-    alphas = DDIMScheduler.from_config(dict(model.schedule.config)).alphas_cumprod
+    alphas = DDIMScheduler.from_config(dict(model.schedule.config)).alphas_cumprod.to(model.device)
     empty = model.encode_prompts([""]).prompt_embeds[0].cpu()
     rng = torch.Generator().manual_seed(seed + run.step)
     report = Report(out, name, model, look, held, empty, alphas)
@@ -311,7 +320,7 @@ def train(
 
 
 class Report:
-    """Writes the adapters, held-out losses beside those without adapters, and a sheet of reference, truth and result."""
+    """Writes the adapters, held-out losses, and a sheet of references, truths and results."""
 
     def __init__(
         self, out: Path, name: str, model: Model, look: Look, held: FaceCache, empty: Tensor, alphas: Tensor
@@ -323,16 +332,14 @@ class Report:
     def __call__(self, step: int, minutes: float, adapters: Adapters) -> None:
         """Report on the adapters as they are."""
         adapters.save(self.out / self.name)
-        untrained = Adapters(adapters.settings).requires_grad_(False)
+        untrained = Adapters(adapters.settings).requires_grad_(False).to(self.model.device)
         figures = {"held out": self._loss(adapters), "held out without": self._loss(untrained)}
         log(self.out / f"{self.name}.log", step=step, minutes=minutes, **figures)
         rows = []
         for pair, true in zip(self.pairs, self.true, strict=True):
             words = Words(face_caption(replace(pair[0], yaw=0.0, pitch=0.0, roll=0.0), None, frozenset({"expression"})))
             how = (SamplingParams(guidance=1.0), 10)
-            (shown,) = draw_portrait(
-                self.model, adapters.nets, to_array(true[0]), motion_of([pair[1]]), words, *how
-            )
+            (shown,) = draw_portrait(self.model, adapters.nets, to_array(true[0]), motion_of([pair[1]]), words, *how)
             rows += [true[0], true[1], to_tensor(shown.array)[0]]
         save_grid(torch.stack(rows), 6, self.out / f"{self.name}.png")
 

@@ -32,6 +32,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.answers, self.asked, self.keys = [], [], []
         self.models = ["tiny:latest"]
+        self.sees = False
 
     @property
     def name(self):
@@ -46,7 +47,8 @@ class Handler(BaseHTTPRequestHandler):
         self.server.keys.append(self.headers.get("Authorization"))
         if self.server.models is None:
             return self.send_error(404)
-        self.send({"data": [{"id": name} for name in self.server.models]})
+        told = {"capabilities": ["completion", "multimodal"]} if self.server.sees else {}
+        self.send({"data": [{"id": name} | told for name in self.server.models]})
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -97,7 +99,7 @@ def test_a_server_plans(server, monkeypatch):
     notes = []
     plan, told = plan_by_model(server.name, PlanRequest("night falls", HOUSE, seed=7), PlanCallbacks(notes.append))
     assert plan.prompts[1:] == (f"{HOUSE} at sunset", f"{HOUSE} at night") and told == ()
-    assert plan.planner.name == f"{server.name}/v1#tiny:latest" and plan.planner.prompts == "lines1"
+    assert plan.planner.name == f"{server.name}/v1#tiny:latest" and plan.planner.prompts == "lines2"
     assert parse_plan(plan_text(plan)) == plan and "secret" not in plan_text(plan)
     path, body = server.asked[0]
     assert path == "/v1/chat/completions" and (body["model"], body["seed"]) == ("tiny:latest", 7)

@@ -1,0 +1,58 @@
+"""What drives a portrait in an animation: adapters, the track of a face, and where both came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from laser_cli.jobs.fields import Frozen
+from laser_cli.jobs.inputs import Input, named
+from laser_cli.tracks.schema import FaceTrack
+
+RATIO = 0.5
+OWN_GUIDANCE, PUBLISHED_GUIDANCE = 1.0, 1.5
+
+
+class Drive(Frozen):
+    """A drive made ready: the portrait's own face `own` (one frame) and the `track` that starts from it.
+
+    `adapters` and, with `stylize`, the model that reads the portrait are told apart by digests. Without a `clip` the
+    track is the plan's face. `ratio`: how much of the head's change of place is taken; `start` and `end`, seconds of
+    the clip; `relative`: only its changes are taken; `puppet`: it shows a storybook puppet. `lead`: frames from the
+    portrait's own face to the track's first.
+    """
+
+    adapters: Input
+    puppets: bool
+    clip: Input | None = None
+    face: Input | None = None
+    stylize: Input | None = None
+    ratio: Annotated[float, Field(ge=0, le=3)] = RATIO
+    start: Annotated[float, Field(ge=0, le=86400)] | None = None
+    end: Annotated[float, Field(ge=0, le=86400)] | None = None
+    relative: bool = False
+    puppet: bool = False
+    own: FaceTrack | None = None
+    track: FaceTrack | None = None
+    lead: int = 0
+
+    @property
+    def guidance(self) -> float:
+        """How strongly prompts lead where nobody says: a model's own adapters need none, half the work."""
+        return OWN_GUIDANCE if self.puppets else PUBLISHED_GUIDANCE
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """As a record keeps it: what was asked for, from which the tracks are made again."""
+        files = {"adapters": self.adapters, "clip": self.clip, "face": self.face, "stylize": self.stylize}
+        told = {name: file.recorded_file for name, file in files.items() if file}
+        said = {name: getattr(self, name) for name in ("puppets", "ratio", "start", "end", "relative", "puppet")}
+        return told | {name: value for name, value in said.items() if value is not None}
+
+    @classmethod
+    def unrecorded(cls, told: Mapping[str, Any]) -> dict[str, Any]:
+        """The drive of a record, as JSON, its tracks not yet read."""
+        files = ("adapters", "clip", "face", "stylize")
+        return {**told, **{key: named(told[key]["name"], told[key]["sha256"]) for key in files if key in told}}

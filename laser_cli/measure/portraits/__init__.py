@@ -1,0 +1,1 @@
+"""Driven portraits, measured on puppets whose true pictures are known."""
