@@ -168,7 +168,7 @@ class _Render:
         guided = [
             [guide(y[group.rows], scale) if group.unprompted else y[group.rows] for group in groups] for y in (x0, eps)
         ]
-        return _Result(call, *(torch.cat(y) for y in guided), self._free(hooks, x0))
+        return _Result(call, torch.cat(guided[0]), torch.cat(guided[1]), self._free(hooks, x0))
 
     def _free(self, hooks: RoutedCall, x0: Tensor) -> Tensor | None:
         """Where the pictures of a call may differ from the source, by what their words look at."""
