@@ -82,7 +82,7 @@ class RunOptions(Shown, Machine, Afterwards):
 
 CONFIGURABLE: dict[str, type[Frozen]] = {
     **dict.fromkeys(Planning.model_fields, Planning),
-    **dict.fromkeys(("force", "no_clobber", "skip_existing", "resume"), Outputs),
+    **dict.fromkeys(("no_clobber", "skip_existing", "resume"), Outputs),
     **dict.fromkeys(("threads", "quiet"), RunOptions),
 }
 """What the settings file can say beside the settings of presets, and the model that knows its values."""
