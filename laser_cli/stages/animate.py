@@ -72,16 +72,20 @@ def compose(
     words: list[Words | None] = [None] * (1 + len(plan.segments))
     if any(reads_words(segment.control) for segment in plan.segments):
         words = [words_between(model, inversion.prompt, prompt) for prompt in (inversion.prompt, *plan.prompts[1:])]
-    keyframes = [Keyframe(source.noise, conditionings[0], held, strengths[0][0], words[0])]
+    guided = negative is not None
+    keyframes = [Keyframe(source.noise, conditionings[0], held, strengths[0][0], words[0], guided)]
     frames: list[Frame] = []
     for k, segment in enumerate(plan.segments):
         alike = leads is None or leads.keyframes[k + 1].same(leads.keyframes[0])
         back = held is not None and segment.prompt == inversion.prompt and alike
         conditioning = conditionings[0] if back else conditionings[k + 1]
-        keyframes.append(Keyframe(source.noise, conditioning, held if back else None, strengths[k][1], words[k + 1]))
+        how = (held if back else None, strengths[k][1], words[k + 1], guided or not back)
+        keyframes.append(Keyframe(source.noise, conditioning, *how))
         steps = segment.frames - 1
         frames += [Frame(k, ease(segment.easing, j / steps)) for j in range(1, steps)]
-    base = conditionings[0] if negative is None else model.encode_prompts([negative])
+    # away from words, under whatever leads the picture that is guided
+    own = replace(conditionings[0], spatial={}) if leads else conditionings[0]
+    base = own if negative is None else model.encode_prompts([negative])
     return RenderSpec(keyframes, frames, base, source=0, conditioning=between)
 
 
