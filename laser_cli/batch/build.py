@@ -225,6 +225,9 @@ def _weights(job: Job, revision_of: Callable[[ModelChoice], str | None], row: Ro
 
 
 def _absolute(found: Input) -> Input:
+    """An input by its whole path, for workers in other folders; what is no file is a model's name."""
+    if not found.path.exists():
+        return found
     return found.model_copy(update={"path": Path(os.path.abspath(found.path))})
 
 

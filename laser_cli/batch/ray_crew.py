@@ -259,7 +259,7 @@ class RayCrew(Crew):
     def _send(self, actor: _Actor, task: Task, digests: tuple[str, ...]) -> bool:
         """Have a task drawn with inputs that are sent along, as objects of the cluster's memory."""
         # whoever has not one of them has most likely none
-        here = {i.sha256: i.path for i in task.read_job().inputs if len(i.sha256) == 64 and i.path.is_file()}
+        here = {i.sha256: i.path for i in task.read_job().inputs if i.is_content and i.path.is_file()}
         if not set(digests) <= here.keys():
             return False
         objects = [self._object(digest, path) for digest, path in here.items()]

@@ -151,6 +151,15 @@ class _Mirror:
             self.place.mirror(self.journal.path, Path(FOLDER, FILE))
 
 
+def journal_folder(root: str, state: Path | None = None) -> Path:
+    """Where the journal of a batch can be read; of an address whose batch runs elsewhere, a copy is fetched."""
+    folder = state or state_folder(root)
+    if state is None and is_address(root) and not (folder / FILE).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _fetch_journal(Place(root), folder / FILE)
+    return folder
+
+
 def _fetch_journal(place: Place, path: Path) -> None:
     there = place.folder / FOLDER / FILE
     place.fetch(there)

@@ -38,7 +38,7 @@ class Rows(Frozen):
         "--format",
         env="LASER_BATCH_FORMAT",
     )
-    preset: str | None = setting(None, None, "A preset for all jobs that name none.")
+    preset: str | None = setting(None, None, "A preset for all jobs that name none.", complete="presets")
     set: tuple[str, ...] = setting(
         (), None, "A field of all jobs, above what the file says; may be given several times.", metavar="KEY=VALUE"
     )
@@ -197,10 +197,11 @@ def _stay(given: Given, root: str, threads: int | None, console: Console) -> Non
 
 
 def _status(console: Console, root: str, state: Path | None) -> None:
-    from laser_cli.batch.journal import progressed, state_folder, summary_of
+    from laser_cli.batch.journal import progressed, summary_of
+    from laser_cli.batch.run import journal_folder
     from laser_cli.terminal import clock_text, printable
 
-    seen = progressed(state or state_folder(root))
+    seen = progressed(journal_folder(root, state))
     told = summary_of(seen)
     if console.json:
         return console.json_object(told)
@@ -247,7 +248,7 @@ def _given(rows: Rows, shown: Shown) -> Given:
             raise UsageError(f"--set {key}={above[key]}", why=f"no command has an option {key!r}")
     preset = {"preset": rows.preset} if rows.preset else {}
     config = shown.settings_file()
-    # settings go beneath presets; planner, --force and the like no preset can say
+    # settings go beneath presets; planner, --resume and the like no preset can say
     said = {key: config.values[key] for key in config.values if key in CONFIGURABLE} if config else {}
     known = {key: value for key, value in said.items() if known_somewhere(key)}
     return Given({**known, **variables(), **preset}, above, config)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from laser_cli.cli import early
 from laser_cli.cli.console import Console
 from laser_cli.cli.options import Machine, Shown, expand
 from laser_cli.errors import UsageError
@@ -80,7 +81,7 @@ def _run_all(file: Path, options: dict[str, str | None]) -> None:
     from laser_cli.measure.every import run_all
     from laser_cli.output.atomic import check_target, staged
 
-    console = Console()
+    console = Console(progress=early.asked("progress", early.PROGRESS))
     check_target(file)
     told, failed = run_all(options, console.note)
     with staged(file) as made:
@@ -157,9 +158,11 @@ def _parts(text: str) -> list[str]:
 
 
 @benches.command()
+@expand
 def layout(
     family: Annotated[str, typer.Argument(help="sd1, sd2 or sdxl.", show_default=False)],
     folder: Annotated[Path, typer.Argument(help="The folder to write; it must not be there.", show_default=False)],
+    shown: Shown,
     small: Annotated[bool, typer.Option("--small", help="The same layers, a tenth as wide.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the weights.")] = 0,
 ) -> None:
@@ -171,7 +174,7 @@ def layout(
     if folder.exists():
         raise UsageError(f"{folder} is there already", hint="another folder")
     write_layout(folder, FAMILIES[family], small=small, seed=seed)
-    typer.echo(folder)
+    shown.console().result([folder])
 
 
 @benches.command()
@@ -179,6 +182,7 @@ def layout(
 def plan(
     choice: PlannerChoice,
     shown: Shown,
+    machine: Machine,
     items: Annotated[int, typer.Option(min=1, help="Held-out descriptions.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the descriptions.")] = 1,
 ) -> None:

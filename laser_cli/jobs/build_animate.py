@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from laser_cli.controls.registry import check_brought
+from laser_cli.controls.registry import check_brought, signal
 from laser_cli.errors import BadInputError, UsageError
 from laser_cli.jobs.animate import AnimateJob, directed
 from laser_cli.jobs.build_drive import (
@@ -136,6 +136,9 @@ def build_animation(
         written = written.model_copy(update={"source": prompt})
     directions = directed(written, settings)
     check_brought(segment.control for segment in directions.segments)
+    if "motion_from" in said.values and not any("motion" in signal(each.control) for each in directions.segments):
+        why, hint = "no segment reads the picture by the control motion", "--control motion, or hybrid"
+        raise UsageError("--motion-from would do nothing here", why=why, hint=hint)
     own = [picture] * len(directions.prompts)
     adapter = read_adapter(
         sources, before, [None] * len(own), len(own) != _keyframes(before), "keyframe", settings.model

@@ -285,7 +285,8 @@ def _run(
     journal.begin(jobs)
     queue = TaskQueue(spool, lambda task: task)
     try:
-        with RayCrew("auto", Setup(str(root), threads=1), count, make_station=MockStation) as crew:
+        crew = RayCrew("auto", Setup(str(root), threads=1), count, make_station=MockStation)
+        with crew:
             if watch is not None and hasattr(watch, "crew"):
                 watch.crew = crew
             crew.wait_for(count or NODES)

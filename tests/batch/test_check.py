@@ -75,7 +75,7 @@ def test_a_bad_row_is_named_with_line_and_field(checked, tmp_path, row, field, t
 
 def test_all_that_is_wrong_is_told_at_once(checked):
     with pytest.raises(BadRows) as error:
-        checked({**GOOD, "steps": 0, "guidance": 0}, GOOD, {**GOOD, "image": "nope.png"})
+        checked({**GOOD, "steps": 0, "guidance": 99}, GOOD, {**GOOD, "image": "nope.png"})
     assert len(error.value.errors) == 3
 
 

@@ -64,7 +64,11 @@ def test_another_process_begins_only_where_what_one_took_is_free(monkeypatch, tm
 
 
 def test_free_memory_is_what_the_control_group_leaves(tmp_path):
-    for name, number in (("memory.max", "3000000"), ("memory.current", "1000000")):
+    for name, number in (
+        ("memory.max", "3000000"),
+        ("memory.current", "1500000"),
+        ("memory.stat", "anon 1\ninactive_file 500000\n"),
+    ):
         (tmp_path / name).write_text(number)
     assert machine_free_mib(tmp_path) == pytest.approx(2_000_000 / 2**20)
     (tmp_path / "memory.max").write_text("max")

@@ -140,7 +140,7 @@ def test_zsh_completes(path):
         return told
 
     os.write(
-        terminal, b"autoload -Uz compinit; compinit -u -D; _LASER_COMPLETE=source_zsh laser > c.zsh; source c.zsh\n"
+        terminal, b"autoload -Uz compinit; compinit -u -D; _LASER_COMPLETE=source_zsh laser > ~/c.zsh; source ~/c.zsh\n"
     )
     os.write(terminal, b"echo re''ady\n")
     until(b"ready")

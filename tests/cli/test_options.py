@@ -59,8 +59,11 @@ def test_every_field_is_an_option_with_its_limits_and_a_help(laser, monkeypatch,
 
 
 def options_of(name, command):
-    """Every option of a command and of those within it, with the command's name."""
-    for parameter in command.params:
+    """Every option of a command and of those within it, with the command's name.
+
+    Those of `laser bench --all` are left out: they are for that one call, and mean nothing to the benchmarks.
+    """
+    for parameter in command.params if name != "bench" else ():
         if parameter.param_type_name == "option" and parameter.name != "help":
             yield name, parameter
     for inner, each in getattr(command, "commands", {}).items():
@@ -148,3 +151,19 @@ main.exit_code(main.app)
     assert run(code, *words, "--threads", 3) == f"3\n{out}"
     assert run(code, *words, LASER_THREADS="2") == f"2\n{out}"
     assert "--threads" in run(code, *words, "--threads", 0)
+
+
+def test_planners_compute_with_those_threads_too():
+    code = """
+from laser_cli.cli import main
+from laser_cli.plan import planners
+from laser_cli.plan.llm.backends.generate import usable_threads
+
+planning = planners.make_plan
+planners.make_plan = lambda *words, **more: print(usable_threads()) or planning(*words, **more)
+main.exit_code(main.app)
+"""
+    words = ("plan", "night falls", "-p", "a house", "-q", "--no-waypoints", "--json")
+    assert run(code, *words, "--threads", 3).startswith("3\n{")
+    assert run(code, *words, LASER_THREADS="2", OMP_NUM_THREADS="1").startswith("2\n{")
+    assert run(code, *words, OMP_NUM_THREADS="1").startswith("1\n{")
