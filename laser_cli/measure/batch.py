@@ -166,6 +166,23 @@ def _whole(path: Path, number: int) -> bool:
         return False
 
 
+def _started(kind: Any, tries: int = 3) -> Any:
+    """The cluster's nodes; on a busy machine Ray may take its own slow start for a failure, so it is tried again."""
+    nodes = None
+    for last in (False,) * (tries - 1) + (True,):
+        try:
+            nodes = kind(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": LOST_NODES})
+            for _ in range(NODES):
+                nodes.add_node(num_cpus=1)
+            return nodes
+        except Exception as error:  # Ray raises just that
+            if last or "timed out" not in str(error):
+                raise
+            if nodes is not None:
+                nodes.shutdown()
+    raise AssertionError
+
+
 @contextmanager
 def cluster() -> Iterator[tuple[Any, Path]]:
     """A Ray cluster of four nodes with one CPU each in this machine, and a temporary folder."""
@@ -175,10 +192,8 @@ def cluster() -> Iterator[tuple[Any, Path]]:
     import ray
     from ray.cluster_utils import Cluster
 
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": LOST_NODES})
+    nodes = _started(Cluster)
     try:
-        for _ in range(NODES):
-            nodes.add_node(num_cpus=1)
         ray.init(address=nodes.address, log_to_driver=False, logging_level=logging.ERROR)
         with tempfile.TemporaryDirectory() as folder:
             yield nodes, Path(folder)
