@@ -182,6 +182,7 @@ def layout(
 def plan(
     choice: PlannerChoice,
     shown: Shown,
+    machine: Machine,
     items: Annotated[int, typer.Option(min=1, help="Held-out descriptions.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the descriptions.")] = 1,
 ) -> None:

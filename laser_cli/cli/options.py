@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
@@ -35,7 +36,7 @@ class Machine(Frozen):
     threads: int | None = setting(
         None,
         "Model",
-        "CPU threads to draw with. (default: all that this process may use)",
+        "CPU threads to draw and plan with. (default: all that this process may use; a planner measures)",
         ge=1,
         le=1024,
     )
@@ -119,6 +120,9 @@ def expand(function: Callable[..., None]) -> Callable[..., None]:
         for parameter, layer in layers_of(models, said, said[context]).items():
             model, whole = models[parameter]
             said[parameter] = merge(model, layer) if whole else layer
+            if isinstance(said[parameter], Machine) and said[parameter].threads:
+                # for planners too, and for the processes that this one starts
+                os.environ["LASER_THREADS"] = str(said[parameter].threads)
         function(**{name: value for name, value in said.items() if name in kept})
 
     command.__signature__ = inspect.Signature(sorted((*own, *made), key=panel_of))  # type: ignore[attr-defined]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from laser_cli.errors import UsageError
 
 Names = Callable[[Sequence[str]], Sequence[str]]
 """Chooses from the names that a backbone has; none where it does not know them."""
@@ -98,6 +100,29 @@ class Control:
 def within(step: int, steps: int, share: tuple[float, float]) -> bool:
     """Whether a step, from 0, lies in this share of all."""
     return int(steps * share[0]) <= step < int(steps * share[1])
+
+
+def self_attentions(names: Sequence[str]) -> list[str]:
+    """All self-attentions of a U-Net in the order in which they run: down, middle, up."""
+    order = ("down_blocks", "mid_block", "up_blocks")
+    found = [name for name in names if name.endswith(".attn1") and name.partition(".")[0] in order]
+    parts = {name: [int(part) for part in name.split(".") if part.isdigit()] for name in found}
+    return sorted(found, key=lambda name: (order.index(name.partition(".")[0]), parts[name]))
+
+
+def from_layer(control: Control, first: int, names: Sequence[str]) -> Control:
+    """The control in every self-attention from number ``first`` on, counted from 0 as published methods count them.
+
+    UsageError if the backbone, whose attentions ``names`` are, has not so many.
+    """
+    chosen = self_attentions(names)[first:]
+    if not chosen:
+        raise UsageError(
+            f"the control {control.name!r} cannot begin at self-attention {first}",
+            why=f"the model has {len(self_attentions(names))}",
+            hint="10 is published for SD 1.x, 44, 54 or 64 for SDXL",
+        )
+    return replace(control, attentions=lambda names: chosen)
 
 
 def decoder_self_attentions(names: Sequence[str]) -> list[str]:

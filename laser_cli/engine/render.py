@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from laser_cli.controls.aid import slerp
+from laser_cli.controls.base import from_layer
 from laser_cli.controls.registry import find_controls
 from laser_cli.controls.words import blend_mask
 from laser_cli.engine.batches import Call, Rounds
@@ -90,6 +91,8 @@ class _Render:
         self.backbone, self.levels, self.spec, self.params, self.workers = backbone, levels, spec, params, workers
         names = [name for k in spec.keyframes for name, strength in k.strengths.items() if strength]
         controls = find_controls(names) if spec.source is not None else []
+        if (first := params.motion_from) is not None:
+            controls = [from_layer(c, first, backbone.attentions) if c.name == "motion" else c for c in controls]
         self.router = AttentionRouter(backbone, controls, len(levels), params.warmup, spec.blend, spec.source)
         guided, read = params.guidance != 1, bool(controls)
         self.rounds = Rounds(spec, len(levels), guided, read, params.batch_size, workers.count)
@@ -165,7 +168,7 @@ class _Render:
         guided = [
             [guide(y[group.rows], scale) if group.unprompted else y[group.rows] for group in groups] for y in (x0, eps)
         ]
-        return _Result(call, *(torch.cat(y) for y in guided), self._free(hooks, x0))
+        return _Result(call, torch.cat(guided[0]), torch.cat(guided[1]), self._free(hooks, x0))
 
     def _free(self, hooks: RoutedCall, x0: Tensor) -> Tensor | None:
         """Where the pictures of a call may differ from the source, by what their words look at."""

@@ -105,6 +105,8 @@ class SamplingParams:
     """Share of the steps, from the first, in which the frames' attention is interpolated between their keyframes."""
     batch_size: int = 12
     """Pictures in one call of the backbone (twice as many rows when guided)."""
+    motion_from: int | None = None
+    """The first self-attention that the control `motion` touches; None leaves it to the control."""
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ class AnimateJob(FrameJob):
     """
 
     verb: ClassVar[str] = "animate"
-    timed: ClassVar[bool] = True
 
     settings: AnimateSettings
     plan: Plan
@@ -37,6 +36,11 @@ class AnimateJob(FrameJob):
         if not (drive and drive.clip and self.audio and self.audio.sha256 == drive.clip.sha256):
             return 0.0
         return (drive.start or 0.0) - drive.lead / self.settings.fps
+
+    @property
+    def timed(self) -> bool:
+        """Whether it is a plain animation: what leads it takes time of its own, which plain ones do not."""
+        return not (self.adapter or self.controls)
 
     @property
     def count(self) -> int:

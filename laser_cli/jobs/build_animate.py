@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from laser_cli.controls.registry import check_brought
+from laser_cli.controls.registry import check_brought, signal
 from laser_cli.errors import BadInputError, UsageError
 from laser_cli.jobs.animate import AnimateJob, directed
 from laser_cli.jobs.build_drive import (
@@ -116,7 +116,8 @@ def build_animation(
     drive: Drive | None = None
     if asked.clip:
         # a face that is not found is told now, too
-        cut = settings.frames if "frames" in said.values or before else None
+        same = before is not None and before.job.settings.fps == settings.fps
+        cut = settings.frames if same or "frames" in said.values else None
         drive = drive_by_clip(asked, picture, settings, progress, cut)
         assert picture is not None and drive.track is not None
         settings = settings.model_copy(update={"frames": len(drive.track.frames)})
@@ -135,6 +136,9 @@ def build_animation(
         written = written.model_copy(update={"source": prompt})
     directions = directed(written, settings)
     check_brought(segment.control for segment in directions.segments)
+    if "motion_from" in said.values and not any("motion" in signal(each.control) for each in directions.segments):
+        why, hint = "no segment reads the picture by the control motion", "--control motion, or hybrid"
+        raise UsageError("--motion-from would do nothing here", why=why, hint=hint)
     own = [picture] * len(directions.prompts)
     adapter = read_adapter(
         sources, before, [None] * len(own), len(own) != _keyframes(before), "keyframe", settings.model

@@ -25,6 +25,7 @@ UNSAID = {
     "compile": False,
     "fit": "crop",
     "free_text_encoders": False,
+    "motion_from": None,
     "negative_prompt": None,
     "noise_slerp": "whole",
     "scheduler": None,
@@ -85,9 +86,6 @@ class Job(Frozen, ABC):
 class FrameJob(Job):
     """A job whose result is a row of frames."""
 
-    timed: ClassVar[bool] = False
-    """Whether what its stages took tells how long such jobs will take."""
-
     settings: FrameSettings
     audio: Input | None = None
     """The sound of its videos."""
@@ -96,6 +94,11 @@ class FrameJob(Job):
     def sound_from(self) -> float:
         """The second of the sound that stands at frame 0; negative where it begins later."""
         return 0.0
+
+    @property
+    def timed(self) -> bool:
+        """Whether what its stages took tells how long such jobs will take."""
+        return False
 
     @property
     @abstractmethod

@@ -42,7 +42,7 @@ def prepare(job: AnimateJob, model: Model, saved: Checkpointer | None, progress:
     with progress.stage("inversion", model):
         inversion = _inversion(job, model, picture, leads, progress)
     warn_picture(progress, model, inversion, picture)
-    params = SamplingParams(guidance, settings.warmup, settings.chunk)
+    params = SamplingParams(guidance, settings.warmup, settings.chunk, settings.motion_from)
     first = picture if settings.exact_first else None
     distance = at_first_use(settings.distance, model) if settings.even_pace else None
 

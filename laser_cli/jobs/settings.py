@@ -172,6 +172,14 @@ class AnimateSettings(FrameSettings):
     strength: float | None = setting(
         None, DRAWING, "How firmly they keep it, instead of the plan's choice.", ge=0, le=1
     )
+    motion_from: int | None = setting(
+        None,
+        DRAWING,
+        "First self-attention in which the control motion reads the picture: 10 as published for SD 1.x, 44, 54 or 64 "
+        "for SDXL. (default: the decoder's last two blocks, 10 and 34)",
+        ge=0,
+        le=1000,
+    )
     method: Literal["ddim", "direct", "fixed-point"] = setting(
         "direct", DRAWING, "Inversion method. (default: {default})"
     )

@@ -16,9 +16,11 @@ BENCHES: Mapping[str, tuple[str, ...]] = {
     "plan": ("--items",),
     "storybook": ("--model", "--items"),
     "interpolate": ("--model", "--items"),
+    "portraits": ("--model", "--items"),
     "animate": ("--model", "--items"),
+    "batch": ("--items",),
 }
-"""Every benchmark, and which options of all it takes."""
+"""Every benchmark that needs no file of the user's, and which options of all it takes."""
 LIBRARIES = ("torch", "diffusers", "transformers")
 
 Run = Callable[[Sequence[str]], subprocess.CompletedProcess[str]]

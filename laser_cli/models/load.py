@@ -154,7 +154,7 @@ def _parts(
         network.requires_grad_(False).eval().to("cpu" if offload and key != "unet" else place)
     add_loras(parts, options.loras)
     words = add_embeddings(parts, options.embeddings)
-    if words:
+    if words and not text_only:
         log.info("words from embeddings: %s", ", ".join(words))
     return parts
 

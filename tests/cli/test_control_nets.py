@@ -141,8 +141,9 @@ def apart(a, b):
 
 def test_an_animation_is_led_by_the_conditions_of_its_plan(laser, here, tmp_path):
     """Frame 0 stays the picture; a keyframe without a condition is drawn as without a net."""
+    (here / "some.yaml").write_text(PLAN.replace("condition: a.png\n", ""))
     (here / "free.yaml").write_text(PLAN.replace("condition: a.png\n", "").replace(", condition: b.png", ""))
-    led = animated(laser, tmp_path / "led.apng", "--controlnet", "net")
+    led = animated(laser, tmp_path / "led.apng", "--controlnet", "net", "--plan", "some.yaml")
     free = animated(laser, tmp_path / "free.apng", "--plan", "free.yaml")
     picture = np.asarray(Image.open("picture.png").convert("RGB")).astype(int)
     assert len(led) == 5 and apart([led[0], free[0]], [picture, picture]) == [0, 0]
@@ -152,6 +153,8 @@ def test_an_animation_is_led_by_the_conditions_of_its_plan(laser, here, tmp_path
     assert apart(led, other)[2] > 0 and apart(led, other)[0] == 0
     late = animated(laser, tmp_path / "late.apng", "--controlnet", "net:1:0.6-1")
     assert apart(late, free)[2] <= 1  # no step of two lies in that share as a whole
+    both = animated(laser, tmp_path / "both.apng", "--controlnet", "net")
+    assert apart(both, free)[0] == 0 and apart(both, free)[4] > 0  # the picture was inverted under its condition
     several = animated(laser, tmp_path / "two.apng", *("--controlnet", "net:0.5") * 2, *("--condition", "b.png") * 2)
     one = animated(laser, tmp_path / "one.apng", "--controlnet", "net", "--condition", "b.png")
     assert max(apart(several, one)) <= 1  # half and half of a net is the net
@@ -210,3 +213,8 @@ def test_one_condition_is_enough_for_all_stops_and_no_output_replaces_it(laser, 
     assert code != 0 and "b.png" in stderr and Image.open("b.png").size == (32, 32)
     got, _, stderr = laser(*RUN, "--model", "model", "--controlnet", "net", "--condition", "edges", "-o", "x.gif")
     assert got == 2 and "stop 1 is no picture" in stderr
+
+
+def test_nothing_to_measure_is_a_usage_error(laser):
+    code, _, stderr = laser("bench", "conditions", "--items", 0, "--moves", 0, "--pairs", 0)
+    assert code == 2 and "nothing to measure" in stderr

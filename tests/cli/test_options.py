@@ -151,3 +151,19 @@ main.exit_code(main.app)
     assert run(code, *words, "--threads", 3) == f"3\n{out}"
     assert run(code, *words, LASER_THREADS="2") == f"2\n{out}"
     assert "--threads" in run(code, *words, "--threads", 0)
+
+
+def test_planners_compute_with_those_threads_too():
+    code = """
+from laser_cli.cli import main
+from laser_cli.plan import planners
+from laser_cli.plan.llm.backends.generate import usable_threads
+
+planning = planners.make_plan
+planners.make_plan = lambda *words, **more: print(usable_threads()) or planning(*words, **more)
+main.exit_code(main.app)
+"""
+    words = ("plan", "night falls", "-p", "a house", "-q", "--no-waypoints", "--json")
+    assert run(code, *words, "--threads", 3).startswith("3\n{")
+    assert run(code, *words, LASER_THREADS="2", OMP_NUM_THREADS="1").startswith("2\n{")
+    assert run(code, *words, OMP_NUM_THREADS="1").startswith("1\n{")

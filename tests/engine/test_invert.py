@@ -1,5 +1,6 @@
 """Sampling and inversion with toy models: the engine takes any callable."""
 
+import diffusers
 import pytest
 import torch
 
@@ -96,3 +97,62 @@ def test_guided_sampling_is_ddim_with_guided_noise(tiny):
             z = level.next_signal * x0 + (1 - level.next_signal**2) ** 0.5 * eps
         for workers in (None, Workers(2)):
             assert torch.allclose(last(denoise(tiny, x, FEW, cond, uncond, 5.0, workers)), z, atol=1e-4)
+
+
+SD15 = {
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+    "clip_sample": False,
+    "set_alpha_to_one": False,
+    "steps_offset": 1,
+}
+
+
+class Gaussian:
+    """The exact network of pictures whose numbers are normal with deviation 0.6; it predicts noise or v."""
+
+    def __init__(self, prediction):
+        self.prediction, self.alphas, self.nfe = prediction, diffusers.DDIMScheduler(**SD15).alphas_cumprod.double(), 0
+
+    def output(self, x, timestep):
+        signal, noise = self.alphas[int(timestep)] ** 0.5, (1 - self.alphas[int(timestep)]) ** 0.5
+        eps, x0 = (each * x / (0.36 * signal**2 + noise**2) for each in (noise, 0.36 * signal))
+        return eps if self.prediction == "epsilon" else signal * eps - noise * x0
+
+    def predict(self, latents, level, conditioning, hooks=None):
+        return to_x0_eps(self.output(latents, level.timestep), latents, level, self.prediction)
+
+
+def the_librarys(backbone, z, steps):
+    scheduler = diffusers.DDIMInverseScheduler(**SD15, prediction_type=backbone.prediction)
+    scheduler.set_timesteps(steps)
+    for t in scheduler.timesteps:
+        z = scheduler.step(backbone.output(z, t), t, z).prev_sample
+    return z
+
+
+def levels_of(prediction, steps):
+    return Schedule.from_config({**SD15, "_class_name": "DDIMScheduler", "prediction_type": prediction}).levels(steps)
+
+
+@pytest.mark.parametrize("steps", [5, 20, 50])
+def test_ddim_inversion_is_the_librarys(steps):
+    backbone, z = Gaussian("epsilon"), torch.randn(1, 4, 8, 8, dtype=torch.float64)
+    ours = last(invert(backbone, z, levels_of("epsilon", steps), TOLD, "ddim"))
+    assert torch.allclose(ours, the_librarys(backbone, z, steps), atol=1e-5)
+
+
+@pytest.mark.parametrize("steps", [10, 25, 50])
+def test_v_is_converted_at_the_level_that_the_model_was_told(steps):
+    """The library converts it at the cleaner level, which the network was not told: its inversions come back worse."""
+    backbone, levels = Gaussian("v_prediction"), levels_of("v_prediction", steps)
+    z = torch.randn(1, 4, 8, 8, dtype=torch.float64)
+
+    def lost(noise):
+        return float((last(denoise(backbone, noise, levels, TOLD)) - z).norm() / z.norm())
+
+    ours, theirs = last(invert(backbone, z, levels, TOLD, "ddim")), the_librarys(backbone, z, steps)
+    assert not torch.allclose(ours, theirs, atol=1e-3)
+    assert lost(ours) < lost(theirs)

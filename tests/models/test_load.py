@@ -61,6 +61,10 @@ SCHEDULERS = {
     "euler karras": diffusers.EulerDiscreteScheduler(**tiny.SCHEDULE, use_karras_sigmas=True),
     "turbo": diffusers.EulerAncestralDiscreteScheduler(**tiny.SCHEDULE, timestep_spacing="trailing"),
     "edm": diffusers.EDMEulerScheduler(),
+    "dpm++": diffusers.DPMSolverMultistepScheduler(**tiny.SCHEDULE, solver_order=1, use_karras_sigmas=True),
+    "unipc": diffusers.UniPCMultistepScheduler(**tiny.SCHEDULE, solver_order=1, disable_corrector=[0, 1, 2, 3]),
+    "tcd": diffusers.TCDScheduler(**{k: v for k, v in tiny.SCHEDULE.items() if k != "steps_offset"}),
+    "lightning": diffusers.EulerDiscreteScheduler(**tiny.SCHEDULE, timestep_spacing="trailing"),
 }
 
 
@@ -72,8 +76,9 @@ def test_it_draws_what_the_librarys_pipeline_draws(make, name, tmp_path):
     model = load_model(str(folder), "cpu", "float32")
     if name == "turbo":  # the same levels without fresh noise
         scheduler = diffusers.EulerDiscreteScheduler.from_config(scheduler.config)
-    expected = theirs(pipeline_of(folder), model, scheduler)
-    drawn = ours(model)
+    guidance = 1.0 if name in ("turbo", "lightning") else 4.0
+    expected = theirs(pipeline_of(folder), model, scheduler, guidance)
+    drawn = ours(model, guidance)
     assert torch.allclose(drawn, expected, atol=1e-4 * float(expected.abs().max()))
 
 

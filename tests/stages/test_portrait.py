@@ -195,7 +195,7 @@ def test_a_render_that_was_broken_off_goes_on(storybook, nets, face, tmp_path):
     half = draw_portrait(
         storybook, nets, face, motion(), WORDS, SamplingParams(guidance=2.0), STEPS, seed=4, checkpointer=saving
     )
-    next(half)
+    next(half), next(half)  # frame 0 is finished a step ahead of those that follow
     half.close()
     told: list[int] = []
     again = draw(storybook, nets, face, checkpointer=Checkpointer(tmp_path / "render", "mine"), report=told.append)
@@ -230,6 +230,16 @@ def test_rows_without_a_drive_are_the_models_own(storybook, nets, face):
             backbone.predict(x, level, told), storybook.backbone.predict(x, level, told), strict=True
         ):
             assert torch.equal(ours, plain)
+
+
+def test_guidance_leads_away_from_no_drive_at_all():
+    from laser_cli.models.conditioning import Conditioning
+
+    words = Conditioning(torch.zeros(1, 2, 4), spatial={"other": torch.ones(1, 1)})
+    rows = driven(words, motion().drive([1, 2], 32, 32))
+    away = undriven(Conditioning(torch.zeros(1, 2, 4)), motion().drive([0], 32, 32)).beside(rows)
+    assert len(away) == 2 and (away.spatial[HALF] == 0).all() and (away.spatial["knit.coefficients"] == 0).all()
+    assert (away.spatial["other"] == 1).all()
 
 
 def test_a_drive_travels_by_row():

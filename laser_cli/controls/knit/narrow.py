@@ -1,8 +1,9 @@
 """Adapters for U-Nets of any width, in the style of v5: a reference and a control that knit, small enough to ship.
 
-What differs from the published nets: residuals inside, so that a short training suffices; an expression's 51 numbers
-become 16 tokens by one MLP; lines of pose maps are antialiased. `plain` puts ordinary attention over all places in the
-stead of rows and columns, with as many weights: what knitting is compared with (SD_EXP and SK_EXP in arXiv 2410.22901).
+What differs from the published nets: residuals inside, and the reference added in its place, so that a short training
+suffices; an expression's 51 numbers become 16 tokens by one MLP; lines of pose maps are antialiased. `plain` puts
+ordinary attention over all places instead of rows and columns, with as many weights: what knitting is compared with
+(SD_EXP and SK_EXP in arXiv 2410.22901).
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ from laser_cli.controls.knit.reference import ReferenceAdapter
 HEADS = 4
 TOKENS, CONTEXT = 16, 128
 """Tokens of an expression, and their width."""
+LOUDNESS = 8.0
+"""Factor on the coefficients: an expression changes few places of a map, and would hardly be heard in its tokens."""
 WIDTHS = (32, 64, 96)
 """Channels of the control at the latents' size, at half and at a quarter of it."""
 FINER = 2
@@ -58,7 +61,9 @@ class NarrowReference(nn.Module):
 
     def forward(self, hidden: Tensor, reference: Tensor) -> Tensor:
         """The hidden map [n, c, h, w] plus what it reads of a prepared reference [b, c / 2, h, w], b a divisor of n."""
-        x, reference, n = self.conv_in(hidden), expand(reference, len(hidden)), len(hidden)
+        n, reference = len(hidden), expand(reference, len(hidden))
+        # what does not move is found where it is, before any attention has learned to look elsewhere
+        x = self.conv_in(hidden) + reference
         if self.plain:
             tokens, beside = x.flatten(2).mT, reference.flatten(2).mT
             tokens = self._read(self.attn1, self.norm1, tokens, beside)
@@ -131,7 +136,7 @@ class NarrowControl(nn.Module):
         if drive.coefficients is None:
             raise ValueError("these adapters are driven by coefficients")
         dtype = next(self.parameters()).dtype
-        tokens = self.expression(drive.coefficients.to(dtype)).unflatten(1, (TOKENS, CONTEXT))
+        tokens = self.expression(LOUDNESS * drive.coefficients.to(dtype)).unflatten(1, (TOKENS, CONTEXT))
         x, skips = drive.condition.to(dtype), []
         size = x.shape[2] // FINER, x.shape[3] // FINER
         for down, attend in zip(self.down_blocks, self.attn_blocks, strict=True):

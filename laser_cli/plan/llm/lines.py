@@ -16,9 +16,9 @@ from laser_cli.plan.llm.forms import AnswerForm, Message, worked_examples
 from laser_cli.plan.llm.goals import content_words, stem
 from laser_cli.plan.llm.repair import repair
 from laser_cli.plan.request import PlanRequest
-from laser_cli.plan.rules import lexicon as lex
-from laser_cli.plan.rules.phrases import main_phrase, noun_phrases
 from laser_cli.plan.schema import STRENGTHS
+from laser_cli.plan.wording import lexicon as lex
+from laser_cli.plan.wording.phrases import main_phrase, noun_phrases
 
 LONGEST = 220
 """Characters of a line."""
@@ -79,7 +79,7 @@ class LinesForm(AnswerForm):
         keyframes = tuple(DraftKeyframe(prompt) for prompt in prompts)
         draft = repair(Draft(source, keyframes), request)
         if request.face:
-            face, repairs = read_face(answer, request, [draft.source, *(k.prompt for k in draft.keyframes)])
+            face, repairs = read_face(answer, request)
             draft = replace(draft, face=face, repairs=(*draft.repairs, *repairs))
         problems = (*draft.problems, *self._borrowed(draft, request))
         return Draft(draft.source, _controlled(draft), draft.face, draft.repairs, problems)

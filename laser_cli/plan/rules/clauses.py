@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
-from laser_cli.plan.rules import lexicon as lex
-from laser_cli.plan.rules.edits import tidy
 from laser_cli.plan.rules.events import adjuncts, changes_of, environment, read_event
-from laser_cli.plan.rules.lexicon import Changes
 from laser_cli.plan.rules.orders import rewritten
-from laser_cli.plan.rules.phrases import (
+from laser_cli.plan.rules.table import Row, read_row
+from laser_cli.plan.rules.verbs import Parts, ing, split_verb, without_adverbs
+from laser_cli.plan.wording import lexicon as lex
+from laser_cli.plan.wording.edits import tidy
+from laser_cli.plan.wording.lexicon import Changes
+from laser_cli.plan.wording.phrases import (
     adjective_spans,
     noun_phrases,
     noun_value,
     singular,
     tail_spans,
 )
-from laser_cli.plan.rules.table import Row, read_row
-from laser_cli.plan.rules.verbs import Parts, ing, split_verb, without_adverbs
 
 How = Literal[
     "become", "size", "place", "setting", "pattern", "pose", "wear", "gain", "lose", "appear", "vanish", "settle",

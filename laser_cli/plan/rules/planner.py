@@ -12,13 +12,10 @@ from laser_cli.plan.directions import apply_directions, read_directions
 from laser_cli.plan.easing import Easing
 from laser_cli.plan.length import cut
 from laser_cli.plan.request import PlanCallbacks, Planned, Planner, PlanRequest, check_description
-from laser_cli.plan.rules import lexicon as lex
 from laser_cli.plan.rules.apply import apply_clause
 from laser_cli.plan.rules.clauses import Clause, is_scenery
-from laser_cli.plan.rules.edits import add_part, set_tail, with_article
 from laser_cli.plan.rules.faces import is_faceless, needs_face
 from laser_cli.plan.rules.languages import in_english
-from laser_cli.plan.rules.phrases import main_phrase, singular, tail_spans
 from laser_cli.plan.rules.spelling import corrected
 from laser_cli.plan.rules.stages import read_stage, split_stages
 from laser_cli.plan.schema import (
@@ -30,6 +27,9 @@ from laser_cli.plan.schema import (
     Segment,
     share_frames,
 )
+from laser_cli.plan.wording import lexicon as lex
+from laser_cli.plan.wording.edits import add_part, set_tail, with_article
+from laser_cli.plan.wording.phrases import main_phrase, singular, tail_spans
 
 NOT_UNDERSTOOD = "the rules did not understand the description: it is used as the last prompt, word for word"
 _NO_SUBJECT = frozenset(["its", "his", "her", "their", "it", "he", "she", "they", "this", "that", "nothing"])

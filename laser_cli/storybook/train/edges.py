@@ -95,7 +95,7 @@ class Base:
 
 
 def load_base(folder: Path, device: str) -> Base:
-    """The pipeline in a folder; NotFoundError if it is not there or its size is no look's."""
+    """The pipeline in a folder; NotFoundError if it is not there."""
     if not (folder / "unet" / "config.json").is_file():
         hint = "python -m laser_cli.storybook.train unet, or --start FOLDER of a pipeline"
         raise NotFoundError("no U-Net is there to be led", why=f"{folder} is not a pipeline's folder", hint=hint)

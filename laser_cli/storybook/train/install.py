@@ -23,9 +23,7 @@ NET = "edges"
 def install(trained: Path, to: Path) -> list[str]:
     """Replaces in ``to`` the pipeline, ControlNet, classifier, planner and portrait adapters that ``trained`` has.
 
-    Returns their names.
-
-    What was not trained there stays as it is, the model card too.
+    Returns their names. What was not trained there stays as it is, the model card too.
     """
     done = []
     if (trained / "pipeline").is_dir():
