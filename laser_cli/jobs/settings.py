@@ -172,6 +172,11 @@ class AnimateSettings(FrameSettings):
     strength: float | None = setting(
         None, DRAWING, "How firmly they keep it, instead of the plan's choice.", ge=0, le=1
     )
+    local_blend: bool = setting(
+        True,
+        DRAWING,
+        "Where only the subject's kind, colour or pattern changes, keep the picture around it (default), or not.",
+    )
     method: Literal["ddim", "direct", "fixed-point"] = setting(
         "direct", DRAWING, "Inversion method. (default: {default})"
     )
