@@ -52,15 +52,13 @@ def ask(group: str, name: str, question: Callable[[Any], Any]) -> Loaded:
         return Loaded(None, _reason(error))
 
 
-def require(group: str, name: str, check: Callable[[Any], bool] = bool) -> Any:
-    """A plugin that is asked for by name; NotFoundError that says what is wrong if it is broken."""
-    found = load(group, name)
-    broken = found.broken or ("" if check(found.found) else f"it is no {GROUPS[group]}")
-    if not broken:
-        return found.found
-    point = brought(group)[name]
-    what = f"the {GROUPS[group]} {name} of {package_of(point)} is broken"
-    raise NotFoundError(what, why=broken, hint="install another version of that package, or do without it")
+def require(group: str, name: str, make: Callable[[Any], Any] = lambda found: found) -> Any:
+    """What `make` makes of a plugin that is asked for by name; NotFoundError that says why it is broken."""
+    made = ask(group, name, make)
+    if not made.broken:
+        return made.found
+    what = f"the {GROUPS[group]} {name} of {package_of(brought(group)[name])} is broken"
+    raise NotFoundError(what, why=made.broken, hint="install another version of that package, or do without it")
 
 
 def skipped(group: str, name: str, why: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,12 +93,14 @@ def machine_free_mib(root: Path = Path("/sys/fs/cgroup")) -> float:
     import psutil
 
     free = float(psutil.virtual_memory().available)
-    for limit, current in (
-        ("memory.max", "memory.current"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+    for limit, current, told, idle in (
+        ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
     ):
         try:
-            free = min(free, int((root / limit).read_text()) - int((root / current).read_text()))
+            left = int((root / limit).read_text()) - int((root / current).read_text())
+            cached = re.search(rf"^{idle} (\d+)$", (root / told).read_text(), re.MULTILINE)
+            free = min(free, left + (int(cached[1]) if cached else 0))  # files in memory make room when it is needed
             break
         except (OSError, ValueError):  # "max": no limit
             continue

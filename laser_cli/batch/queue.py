@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -41,14 +41,15 @@ class TaskQueue:
     def __len__(self) -> int:
         return self._left
 
-    def take(self, group: int | None, node: str, *, last: bool = False) -> tuple[Task, int] | Outcome | None:
+    def take(self, group: int | None, node: str, nodes: Collection[str] = ()) -> tuple[Task, int] | Outcome | None:
         """The next task for a worker of a node that drew this group last, and its group.
 
-        None while there is none for it, an Outcome where the plan failed. `last`: there is no other node to wait for.
+        None while there is none for it, an Outcome where the plan failed. `nodes`: all that there are; a task that was
+        lost on some waits for one of the others.
         """
         for place in self._order(group):
-            avoided = place in self.tries and node in self.tries[place].avoid
-            if avoided and not last:
+            avoid = self.tries[place].avoid if place in self.tries else set()
+            if node in avoid and not avoid.issuperset(nodes):
                 continue
             if self.spool.waiting[place] and not self._planned(place):
                 continue

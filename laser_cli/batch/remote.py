@@ -75,7 +75,10 @@ class Place:
         try:
             if self._files is None:
                 return tuple(size_of(self.folder / path) for path in paths)
-            return tuple(int(self._files.du(f"{self._base}/{path.as_posix()}")) for path in paths)
+            names = [f"{self._base}/{path.as_posix()}" for path in paths]
+            if not all(map(self._files.exists, names)):
+                return None
+            return tuple(int(self._files.du(name)) for name in names)
         except OSError:
             return None
 

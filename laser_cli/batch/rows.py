@@ -17,6 +17,7 @@ import yaml
 
 from laser_cli import limits
 from laser_cli.errors import BadInputError, UsageError, reason
+from laser_cli.jobs.merge import Layer
 from laser_cli.text import decode_text
 from laser_cli.yaml_text import read_yaml
 
@@ -49,6 +50,8 @@ class Row:
     """What the file says of all its rows, beneath their own values."""
     spelled: Mapping[str, str] = field(default_factory=dict)
     """How the file writes keys that have several names."""
+    config: Layer | None = None
+    """What the user's settings file says of all jobs."""
 
     def at(self, key: str | None = None) -> str:
         """Where a key stands, as errors begin."""

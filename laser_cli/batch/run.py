@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from laser_cli.batch.build import Given, build
+from laser_cli.batch.build import build
 from laser_cli.batch.check import Revisions, check
 from laser_cli.batch.costs import costs_of
 from laser_cli.batch.crew import Crew
@@ -20,6 +20,7 @@ from laser_cli.batch.journal import FILE, FOLDER, JOBS, Journal, finished_jobs, 
 from laser_cli.batch.queue import TaskQueue
 from laser_cli.batch.remote import Place, is_address
 from laser_cli.batch.rows import Row
+from laser_cli.batch.said import Given
 from laser_cli.batch.schedule import Totals, run_tasks
 from laser_cli.batch.spool import Spool
 from laser_cli.batch.station import Setup
@@ -27,6 +28,7 @@ from laser_cli.batch.summary import results, totals_of
 from laser_cli.batch.tasks import Outcome, Task
 from laser_cli.batch.watch import Shown
 from laser_cli.errors import BadInputError
+from laser_cli.jobs.merge import Layer
 from laser_cli.jobs.progress import Progress
 
 MIRRORED = 10.0
@@ -103,7 +105,7 @@ def run_batch(
         watch.told = told
         mirror = _Mirror(place, journal)
         totals = Totals()
-        queue = TaskQueue(spool, lambda task: _planned(task, revisions, progress))
+        queue = TaskQueue(spool, lambda task: _planned(task, given.config, revisions, progress))
         stack.callback(queue.close)
         if len(queue):
             with crew_of(way, root, progress) as crew, watch.open():
@@ -129,10 +131,10 @@ def crew_of(way: Way, root: str, progress: Progress) -> Crew:
     return RayCrew(way.ray, setup, way.jobs, progress.note)
 
 
-def _planned(task: Task, revisions: Revisions, progress: Progress) -> Task:
+def _planned(task: Task, config: Layer | None, revisions: Revisions, progress: Progress) -> Task:
     """A task whose plan a model makes, now: its job built again with that plan."""
     assert task.row is not None
-    made = build(Row(task.row, task.where), task.number, progress, revision_of=revisions, planned=True)
+    made = build(Row(task.row, task.where, config=config), task.number, progress, revision_of=revisions, planned=True)
     # its key stays that of the job as it was checked, which the next run will compute as well
     return made.model_copy(update={"key": task.key, "where": task.where})
 
@@ -148,6 +150,15 @@ class _Mirror:
         if is_address(self.place.root) and (now or time.monotonic() - self._last > MIRRORED):
             self._last = time.monotonic()
             self.place.mirror(self.journal.path, Path(FOLDER, FILE))
+
+
+def journal_folder(root: str, state: Path | None = None) -> Path:
+    """Where the journal of a batch can be read; of an address whose batch runs elsewhere, a copy is fetched."""
+    folder = state or state_folder(root)
+    if state is None and is_address(root) and not (folder / FILE).exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        _fetch_journal(Place(root), folder / FILE)
+    return folder
 
 
 def _fetch_journal(place: Place, path: Path) -> None:

@@ -112,7 +112,7 @@ class _Loop:
         nodes = {post.node for post in self.crew.posts}
         for post in sorted(self.crew.posts, key=lambda post: len(post.tasks)):
             while post.free and len(self.queue):
-                taken = self.queue.take(post.group, post.node, last=len(nodes) < 2)
+                taken = self.queue.take(post.group, post.node, nodes)
                 if taken is None:
                     break
                 if isinstance(taken, Outcome):

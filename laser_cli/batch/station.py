@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import PrivateAttr
 
-from laser_cli.batch.build import placed
 from laser_cli.batch.remote import Place
+from laser_cli.batch.targets import placed
 from laser_cli.batch.tasks import Failure, Outcome, Task, with_inputs
 from laser_cli.errors import LaserError, out_of_memory
 from laser_cli.jobs.inputs import Input
@@ -271,10 +271,10 @@ def _checked() -> Callable[[Input], Input]:
     from laser_cli.jobs.inputs import sha256
 
     def check(found: Input) -> Input:
-        if found.path.is_dir():  # a ControlNet's folder, whose digest is another's to compare
+        if not found.is_content:
             return found
         try:
-            same = found.path.is_file() and (len(found.sha256) < 64 or sha256(found.path) == found.sha256)
+            same = found.path.is_file() and sha256(found.path) == found.sha256
         except LaserError:
             same = False
         if not same:

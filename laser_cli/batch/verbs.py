@@ -17,7 +17,7 @@ from laser_cli.batch.rows import Cell
 from laser_cli.errors import BadInputError
 from laser_cli.jobs.build_animate import Built, build_animation
 from laser_cli.jobs.build_interpolate import build_interpolation
-from laser_cli.jobs.fields import Frozen, Settings
+from laser_cli.jobs.fields import Frozen, Settings, lines_of, repeated, variable_of
 from laser_cli.jobs.invert import InvertJob
 from laser_cli.jobs.merge import Layer, merge
 from laser_cli.jobs.outputs import Outputs
@@ -179,10 +179,9 @@ def variables() -> dict[str, Any]:
     for verb in VERBS.values():
         for model in (verb.settings, verb.sources, verb.planning):
             for field, info in model.model_fields.items():
-                told = info.json_schema_extra
-                name = told.get("env") if isinstance(told, dict) else None
-                if isinstance(name, str) and os.environ.get(name):
-                    said[field] = Cell(os.environ[name])
+                text = os.environ.get(variable_of(field, info))
+                if text:
+                    said[field] = [*map(str, lines_of(field, info))] if repeated(info) else Cell(text)
     return said
 
 
@@ -222,7 +221,9 @@ def fits(model: type[Frozen], field: str, value: Any) -> bool:
     return True
 
 
-def layer_of(name: str, values: Mapping[str, Any], lines: Mapping[str, int], line: int | None) -> Layer:
-    """Settings of a row as a layer; a key without a line of its own has the row's."""
+def layer_of(
+    name: str, values: Mapping[str, Any], lines: Mapping[str, int], line: int | None, config: Layer | None
+) -> Layer:
+    """Settings of a row as a layer on the settings file; a key without a line of its own has the row's."""
     at = {key: lines.get(key, line) for key in values}
-    return Layer(name, values, {key: number for key, number in at.items() if number is not None})
+    return Layer(name, values, {key: number for key, number in at.items() if number is not None}, beneath=config)

@@ -13,7 +13,10 @@ from laser_cli.jobs.progress import Progress, Ticker
 
 
 class Shown(Watch):
-    """Tells outcomes to a progress; `lines`: one for each job, else only what went wrong stands beside the bar."""
+    """Tells outcomes to a progress; `lines`: one for each job, else only what went wrong stands beside the bar.
+
+    A progress that tells programs shows both.
+    """
 
     def __init__(
         self, progress: Progress, total: int, *, lines: bool, clock: Callable[[], float] = time.monotonic
@@ -27,7 +30,7 @@ class Shown(Watch):
     @contextmanager
     def open(self) -> Iterator[Shown]:
         """Show the bar."""
-        if self.lines:
+        if self.lines and not self.progress.events:
             yield self
             return
         with self.progress.bar(self.total, "jobs") as self.ticker:

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from laser_cli.cli.after import Afterwards
 from laser_cli.cli.console import Console
-from laser_cli.cli.options import Machine, Shown, expand
+from laser_cli.cli.options import CONFIGURABLE, Machine, Shown, expand
 from laser_cli.errors import UsageError
 from laser_cli.jobs.fields import Frozen, setting
 
 if TYPE_CHECKING:
-    from laser_cli.batch.build import Given
     from laser_cli.batch.run import Ran
+    from laser_cli.batch.said import Given
 
 STATUS = "status"
 SOME_FAILED = 6
@@ -31,9 +32,13 @@ class Rows(Frozen):
     )
     description: str | None = setting(None, None, "With --images: what happens to each of them.", "--description", "-d")
     format: Literal["auto", "yaml", "jsonl", "csv"] | None = setting(
-        None, None, "Of the file. (default: auto, by its ending or first line)", "--format"
+        None,
+        None,
+        "Of the file. (default: auto, by its ending or first line)",
+        "--format",
+        env="LASER_BATCH_FORMAT",
     )
-    preset: str | None = setting(None, None, "A preset for all jobs that name none.")
+    preset: str | None = setting(None, None, "A preset for all jobs that name none.", complete="presets")
     set: tuple[str, ...] = setting(
         (), None, "A field of all jobs, above what the file says; may be given several times.", metavar="KEY=VALUE"
     )
@@ -63,7 +68,7 @@ class Written(Frozen):
 
     out: str = setting(
         ".", "Output", "Folder of the outputs, or an address such as s3://bucket/folder. (default: the current one)",
-        "--output", "-o", metavar="DIR", min_length=1,
+        "--output", "-o", metavar="DIR", env="LASER_BATCH_OUTPUT", min_length=1,
     )  # fmt: skip
     report: Path | None = setting(None, "Output", "Write a contact page of all outputs (.html).")
     junit: Path | None = setting(None, "Output", "Write the results as JUnit's XML, for CI.")
@@ -78,6 +83,7 @@ def batch(
     written: Written,
     machine: Machine,
     shown: Shown,
+    after: Afterwards,
     arguments: Annotated[
         list[str] | None,
         typer.Argument(
@@ -93,15 +99,22 @@ def batch(
     it is not animate. A list or a range (seed: [1..8]) stands for a job each. With - and --json it is a worker that
     stays: a JSON object a line in, a result a line out. Example: laser batch jobs.yaml -o out --report out/index.html
     """
-    console, words = Console(quiet=shown.quiet, json=shown.json_), arguments or []
+    after.check_exec(files=True)
+    console, words = shown.console(), arguments or []
     if words[:1] == [STATUS] and len(words) == 2:
         return _status(console, words[1], written.state)
     file = _file(words, rows)
-    given = _given(rows)
-    whole = running != Running() or written.report or written.junit or rows.format not in (None, "auto", "jsonl")
+    given = _given(rows, shown)
+    whole = (
+        running != Running()
+        or written.report
+        or written.junit
+        or after.exec
+        or rows.format not in (None, "auto", "jsonl")
+    )
     if file is not None and str(file) == "-" and shown.json_ and not whole:
         return _stay(given, written.out, machine.threads, console)
-    _run(file, given, rows, running, written, machine.threads, console)
+    _run(file, given, rows, running, written, machine.threads, console, after)
 
 
 def _run(
@@ -112,6 +125,7 @@ def _run(
     written: Written,
     threads: int | None,
     console: Console,
+    after: Afterwards,
 ) -> None:
     from laser_cli.batch.costs import lines_of
     from laser_cli.batch.rows import read_rows
@@ -131,8 +145,11 @@ def _run(
     way = Way(running.jobs, running.ray, running.retries, running.resume, threads, not console.live)
 
     def told(task: Any, outcome: Any) -> None:
+        paths = [_shown(written.out, path) for path in outcome.paths]
         if outcome.status in ("done", "skipped") and not console.json:
-            console.result([_shown(written.out, path) for path in outcome.paths])
+            console.result(paths)
+        if outcome.status == "done":
+            after.run_exec(paths, console)
 
     with run_batch(source, name, given, written.out, way, console, state=written.state, told=told) as ran:
         _tell(ran, written, console)
@@ -180,10 +197,11 @@ def _stay(given: Given, root: str, threads: int | None, console: Console) -> Non
 
 
 def _status(console: Console, root: str, state: Path | None) -> None:
-    from laser_cli.batch.journal import progressed, state_folder, summary_of
+    from laser_cli.batch.journal import progressed, summary_of
+    from laser_cli.batch.run import journal_folder
     from laser_cli.terminal import clock_text, printable
 
-    seen = progressed(state or state_folder(root))
+    seen = progressed(journal_folder(root, state))
     told = summary_of(seen)
     if console.json:
         return console.json_object(told)
@@ -218,10 +236,10 @@ def _row(rows: Rows) -> Any:
     return Row({key: value for key, value in said.items() if value is not None})
 
 
-def _given(rows: Rows) -> Given:
+def _given(rows: Rows, shown: Shown) -> Given:
     """What the command line and LASER_* variables say of all jobs."""
-    from laser_cli.batch.build import Given
     from laser_cli.batch.rows import read_assignments
+    from laser_cli.batch.said import Given
     from laser_cli.batch.verbs import known_somewhere, variables
 
     above = read_assignments(rows.set)
@@ -229,7 +247,11 @@ def _given(rows: Rows) -> Given:
         if not known_somewhere(key):
             raise UsageError(f"--set {key}={above[key]}", why=f"no command has an option {key!r}")
     preset = {"preset": rows.preset} if rows.preset else {}
-    return Given({**variables(), **preset}, above)
+    config = shown.settings_file()
+    # settings go beneath presets; planner, --resume and the like no preset can say
+    said = {key: config.values[key] for key in config.values if key in CONFIGURABLE} if config else {}
+    known = {key: value for key, value in said.items() if known_somewhere(key)}
+    return Given({**known, **variables(), **preset}, above, config)
 
 
 def _check_written(written: Written, file: Path | None) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from laser_cli.cli import early
+from laser_cli.cli.console import Console
 from laser_cli.cli.options import Machine, Shown, expand
 from laser_cli.errors import UsageError
 from laser_cli.jobs.planning import PlannerChoice
@@ -40,10 +42,54 @@ class OnModel(Shown, Machine, Placement):
 Steps = Annotated[int, typer.Option(min=1, help="Denoising steps.")]
 Whole = Annotated[bool, typer.Option("--whole/--no-whole", help="Also measure peak memory at 50 and 1,000 frames.")]
 
-benches = typer.Typer(
-    no_args_is_help=True,
-    help="Print measured figures beside their targets and baselines; the exit code is 0 whether or not they hold.",
-)
+HELP = "Print measured figures beside their targets and baselines; the exit code is 0 whether or not they hold."
+benches = typer.Typer(help=HELP)
+
+
+@benches.callback(invoke_without_command=True, help=HELP)
+def every(
+    context: typer.Context,
+    all_: Annotated[bool, typer.Option("--all", help="Run every benchmark, one after the other.")] = False,
+    json: Annotated[
+        Path | None, typer.Option(help="With --all: write all figures here.", metavar="FILE", show_default=False)
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="With --all: the model that draws.", envvar="LASER_MODEL", show_default=False)
+    ] = None,
+    items: Annotated[
+        int | None, typer.Option(min=1, help="With --all: items of each benchmark that has some.", show_default=False)
+    ] = None,
+) -> None:
+    """Every benchmark at once, or the one that is named."""
+    if not all_ or context.invoked_subcommand:
+        if all_ or json or items:
+            why = f"{context.invoked_subcommand} is one of them" if all_ else "they go with --all"
+            raise UsageError("--all, --json FILE and --items before the name of a benchmark do nothing", why=why)
+        if not context.invoked_subcommand:
+            typer.echo(context.get_help())
+            raise typer.Exit(2)
+        return
+    if json is None:
+        raise UsageError("--all needs a file for its figures", hint="laser bench --all --json FILE")
+    _run_all(json, {"--model": model, "--items": str(items) if items else None})
+
+
+def _run_all(file: Path, options: dict[str, str | None]) -> None:
+    """Writes what all benchmarks print into one file; the exit code is 6 if some of them failed."""
+    from json import dumps
+
+    from laser_cli.measure.every import run_all
+    from laser_cli.output.atomic import check_target, staged
+
+    console = Console(progress=early.asked("progress", early.PROGRESS))
+    check_target(file)
+    told, failed = run_all(options, console.note)
+    with staged(file) as made:
+        made.write_text(dumps({"version": 1, **told}, indent=1) + "\n", encoding="utf-8", newline="\n")
+    console.result([file])
+    if failed:
+        console.warn(f"not measured: {', '.join(failed)}")
+        raise typer.Exit(6)
 
 
 @benches.command()
@@ -112,9 +158,11 @@ def _parts(text: str) -> list[str]:
 
 
 @benches.command()
+@expand
 def layout(
     family: Annotated[str, typer.Argument(help="sd1, sd2 or sdxl.", show_default=False)],
     folder: Annotated[Path, typer.Argument(help="The folder to write; it must not be there.", show_default=False)],
+    shown: Shown,
     small: Annotated[bool, typer.Option("--small", help="The same layers, a tenth as wide.")] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the weights.")] = 0,
 ) -> None:
@@ -126,7 +174,7 @@ def layout(
     if folder.exists():
         raise UsageError(f"{folder} is there already", hint="another folder")
     write_layout(folder, FAMILIES[family], small=small, seed=seed)
-    typer.echo(folder)
+    shown.console().result([folder])
 
 
 @benches.command()
@@ -134,6 +182,7 @@ def layout(
 def plan(
     choice: PlannerChoice,
     shown: Shown,
+    machine: Machine,
     items: Annotated[int, typer.Option(min=1, help="Held-out descriptions.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the descriptions.")] = 1,
 ) -> None:
@@ -312,6 +361,65 @@ def animate(
     else:
         typer.echo(table.table(rows) + "\n")
     _show(console, "animate", figures)
+
+
+@benches.command()
+@expand
+def conditions(
+    on: OnModel,
+    controlnet: Annotated[
+        str, typer.Option(metavar="MODEL[:WEIGHT[:START-END]]", help="The ControlNet of outlines.")
+    ] = "storybook",
+    items: Annotated[int, typer.Option(min=0, help="Held-out scenes whose outline is told.")] = 200,
+    moves: Annotated[int, typer.Option(min=0, help="Moves by moved outlines.")] = 20,
+    pairs: Annotated[int, typer.Option(min=0, help="Pairs of outlines that every way between them is drawn of.")] = 12,
+    steps: Steps = 25,
+    guidance: Annotated[
+        float | None,
+        typer.Option(
+            min=1, max=30, help="How strongly captions lead. (default: the model's own, or 3)", show_default=False
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the scenes.")] = 1,
+) -> None:
+    """Whether told outlines are followed, beside plain redrawing, and which way between two is the smoothest."""
+    from laser_cli.errors import UsageError
+    from laser_cli.jobs.merge import flags
+    from laser_cli.jobs.model import settle
+    from laser_cli.jobs.settings import AnimateSettings
+    from laser_cli.measure.conditions import bench_conditions
+    from laser_cli.measure.interpolations.bench import needed_classifier
+    from laser_cli.models.load_control_net import find_control_net, load_control_net, parse_control_net
+
+    if not items + moves + pairs:
+        raise UsageError("there is nothing to measure", why="--items, --moves and --pairs are all 0")
+    console, classifier, choice = on.console(), needed_classifier(), parse_control_net(controlnet)
+    path = find_control_net(choice.name)
+    asked = settle(AnimateSettings, flags({"model": on.model, "guidance": guidance}))
+    model = on.load(console)
+    net = load_control_net(model, path, *choice[1:])
+    many = (items, moves, pairs, steps, asked.guidance, seed)
+    _show(console, "conditions", bench_conditions(model, net, classifier, *many, say=console.note))
+
+
+@benches.command()
+@expand
+def batch(
+    shown: Shown,
+    items: Annotated[int, typer.Option(min=0, help="Storybook jobs beside a shell's loop; 0 leaves it out.")] = 20,
+    jobs: Annotated[int, typer.Option(min=0, help="Mock jobs on Ray's local cluster; 0 leaves it out.")] = 10_000,
+    kills: Annotated[int, typer.Option(min=0, help="Workers and nodes that are killed while they run.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the moments at which they are.")] = 1,
+) -> None:
+    """A batch beside a shell's loop; on Ray what a job costs, what kills lose, and how it scales."""
+    from laser_cli.measure import batch as measured
+
+    console = Console(quiet=shown.quiet, json=shown.json_)
+    figures = measured.shell_loop(items, console.note) if items else []
+    if jobs:
+        figures += measured.driver_memory(jobs, console.note)
+        figures += measured.on_ray(jobs, kills, seed, console.note)
+    _show(console, "batch", figures)
 
 
 def _show(console: Console, name: str, figures: Sequence[Figure]) -> None:

@@ -85,9 +85,8 @@ class Console(Listener):
 
     def result(self, paths: Sequence[Path], payload: Mapping[str, Any] | None = None) -> None:
         """The written paths, one a line; with json one object `{"version": 1, "paths": [...], **payload}`."""
-        if self.events and not self.quiet:
-            for path in paths:
-                send(event("written", path=str(path)), self._stderr)
+        if self.events:
+            self.written(paths)
         text = "".join(f"{path}\n" for path in paths)
         if self.json:
             text = _versioned({"paths": [str(path) for path in paths], **(payload or {})})
@@ -97,6 +96,14 @@ class Console(Listener):
             drop_stdout()
             if not isinstance(error, BrokenPipeError):
                 self.warn(f"the result could not be printed: {reason(error)}")
+
+    def written(self, paths: Sequence[Path]) -> None:
+        """Outputs that are in place, on stderr: for programs, or where stdout holds frames."""
+        for path in () if self.quiet else paths:
+            if self.events:
+                send(event("written", path=str(path)), self._stderr)
+            else:
+                self.note(f"written: {path}")
 
     def json_object(self, payload: Mapping[str, Any]) -> None:
         """One versioned JSON object on stdout, for commands whose result is not a list of files."""

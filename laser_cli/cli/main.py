@@ -12,7 +12,6 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-from laser_cli.cli.early import COLORS
 from laser_cli.cli.exits import end_with, exit_code
 from laser_cli.errors import UsageError
 
@@ -38,7 +37,14 @@ EPILOG = (
     "Every option has a variable: --frames-dir is LASER_FRAMES_DIR. Where an option may be given several times, its "
     "variable holds a value a line. `laser config` shows what is in force, and where it comes from."
 )
-Colors = Enum("Colors", {name: name for name in COLORS}, type=str)
+
+
+class Colors(str, Enum):
+    """The values of --color."""
+
+    auto = "auto"
+    always = "always"
+    never = "never"
 
 
 class LazyGroup(TyperGroup):

@@ -73,10 +73,10 @@ def page(name: str, command: Any, context: Any, commands: dict[str, str]) -> str
             lines += [".TP", f".BR {_text(key)} (1)", _text(told)]
     panels: dict[str, list[str]] = {}
     for parameter in command.get_params(context):
-        if told := _parameter(parameter, context):
-            panels.setdefault(_panel(parameter), []).extend(told)
-    for panel, told in sorted(panels.items(), key=lambda item: item[0] != "Arguments"):
-        lines += [f'.SH "{panel.upper()}"', *told]
+        if entry := _parameter(parameter, context):
+            panels.setdefault(_panel(parameter), []).extend(entry)
+    for panel, entries in sorted(panels.items(), key=lambda item: item[0] != "Arguments"):
+        lines += [f'.SH "{panel.upper()}"', *entries]
     lines += [".SH ENVIRONMENT", _text(" ".join(EPILOG.split())), ".SH FILES"]
     for file, told in FILES.items():
         lines += [".TP", f".I {_text(file)}", _text(told)]

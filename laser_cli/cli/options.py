@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
@@ -12,10 +13,10 @@ import typer
 
 from laser_cli.cli.after import Afterwards
 from laser_cli.cli.console import Console
-from laser_cli.cli.parameters import choice, lines_of, option, panel_of, plain, variable_of, with_variable
+from laser_cli.cli.parameters import choice, option, panel_of, plain, with_variable
 from laser_cli.cli.parameters import parameter as as_parameter
 from laser_cli.jobs.config import config_for, read_config
-from laser_cli.jobs.fields import Frozen, setting
+from laser_cli.jobs.fields import Frozen, lines_of, setting, variable_of
 from laser_cli.jobs.merge import Layer, flags, merge
 from laser_cli.jobs.outputs import Outputs
 from laser_cli.jobs.planning import Planning
@@ -35,7 +36,7 @@ class Machine(Frozen):
     threads: int | None = setting(
         None,
         "Model",
-        "CPU threads to draw with. (default: all that this process may use)",
+        "CPU threads to draw and plan with. (default: all that this process may use; a planner measures)",
         ge=1,
         le=1024,
     )
@@ -54,6 +55,10 @@ class Shown(Frozen):
     )
     config: Path | None = setting(None, CONSOLE, "Settings file. (default: config.yaml; laser config tells where)")
     no_config: bool = setting(False, CONSOLE, "Read no settings file.", "--no-config")
+
+    def settings_file(self) -> Layer | None:
+        """What the settings file says, for commands that pass it on; errors as of `read_config`."""
+        return None if self.no_config else read_config(self.config, CONFIGURABLE)
 
     def console(self, *, verbose: bool = False) -> Console:
         """Where a command tells what it does, and what came of it."""
@@ -77,7 +82,7 @@ class RunOptions(Shown, Machine, Afterwards):
 
 CONFIGURABLE: dict[str, type[Frozen]] = {
     **dict.fromkeys(Planning.model_fields, Planning),
-    **dict.fromkeys(("force", "no_clobber", "skip_existing", "resume"), Outputs),
+    **dict.fromkeys(("no_clobber", "skip_existing", "resume"), Outputs),
     **dict.fromkeys(("threads", "quiet"), RunOptions),
 }
 """What the settings file can say beside the settings of presets, and the model that knows its values."""
@@ -115,6 +120,9 @@ def expand(function: Callable[..., None]) -> Callable[..., None]:
         for parameter, layer in layers_of(models, said, said[context]).items():
             model, whole = models[parameter]
             said[parameter] = merge(model, layer) if whole else layer
+            if isinstance(said[parameter], Machine) and said[parameter].threads:
+                # for planners too, and for the processes that this one starts
+                os.environ["LASER_THREADS"] = str(said[parameter].threads)
         function(**{name: value for name, value in said.items() if name in kept})
 
     command.__signature__ = inspect.Signature(sorted((*own, *made), key=panel_of))  # type: ignore[attr-defined]
@@ -131,7 +139,7 @@ def layers_of(models: Models, said: Mapping[str, Any], context: typer.Context) -
     told = {}
     for parameter, (model, _) in models.items():
         values: dict[str, Any] = {}
-        variables = {}
+        variables: dict[str, str] = {}
         for name, field in model.model_fields.items():
             source = context.get_parameter_source(name)
             value, variable = plain(said[name]), source is not None and source.name == "ENVIRONMENT"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from laser_cli.cli.after import Afterwards
-from laser_cli.cli.options import Force, Shown, expand, option
+from laser_cli.cli.options import Force, Machine, Shown, expand, option
 from laser_cli.jobs import names
 from laser_cli.jobs.names import HELP
 from laser_cli.jobs.planning import PlanningAlone, PlanSettings
@@ -18,6 +18,7 @@ def plan(
     planning: PlanningAlone,
     layout: PlanSettings,
     shown: Shown,
+    machine: Machine,
     after: Afterwards,
     description: Annotated[str, typer.Argument(help="What happens, for example 'summer turns to a snowy night'.")],
     image: Annotated[

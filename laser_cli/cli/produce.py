@@ -94,8 +94,7 @@ class Production:
         command = shlex.join(["laser", *sys.argv[1:]])
         result = run(here, model, FileSinks(outputs, read, stream, command, console.warn), console)
         if stream:  # who reads it sets its pace: its time is not remembered
-            for path in result.paths:
-                console.note(f"written: {path}")
+            console.written(result.paths)
             self.options.run_exec(result.paths, console)
             return
         if job.timed:
@@ -134,13 +133,7 @@ def _with_sound(job: FrameJob, outputs: Outputs) -> FrameJob:
 
     if outputs.audio:
         return job.model_copy(update={"audio": Input.of(outputs.audio)})
-    return job if _holds_sound(outputs) else job.model_copy(update={"audio": None})
-
-
-def _holds_sound(outputs: Outputs) -> bool:
-    from laser_cli.output.video import FILMS
-
-    return outputs.ending in FILMS
+    return job if outputs.holds_sound else job.model_copy(update={"audio": None})
 
 
 def _check_options(said: Mapping[str, Any], outputs: Outputs, options: RunOptions) -> None:
@@ -148,7 +141,7 @@ def _check_options(said: Mapping[str, Any], outputs: Outputs, options: RunOption
     for name, ending in (("codec", ".webm"), ("still", ".png")):
         if name in said and outputs.ending != ending:
             raise UsageError(f"--{name} is for an output that ends in {ending}", hint=f"-o OUT{ending} --{name} …")
-    if outputs.audio and not _holds_sound(outputs):
+    if outputs.audio and not outputs.holds_sound:
         raise UsageError("--audio is for a video", hint="-o OUT.mp4, .mov, .mkv or .webm")
     if not outputs.stream:
         if outputs.format is not None:

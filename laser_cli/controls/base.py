@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from laser_cli.errors import UsageError
@@ -22,10 +23,43 @@ class QKV(NamedTuple):
     v: Tensor
 
 
+class Words(NamedTuple):
+    """How the m tokens of n prompts relate to the source prompt's.
+
+    ``mapper`` [n, m, m]: source tokens (rows) whose maps each token takes; ``kept`` [n, m]: how far it takes them, 0
+    for a new word; ``weights`` [n, m] of its map; ``changed`` [n, m]: tokens that the source has not, ``lost`` [n, m]:
+    the source's that are gone.
+    """
+
+    mapper: Tensor
+    kept: Tensor
+    weights: Tensor
+    changed: Tensor
+    lost: Tensor
+
+    def lerp(self, other: Words, t: Tensor) -> Words:
+        """Between two single rows, at t [n]."""
+        pairs = zip(self, other, strict=True)
+        return Words(*(torch.lerp(a, b, t.to(a).view(-1, *[1] * (a.dim() - 1))) for a, b in pairs))
+
+    def to(self, device: torch.device) -> Words:
+        """The same on a device."""
+        return Words(*(x.to(device) for x in self))
+
+    @staticmethod
+    def cat(parts: Sequence[Words]) -> Words:
+        """The rows of all parts in order."""
+        return Words(*(torch.cat(tensors) for tensors in zip(*parts, strict=True)))
+
+
 Inject = Callable[[QKV, QKV, Tensor], QKV]
 """(own, source's [1, ...], strength [b]) -> what the attention is computed from."""
 Mix = Callable[[Tensor, QKV, QKV, Tensor], Tensor]
 """(attention's output [b, h, n, d], own, source's [1, ...], strength [b]) -> the output to go on with."""
+MixWords = Callable[[Tensor, QKV, QKV, Tensor, Words], Tensor]
+"""The same, with the rows' words."""
+Cover = Callable[[QKV, QKV, Words], Tensor | None]
+"""(own, source's [1, ...], words [b]) -> what the changed and the lost words look at, [b, 2, n], or None."""
 Move = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(feature map [b, c, h, w], source's [1, c, h, w], strength [b]) -> the map to go on with."""
 
@@ -40,7 +74,9 @@ class Control:
     """A way of reading the source by a strength of 0..1: 0 leaves a row as it is, 1 is the control as published.
 
     ``attentions`` and ``features`` choose layers by name; the steps are shares (from, to) of all steps. ``inject``
-    changes queries, keys and values before an attention, ``mix`` its output, ``move`` a feature map.
+    changes queries, keys and values before an attention, ``mix`` its output, ``move`` a feature map. ``mix_words`` and
+    ``cover`` read how the prompts relate (`Words`); a picture differs from its source only where ``cover`` says that
+    changed words look. ``prompted_only``: the unprompted rows are left as they are.
     """
 
     name: str
@@ -51,6 +87,14 @@ class Control:
     inject: Inject | None = None
     mix: Mix | None = None
     move: Move | None = None
+    mix_words: MixWords | None = None
+    cover: Cover | None = None
+    prompted_only: bool = False
+
+    @property
+    def reads_words(self) -> bool:
+        """Whether it does nothing without `Words`."""
+        return self.mix_words is not None or self.cover is not None
 
 
 def within(step: int, steps: int, share: tuple[float, float]) -> bool:

@@ -33,7 +33,16 @@ SIGNALS: Mapping[str, Signal] = {
     # lets go of the source, so that it arrives at its target
     "hybrid": Signal(0.5, shares={"texture": (1.0, 0.0), "motion": (1.0, 0.0)}),
     "hold": Signal(0.0, shares={}),
+    "words": Signal(1.0, shares={"words": (1.0, 1.0), "words.layout": (1.0, 1.0)}),
+    "local": Signal(1.0, shares={"words": (1.0, 1.0), "words.layout": (1.0, 1.0), "words.local": (1.0, 1.0)}),
 }
+LOCAL_BLEND = "words.local"
+PARTS: Mapping[str, str] = {
+    "words": "laser_cli.controls.words:CONTROL",
+    "words.layout": "laser_cli.controls.words:LAYOUT",
+    LOCAL_BLEND: "laser_cli.controls.words:LOCAL",
+}
+"""Controls that work under a signal with others of their file."""
 BROUGHT = 0.5
 """The usual strength of a control that another package brings."""
 
@@ -59,15 +68,23 @@ def find_controls(names: Iterable[str]) -> list[Control]:
     return [_find(name) for name in dict.fromkeys(names)]
 
 
+def check_brought(names: Iterable[str]) -> None:
+    """Raise NotFoundError for a control of another package that is broken; before the work, and torch, if it can be."""
+    for name in dict.fromkeys(names):
+        if name not in SIGNALS and name in plugins.brought(plugins.CONTROLS):
+            _checked(name)
+
+
 def _find(name: str) -> Control:
-    if name in SIGNALS and SIGNALS[name].where:
-        module, _, attribute = SIGNALS[name].where.partition(":")
+    where = PARTS.get(name) or (SIGNALS[name].where if name in SIGNALS else "")
+    if where:
+        module, _, attribute = where.partition(":")
         own: Control = getattr(import_module(module), attribute)
         return own
     brought = plugins.brought(plugins.CONTROLS)
     if name in brought:
         return _checked(name)
-    known = [*(own for own in SIGNALS if SIGNALS[own].where), *brought]
+    known = [*(own for own in SIGNALS if SIGNALS[own].where), *PARTS, *brought]
     hint = f"one of {', '.join(known)}, or install the package that brings it"
     raise NotFoundError(f"there is no control {name!r}", hint=hint)
 
@@ -75,5 +92,10 @@ def _find(name: str) -> Control:
 def _checked(name: str) -> Control:
     from laser_cli.controls.base import Control
 
-    found: Control = plugins.require(plugins.CONTROLS, name, lambda found: isinstance(found, Control))
-    return found
+    def control(found: object) -> Control:
+        if not isinstance(found, Control):
+            raise TypeError(f"{type(found).__name__} is no Control")
+        return found
+
+    made: Control = plugins.require(plugins.CONTROLS, name, control)
+    return made

@@ -18,6 +18,7 @@ from torch import Tensor
 from laser_cli.controls.aid import slerp
 from laser_cli.controls.base import from_layer
 from laser_cli.controls.registry import find_controls
+from laser_cli.controls.words import blend_mask
 from laser_cli.engine.batches import Call, Rounds
 from laser_cli.engine.router import AttentionRouter, BatchLayout, RoutedCall, RowGroup
 from laser_cli.engine.schedule import guide
@@ -30,6 +31,8 @@ from laser_cli.engine.spec import (
     Step,
     strengths_between,
     strengths_of,
+    words_between,
+    words_of,
 )
 from laser_cli.engine.workers import Workers
 from laser_cli.errors import out_of_memory
@@ -63,11 +66,15 @@ def nfe(pictures: int, steps: int, guidance: float, unguided: int = 0) -> int:
 
 @dataclass(frozen=True)
 class _Result:
-    """What a call predicts of its pictures: x0 and eps [n, c, h, w]."""
+    """What a call predicts of its pictures: x0 and eps [n, c, h, w], and where they may differ from the source.
+
+    ``free`` [n, 1, h, w] in 0..1; None: everywhere.
+    """
 
     call: Call
     x0: Tensor
     eps: Tensor
+    free: Tensor | None = None
 
 
 class _Render:
@@ -161,7 +168,23 @@ class _Render:
         guided = [
             [guide(y[group.rows], scale) if group.unprompted else y[group.rows] for group in groups] for y in (x0, eps)
         ]
-        return _Result(call, *(torch.cat(y) for y in guided))
+        return _Result(call, torch.cat(guided[0]), torch.cat(guided[1]), self._free(hooks, x0))
+
+    def _free(self, hooks: RoutedCall, x0: Tensor) -> Tensor | None:
+        """Where the pictures of a call may differ from the source, by what their words look at."""
+        if not any(hooks.covers.values()):
+            return None
+        masks = []
+        for number, group in enumerate(hooks.layout.groups):
+            prompted = group.rows.stop - group.rows.start - group.unprompted
+            free = x0.new_ones(prompted, 1, *x0.shape[-2:])
+            if covers := hooks.covers.get(number):
+                covering = [c for c in self.router.controls if c.cover and c.name in group.strengths]
+                strength = torch.stack([group.strengths[c.name][group.unprompted :] for c in covering]).amax(0)
+                blend = blend_mask(covers, (x0.shape[-2], x0.shape[-1]))
+                free = torch.lerp(free, blend.to(free), strength.to(free).view(-1, 1, 1, 1))
+            masks.append(free)
+        return torch.cat(masks)
 
     def _rows(self, call: Call, members: Sequence[int], start: int) -> tuple[Tensor, Conditioning, RowGroup]:
         """Latents, conditioning and layout of a group: its unprompted half, if it is guided, and its prompted one."""
@@ -171,17 +194,17 @@ class _Render:
             keyframes = [spec.keyframes[k] for k in index]
             x, told = self.keyframes[call.step][index], Conditioning.cat([k.conditioning for k in keyframes])
             read = {} if spec.source in index else strengths_of([k.strengths for k in keyframes])
-            segment, t = -1, None
+            segment, t, words = -1, None, words_of(keyframes)
         else:
             frames = [spec.frames[j] for j in index]
             segment, t = frames[0].segment, torch.tensor([frame.t for frame in frames], device=self.device)
             x, told = self.frames[index], spec.told(call.step, segment, t)
-            read = strengths_between(spec, frames)
+            read, words = strengths_between(spec, frames), words_between(spec, segment, t)
         strengths = {name: s.to(self.device).repeat(repeat) for name, s in read.items()} if self.rounds.read else {}
         if unprompted:
             x, told = torch.cat([x, x]), Conditioning.cat([spec.base.beside(told), told])
         anchors = tuple(index) if call.kind == "keyframes" else ()
-        return x, told, RowGroup(rows, unprompted, anchors, segment, t, strengths)
+        return x, told, RowGroup(rows, unprompted, anchors, segment, t, strengths, words)
 
     def _advance(self, result: _Result) -> None:
         """Takes pictures one step on; keyframes with a trajectory stay on it, and frames near them follow."""
@@ -191,16 +214,26 @@ class _Render:
             segments = [self.spec.frames[j].segment for j in index]
             t = torch.tensor([self.spec.frames[j].t for j in index], device=self.device).view(-1, 1, 1, 1)
             begin, end = (self.offsets[step][[segment + k for segment in segments]] for k in (0, 1))
-            self.frames[index] = latents + torch.lerp(begin, end, t)
+            self.frames[index] = self._blended(latents + torch.lerp(begin, end, t), step, result.free)
             self.clean[1][index] = result.x0
             return
         after = self.keyframes.setdefault(step + 1, torch.empty_like(self.keyframes[step]))
         offset = self.offsets.setdefault(step, torch.zeros_like(after))
         for k, x in zip(index, latents, strict=True):
             trajectory = self.spec.keyframes[k].trajectory
+            if result.free is not None and k != self.spec.source:
+                row = index.index(k)
+                x = self._blended(x[None], step, result.free[row : row + 1])[0]
             after[k] = trajectory.latents[len(self.levels) - step - 1] if trajectory else x
             offset[k] = after[k] - x
         self.clean[0][index] = result.x0
+
+    def _blended(self, x: Tensor, step: int, free: Tensor | None) -> Tensor:
+        """Latents after a step with the source's where they may not differ from it (local blend)."""
+        if free is None or self.spec.source is None:
+            return x
+        source = self.keyframes[step + 1][self.spec.source]
+        return source + free * (x - source)
 
     def _state(self, done: int) -> RenderState:
         keyframes, frames = self.clean

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from laser_cli.controls.aid import Blend, KeysValues
-from laser_cli.controls.base import QKV, Control, nothing, within
+from laser_cli.controls.base import QKV, Control, Words, nothing, within
 from laser_cli.errors import UsageError
 from laser_cli.models.base import AttentionCall, Backbone, plain_attention
 
@@ -24,7 +24,7 @@ class RowGroup:
     """Rows of a call that are answered alike: an unprompted half of ``unprompted`` rows, then the prompted ones.
 
     ``keyframes``: those that the prompted rows are, if they are; else they are frames of ``segment`` at ``t`` [n].
-    ``strengths`` [rows] by control name.
+    ``strengths`` [rows] by control name; ``words`` of the prompted rows.
     """
 
     rows: slice
@@ -33,6 +33,15 @@ class RowGroup:
     segment: int = -1
     t: Tensor | None = None
     strengths: Mapping[str, Tensor] = field(default_factory=dict)
+    words: Words | None = None
+
+    def strength(self, control: Control) -> Tensor:
+        """Its strengths [rows]."""
+        strength = self.strengths[control.name]
+        if control.prompted_only and self.unprompted:
+            strength = strength.clone()
+            strength[: self.unprompted] = 0
+        return strength
 
 
 @dataclass(frozen=True)
@@ -110,11 +119,15 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class RoutedCall:
-    """The hooks of one call of the backbone; where ``stopped`` is set, it ends at its next attention by ``Stopped``."""
+    """The hooks of one call of the backbone; where ``stopped`` is set, it ends at its next attention by ``Stopped``.
+
+    ``covers``: by number of group, what a control read of its words' places [n, 2, places], layer by layer.
+    """
 
     router: AttentionRouter
     layout: BatchLayout
     stopped: Event = field(default_factory=Event)
+    covers: dict[int, list[Tensor]] = field(default_factory=dict)
 
     @property
     def features(self) -> Collection[str]:
@@ -125,20 +138,24 @@ class RoutedCall:
         """The attention of every group in its own way."""
         if self.stopped.is_set():
             raise Stopped
-        return _joined([_attend(self.router, self.layout.step, call.rows(g.rows), g) for g in self.layout.groups])
+        outs = []
+        for number, group in enumerate(self.layout.groups):
+            covers = self.covers.setdefault(number, [])
+            outs.append(_attend(self.router, self.layout.step, call.rows(group.rows), group, covers))
+        return _joined(outs)
 
     def feature(self, name: str, x: Tensor) -> Tensor:
         """The feature map of every group in its own way."""
         return _joined([_feature(self.router, self.layout.step, name, x[g.rows], g) for g in self.layout.groups])
 
 
-def _attend(router: AttentionRouter, step: int, call: AttentionCall, group: RowGroup) -> Tensor:
+def _attend(router: AttentionRouter, step: int, call: AttentionCall, group: RowGroup, covers: list[Tensor]) -> Tensor:
     cache, own = router.caches[step], QKV(call.q, call.k, call.v)
     controls = router.attending(call.layer, step)
     if router.source in group.keyframes and controls:
         row = len(own.q) - len(group.keyframes) + group.keyframes.index(router.source)
         cache.source[call.layer] = QKV(*(x[row : row + 1].clone() for x in own))  # a view would hold the whole batch
-    read = [(c, cache.source[call.layer], group.strengths[c.name]) for c in controls if c.name in group.strengths]
+    read = [(c, cache.source[call.layer], group.strength(c)) for c in controls if c.name in group.strengths]
     for control, source, strength in read:
         if control.inject:
             own = control.inject(own, source, strength)
@@ -153,6 +170,14 @@ def _attend(router: AttentionRouter, step: int, call: AttentionCall, group: RowG
     for control, source, strength in read:
         if control.mix:
             out = control.mix(out, own, source, strength)
+        if control.reads_words and group.words is not None:
+            prompted = slice(group.unprompted, None)
+            rows = QKV(*(x[prompted] for x in own))
+            if control.cover and (covered := control.cover(rows, source, group.words)) is not None:
+                covers.append(covered)
+            if control.mix_words:
+                mixed = control.mix_words(out[prompted], rows, source, strength[prompted], group.words)
+                out = torch.cat([out[: group.unprompted], mixed])
     return out
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from laser_cli.controls import aid
+from laser_cli.controls.base import Words
 from laser_cli.engine.invert import Trajectory
 from laser_cli.models.conditioning import Conditioning
 
@@ -18,13 +19,17 @@ class Keyframe:
     """A picture that the frames beside it read: sampled from its noise [1, c, h, w] under its conditioning (one row).
 
     With a ``trajectory`` it is held to it at every step, at any guidance. ``strengths``: how firmly it reads the
-    source, 0..1 by control name (controls.registry).
+    source, 0..1 by control name (controls.registry). ``words``: how its prompt relates to the source's, for controls
+    that read that (one row). ``guided``: whether guidance leads it away from the render's base; one whose conditioning
+    is the base needs none either way.
     """
 
     noise: Tensor
     conditioning: Conditioning
     trajectory: Trajectory | None = None
     strengths: Mapping[str, float] = field(default_factory=dict)
+    words: Words | None = None
+    guided: bool = True
 
 
 @dataclass(frozen=True)
@@ -154,3 +159,15 @@ def strengths_between(spec: RenderSpec, frames: Sequence[Frame]) -> dict[str, Te
     ends = strengths_of([spec.keyframes[frames[0].segment + k].strengths for k in (0, 1)])
     t = torch.tensor([frame.t for frame in frames])
     return {name: torch.lerp(begin, end, t) for name, (begin, end) in ends.items()}
+
+
+def words_of(keyframes: Sequence[Keyframe]) -> Words | None:
+    """The words of keyframes, a row each; None unless all have some."""
+    told = [keyframe.words for keyframe in keyframes if keyframe.words is not None]
+    return Words.cat(told) if told and len(told) == len(keyframes) else None
+
+
+def words_between(spec: RenderSpec, segment: int, t: Tensor) -> Words | None:
+    """The words of frames of a segment at t [n]: between its keyframes'."""
+    begin, end = (spec.keyframes[segment + k].words for k in (0, 1))
+    return None if begin is None or end is None else begin.lerp(end, t)

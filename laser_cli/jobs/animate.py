@@ -20,7 +20,6 @@ class AnimateJob(FrameJob):
     """
 
     verb: ClassVar[str] = "animate"
-    timed: ClassVar[bool] = True
 
     settings: AnimateSettings
     plan: Plan
@@ -37,6 +36,11 @@ class AnimateJob(FrameJob):
         if not (drive and drive.clip and self.audio and self.audio.sha256 == drive.clip.sha256):
             return 0.0
         return (drive.start or 0.0) - drive.lead / self.settings.fps
+
+    @property
+    def timed(self) -> bool:
+        """Whether it is a plain animation: what leads it takes time of its own, which plain ones do not."""
+        return not (self.adapter or self.controls)
 
     @property
     def count(self) -> int:
@@ -85,6 +89,7 @@ class AnimateJob(FrameJob):
     @classmethod
     def unrecorded(cls, settings: dict[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
         """The plan, the picture, the inversion and the drive, whose contents a record does not tell."""
+        settings.setdefault("local_blend", False)  # made before there was one
         image, inversion = settings.pop("image", None), settings.pop("inversion", None)
         audio, drive = cls.unrecorded_audio(settings), settings.pop("drive", None)
         led = unrecorded_conditions({key: settings.pop(key, None) for key in ("adapter", "controls")})

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from laser_cli.controls.registry import signal
+from laser_cli.controls.registry import check_brought, signal
 from laser_cli.errors import BadInputError, UsageError
 from laser_cli.jobs.animate import AnimateJob, directed
 from laser_cli.jobs.build_drive import (
@@ -98,9 +98,10 @@ def build_animation(
     if asked.clip and inversion is not None:
         raise UsageError("--inversion would do nothing here", why="a driven portrait is drawn from noise")
     written, layer = _written_plan(plan, sources.plan_file, description, before, driven=asked.clip is not None)
+    base = before.layer if before else preset_layer(chosen, AnimateSettings, progress)
     settings = settle(
         AnimateSettings,
-        before.layer if before else preset_layer(chosen, AnimateSettings, progress),
+        base,
         layer,
         inversion_layer(inversion) if inversion else None,
         said,
@@ -115,7 +116,8 @@ def build_animation(
     drive: Drive | None = None
     if asked.clip:
         # a face that is not found is told now, too
-        cut = settings.frames if "frames" in said.values or before else None
+        same = before is not None and before.job.settings.fps == settings.fps
+        cut = settings.frames if same or "frames" in said.values else None
         drive = drive_by_clip(asked, picture, settings, progress, cut)
         assert picture is not None and drive.track is not None
         settings = settings.model_copy(update={"frames": len(drive.track.frames)})
@@ -133,6 +135,7 @@ def build_animation(
     elif prompt is not None:
         written = written.model_copy(update={"source": prompt})
     directions = directed(written, settings)
+    check_brought(segment.control for segment in directions.segments)
     if "motion_from" in said.values and not any("motion" in signal(each.control) for each in directions.segments):
         why, hint = "no segment reads the picture by the control motion", "--control motion, or hybrid"
         raise UsageError("--motion-from would do nothing here", why=why, hint=hint)
@@ -150,6 +153,8 @@ def build_animation(
     if drive and (adapter or controls):
         raise UsageError("a drive leads the picture by itself", why="an IP-Adapter or a ControlNet was given as well")
     check_recorded(drive, asked, progress)
+    if drive and "guidance" not in (*said.values, *(base.values if base else ())):
+        settings = settings.model_copy(update={"guidance": drive.guidance})
     audio = before.audio(progress) if before else None
     job = AnimateJob(
         settings=settings.model_copy(update={"frames": directions.total_frames}),

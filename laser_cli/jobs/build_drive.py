@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from laser_cli.tracks.schema import FaceTrack
 
 OF_A_CLIP = ("drive_ratio", "drive_from", "drive_to", "relative", "drive_puppet")
+TRACKED = "pip install 'laser-cli[faces]', or name tracks made elsewhere (laser track): --drive TRACK --face TRACK"
 PORTRAIT = "a portrait of a person"
 """What a portrait of which nothing is told is said to show."""
 
@@ -104,6 +105,8 @@ def drive_by_clip(
         with parsing(f"cannot read the drive {asked.clip.path}"):
             track, notes = read_track(asked.clip.path, reading, progress.bar)
     except (NotFoundError, BadInputError) as error:
+        if isinstance(error, NotFoundError):
+            error.hint = TRACKED
         if adapters.puppets and not asked.puppet:
             error.hint = f"{error.hint or 'use another clip'}; a puppet's video is read with --drive-puppet"
         raise
@@ -197,6 +200,9 @@ def _own_face(asked: Asked, adapters: Adapters, picture: Input) -> FaceTrack:
             own = read_face(picture.picture(), picture.name, puppet=adapters.puppets)
         except BadInputError as error:
             error.hint = "use a portrait, or name a track of its face with --face"
+            raise
+        except NotFoundError as error:
+            error.hint = TRACKED
             raise
     if not adapters.puppets:
         head_pose(own)  # a head whose place is not known is told now

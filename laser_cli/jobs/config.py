@@ -14,6 +14,7 @@ from laser_cli.jobs.presets import read_layer
 from laser_cli.jobs.settings import KINDS
 
 FILE = "config.yaml"
+NONE: Mapping[str, type[Frozen]] = {}
 
 
 def config_file() -> Path | None:
@@ -43,7 +44,7 @@ def read_config(file: Path | None, others: Mapping[str, type[Frozen]]) -> Layer 
     return replace(layer, source="config")
 
 
-def config_for(config: Layer | None, kind: type[Frozen], others: Mapping[str, type[Frozen]]) -> Layer | None:
+def config_for(config: Layer | None, kind: type[Frozen], others: Mapping[str, type[Frozen]] = NONE) -> Layer | None:
     """What the settings file says to this kind of job or options."""
     if config is None:
         return None

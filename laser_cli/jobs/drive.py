@@ -12,6 +12,7 @@ from laser_cli.jobs.inputs import Input, named
 from laser_cli.tracks.schema import FaceTrack
 
 RATIO = 0.5
+OWN_GUIDANCE, PUBLISHED_GUIDANCE = 1.0, 1.5
 
 
 class Drive(Frozen):
@@ -29,13 +30,18 @@ class Drive(Frozen):
     face: Input | None = None
     stylize: Input | None = None
     ratio: Annotated[float, Field(ge=0, le=3)] = RATIO
-    start: Annotated[float, Field(ge=0)] | None = None
-    end: Annotated[float, Field(ge=0)] | None = None
+    start: Annotated[float, Field(ge=0, le=86400)] | None = None
+    end: Annotated[float, Field(ge=0, le=86400)] | None = None
     relative: bool = False
     puppet: bool = False
     own: FaceTrack | None = None
     track: FaceTrack | None = None
     lead: int = 0
+
+    @property
+    def guidance(self) -> float:
+        """How strongly prompts lead where nobody says: a model's own adapters need none, half the work."""
+        return OWN_GUIDANCE if self.puppets else PUBLISHED_GUIDANCE
 
     @property
     def recorded(self) -> dict[str, Any]:

@@ -45,6 +45,11 @@ class Input(Frozen):
         kept = read_once(path)
         return cls(name=name or name_in_record(path), path=kept, sha256=sha256(kept))
 
+    @property
+    def is_content(self) -> bool:
+        """Whether this is a file known by all that it holds; else a model's part, known by a shorter digest."""
+        return len(self.sha256) == 64 and not self.path.is_dir()
+
     def picture(self, note: Callable[[str], object] = lambda note: None) -> np.ndarray:
         """The picture (h, w, 3) uint8; BadInputError if it cannot be read, or is no longer what the job was made of.
 

@@ -59,7 +59,7 @@ class Job(Frozen, ABC):
         """The module in which this kind of job meets the engine, `run_<verb>`.
 
         It has ``run(job, model, sinks, progress) -> Result``; of a job that draws frames ``prepare(job, model, saved,
-        progress) -> Rendering`` and ``costs(job)`` instead.
+        progress) -> Rendering`` instead; and ``costs(job)``.
         """
         return import_module(f"laser_cli.jobs.run_{self.verb}")
 
@@ -86,9 +86,6 @@ class Job(Frozen, ABC):
 class FrameJob(Job):
     """A job whose result is a row of frames."""
 
-    timed: ClassVar[bool] = False
-    """Whether what its stages took tells how long such jobs will take."""
-
     settings: FrameSettings
     audio: Input | None = None
     """The sound of its videos."""
@@ -97,6 +94,11 @@ class FrameJob(Job):
     def sound_from(self) -> float:
         """The second of the sound that stands at frame 0; negative where it begins later."""
         return 0.0
+
+    @property
+    def timed(self) -> bool:
+        """Whether what its stages took tells how long such jobs will take."""
+        return False
 
     @property
     @abstractmethod

@@ -53,4 +53,4 @@ def layers_of(kind: type[FrameSettings], sources: Sources, said: Layer) -> list[
     if sources.rerun is None:
         return settling(kind, preset_layer(chosen, kind), plan, inversion, said)
     job = AnimateJob if issubclass(kind, AnimateSettings) else InterpolateJob
-    return settling(kind, read_job(sources.rerun, job, kind).layer, plan, inversion, said.alone)  # type: ignore[type-var]
+    return settling(kind, read_job(sources.rerun, job, kind).layer, plan, inversion, said.alone)

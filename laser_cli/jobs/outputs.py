@@ -85,6 +85,13 @@ class Outputs(Frozen):
         return None if self.stream else self.out
 
     @property
+    def holds_sound(self) -> bool:
+        """Whether the file of -o is one that can hold sound."""
+        from laser_cli.output.video import FILMS
+
+        return self.ending in FILMS
+
+    @property
     def paths(self) -> tuple[Path, ...]:
         """The files and folders, the primary output first."""
         return tuple(path for path in (self.file, self.frames_dir, self.sheet, self.report) if path)

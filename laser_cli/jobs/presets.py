@@ -64,7 +64,8 @@ def chosen_preset(name: str | None, rerun: Path | None) -> Preset | None:
         return None
     if rerun is not None:
         why = "the record says every setting already"
-        raise UsageError("both --from and --preset", why=why, hint="leave one of them out")
+        hint = "leave one of them out; LASER_PRESET counts as --preset"
+        raise UsageError("both --from and --preset", why=why, hint=hint)
     return find_preset(name)
 
 

@@ -28,6 +28,9 @@ class Silent:
 class Progress:
     """Notes, warnings, bars and stages of a run; `took` collects (U-Net evaluations, seconds) by stage."""
 
+    events = False
+    """Whether it tells a program, which wants every step."""
+
     def __init__(self) -> None:
         self.took: dict[str, tuple[int, float]] = {}
 

@@ -86,8 +86,8 @@ class AnimateSources(ConditionSources):
     drive_ratio: float | None = setting(
         None, PORTRAITS, "How much of the head's change of place is taken. (default: 0.5)", ge=0, le=3
     )
-    drive_from: float | None = setting(None, PORTRAITS, "Seconds into the drive to begin at.", ge=0)
-    drive_to: float | None = setting(None, PORTRAITS, "Seconds into the drive to end at.", ge=0)
+    drive_from: float | None = setting(None, PORTRAITS, "Seconds into the drive to begin at.", ge=0, le=86400)
+    drive_to: float | None = setting(None, PORTRAITS, "Seconds into the drive to end at.", ge=0, le=86400)
     relative: bool | None = setting(
         None,
         PORTRAITS,

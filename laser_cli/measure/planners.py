@@ -33,6 +33,8 @@ TARGETS = {
 """What the embedded planner is held to, in percent; seconds a plan beside them."""
 SLIPPED, ASKED_OF_SLIPS = 10, ("scenes: final attributes right", "faces: expression and direction right")
 """One description in so many is asked once more with slips in it, and what is then counted."""
+SLIPS_TARGET = 90.0
+"""What the embedded planner is held to where a description has slips, in percent."""
 SECONDS = 2.0
 OPEN_TARGETS = {("rules", "open world, held out", open_domain.ALL): 75.0}
 """What planners are held to on sentences of the open world, in percent, by planner, set and check."""
@@ -99,8 +101,11 @@ def bench_plans(
             )
     for check in ASKED_OF_SLIPS:
         for name, found in slips.items():
+            goal = SLIPS_TARGET if name == HELD else None
             figures.append(
-                Figure(f"with slips, {check}, {name}", found.share(check), "%", of=found.asked.get(check, 0))
+                Figure(
+                    f"with slips, {check}, {name}", found.share(check), "%", goal, "higher", found.asked.get(check, 0)
+                )
             )
     for name, found in tallies.items():
         goal = SECONDS if name == HELD else None

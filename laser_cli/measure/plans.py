@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from laser_cli.errors import LaserError
 from laser_cli.measure.figures import Figure
 from laser_cli.plan.rules import plan_by_rules
-from laser_cli.plan.rules.phrases import parse_attributes
 from laser_cli.plan.schema import Plan
+from laser_cli.plan.wording.phrases import parse_attributes
 from laser_cli.storybook.changes import Change, sample_change
 from laser_cli.storybook.scenes import PLACES, SIZES, TIMES, Mix, Scene
 from laser_cli.storybook.words import colour_words, level, nearest

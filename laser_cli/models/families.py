@@ -135,7 +135,9 @@ IMAGE_INPUTS: dict[int, Other] = {
 """By how many more channels a U-Net reads than it draws; -1: it reads an embedding of a class or of a picture."""
 
 LORA = Other("a LoRA", "it changes a model and draws nothing by itself", "--model BASE --lora FILE[:WEIGHT]")
-CONTROL = Other("a ControlNet", "it guides a model and draws nothing by itself", CHECKPOINT)
+CONTROL = Other(
+    "a ControlNet", "it leads a model and draws nothing by itself", "--model BASE --controlnet MODEL --condition FILE"
+)
 REFINER = Other(
     "SDXL's refiner", "it finishes pictures that the base model has begun, and knows no composition", "SDXL's base"
 )
@@ -145,7 +147,7 @@ UNET = Other("a U-Net alone", "a model has a VAE and a text encoder as well", CH
 EMBEDDING = Other("a textual inversion", "it is a word for a model's prompts", "--model BASE --embedding FILE")
 IMAGE_PROMPT = Other("an IP-Adapter", "it shows pictures to a model", "--model BASE --ip-adapter FILE")
 MOTION = Other("a motion adapter of AnimateDiff", "laser makes its own motion", CHECKPOINT)
-T2I = Other("a T2I-Adapter", "laser does not know it", CHECKPOINT)
+T2I = Other("a T2I-Adapter", "laser leads models by ControlNets", "--controlnet with a ControlNet of the same kind")
 
 OWN_OPTION: dict[str, Other] = {
     "ControlNetModel": CONTROL,

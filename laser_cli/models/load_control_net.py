@@ -12,13 +12,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from laser_cli.errors import NotFoundError, UsageError
-from laser_cli.models.control_net import ControlNet
 from laser_cli.models.find import STORYBOOK, WEIGHTS, from_hub, refuse_pickle
 from laser_cli.models.identify import read_header
 from laser_cli.models.layout import choose_weights, read_json, variant_of
-from laser_cli.models.parts import quiet
 
 if TYPE_CHECKING:
+    from laser_cli.models.control_net import ControlNet
     from laser_cli.models.model import Model
 
 PLACES = "--controlnet storybook, a folder of a ControlNet, its .safetensors, or a hub id such as owner/name"
@@ -134,6 +133,9 @@ def load_control_net(model: Model, path: Path, weight: float = 1.0, start: float
     """
     from diffusers import ControlNetModel
 
+    from laser_cli.models.control_net import ControlNet
+    from laser_cli.models.parts import quiet
+
     try:
         if path.is_dir():
             config = read_json(path / CONFIG)
@@ -163,6 +165,8 @@ def _from_file(path: Path, model: Model) -> Any:
     """A single file in the library's or the original layout; its settings are those of the model's U-Net."""
     import torch
     from diffusers import ControlNetModel
+
+    from laser_cli.models.parts import quiet
 
     keys = read_header(path)
     for mark, what in MARKS.items():

@@ -64,8 +64,8 @@ TURNS = {
 }
 """Turns of the head by the names that a model writes, to the viewer's sides."""
 NAMES = (*EXPRESSIONS, *TURNS)
-USUAL_TURN, USUAL_LEVEL = 25, 80
-"""Degrees, and percent, where words say no numbers."""
+USUAL_TURN = 25
+"""Degrees where words say no number."""
 
 
 def named(text: str) -> tuple[str, ...]:

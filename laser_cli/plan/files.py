@@ -24,6 +24,7 @@ SHOWN_ERRORS = 8
 HEADER = """\
 # A laser plan. `source` describes the picture that is there; each segment then leads to its own `prompt`.
 #   control   texture (colour, light, weather) | motion (place, size, pose) | hybrid (another subject) | hold (nothing)
+#             words (what the prompts share) | local (the same, and all that no changed word looks at)
 #   strength  0..1: how firmly the control holds on to the picture
 #   frames    pictures in the segment, first and last included; neighbours share the one between them
 #             without it a segment takes its even share

@@ -9,9 +9,9 @@ from __future__ import annotations
 from itertools import pairwise
 
 from laser_cli.plan.easing import Easing
-from laser_cli.plan.rules.edits import set_tail
-from laser_cli.plan.rules.phrases import parse_attributes
 from laser_cli.plan.schema import Plan, Segment, share_frames
+from laser_cli.plan.wording.edits import set_tail
+from laser_cli.plan.wording.phrases import parse_attributes
 
 Rung = tuple[str | None, str | None]
 """What an attribute is, and how a prompt says it; None where it is left unsaid."""

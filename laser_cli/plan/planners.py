@@ -1,6 +1,7 @@
 """Planners by name: built-in ones, those of other packages (entry points `laser.planners`), and language models.
 
-A planner is an object with `plan`; of another package it may lack the rest. It is imported when it is first asked for.
+A planner is a subclass of `request.Planner`, or of another package any object with `plan`; it is imported when it is
+first asked for.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from dataclasses import replace
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from laser_cli import plugins
 from laser_cli.errors import NotFoundError, UsageError
 from laser_cli.plan.directions import apply_directions, read_directions
 from laser_cli.plan.guide import Guide
 from laser_cli.plan.intermediate import with_intermediate_keyframes
-from laser_cli.plan.request import PlanCallbacks, Planned, PlanRequest
+from laser_cli.plan.request import PlanCallbacks, Planned, Planner, PlanRequest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,31 +33,6 @@ SEEN = 768
 """Pixels of the longer side at which captioners see a picture, at most."""
 MODELS = "FILE.gguf, hf:REPO, hf:REPO:FILE or openai:URL"
 """How language models are named."""
-
-
-class Planner(Protocol):
-    """Makes plans, and guides for interpolation."""
-
-    def available(self) -> bool:
-        """Whether this installation has what the planner needs."""
-
-    def claims(self, request: PlanRequest) -> bool:
-        """Whether the planner takes a request for which the user named none."""
-
-    def halfway(self, begin: str, end: str) -> str | None:
-        """The prompt halfway between two prompts of a world that the planner knows; None for any others."""
-
-    def sees(self) -> bool:
-        """Whether the planner can say what a picture shows."""
-
-    def caption(self, picture: np.ndarray, limits: PlanRequest, callbacks: PlanCallbacks) -> str:
-        """What a picture (h, w, 3) uint8 shows, as a prompt. Raises BadInputError if it cannot tell."""
-
-    def plan(self, request: PlanRequest, callbacks: PlanCallbacks) -> Planned:
-        """Plan a change. Raises BadInputError for a request that cannot be planned."""
-
-    def guides(self, pairs: Sequence[tuple[str, str]], limits: PlanRequest, callbacks: PlanCallbacks) -> list[Guide]:
-        """A prompt for what lies halfway between each pair of prompts."""
 
 
 @cache
@@ -176,7 +152,7 @@ def _answer(name: str, question: str, default: Any, *about: Any, tell: Callable[
 @cache
 def _load(name: str) -> Planner:
     if name not in BUILT_IN:
-        brought: Planner = plugins.require(plugins.PLANNERS, name, callable)()
+        brought: Planner = plugins.require(plugins.PLANNERS, name, lambda found: found())
         return brought
     module, _, attribute = registered()[name].partition(":")
     planner: Planner = getattr(import_module(module), attribute)()

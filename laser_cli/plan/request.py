@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -11,6 +12,8 @@ from laser_cli.plan.schema import MAX_PROMPT, Plan
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from laser_cli.plan.guide import Guide
 
 MOST_KEYFRAMES = 6
 """The most segments that a language model may plan: small ones lose their way in more."""
@@ -68,6 +71,40 @@ class Planned(NamedTuple):
 
     plan: Plan
     notes: tuple[str, ...] = ()
+
+
+class Planner(ABC):
+    """Makes plans; some know a world of their own, guides for interpolation, or what a picture shows."""
+
+    def available(self) -> bool:
+        """Whether this installation has what the planner needs."""
+        return True
+
+    def claims(self, request: PlanRequest) -> bool:
+        """Whether the planner takes a request for which the user named none."""
+        return False
+
+    def halfway(self, begin: str, end: str) -> str | None:
+        """The prompt halfway between two prompts of a world that the planner knows; None for any others."""
+        return None
+
+    def sees(self) -> bool:
+        """Whether the planner can say what a picture shows."""
+        return False
+
+    def caption(self, picture: np.ndarray, limits: PlanRequest, callbacks: PlanCallbacks) -> str:
+        """What a picture (h, w, 3) uint8 shows, as a prompt. Raises BadInputError if it cannot tell."""
+        raise BadInputError("this planner sees no pictures", hint="say what the picture shows: --prompt")
+
+    @abstractmethod
+    def plan(self, request: PlanRequest, callbacks: PlanCallbacks) -> Planned:
+        """Plan a change. Raises BadInputError for a request that cannot be planned."""
+
+    def guides(self, pairs: Sequence[tuple[str, str]], limits: PlanRequest, callbacks: PlanCallbacks) -> list[Guide]:
+        """A prompt for what lies halfway between each pair of prompts."""
+        from laser_cli.plan.guide import guide_by_rules
+
+        return [guide_by_rules(begin, end) for begin, end in pairs]
 
 
 def check_description(description: str, source: str | None) -> None:

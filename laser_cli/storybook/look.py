@@ -5,7 +5,7 @@ Weights know the look they were trained on, so a new look is drawn beside the sh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,11 @@ FIRST = Look()
 """128 px, the world of the first weights."""
 SECOND = Look(256, (0.34, 0.66), (0.60, 0.88), margin=0.97, line=1.35, glow=0.35, small=0.5, refined=True)
 """256 px, subjects a third to two thirds of the height, thin parts thicker."""
+LOOKS = (FIRST, SECOND)
 SHIPPED = FIRST
 """The look that the shipped weights were trained on; changes with them."""
 
 
-def look_for(size: int) -> Look:
-    """The look of weights that draw pictures of this side; the shipped one for any other."""
-    return next((look for look in (SHIPPED, FIRST, SECOND) if look.size == size), SHIPPED)
+def look_of(size: int) -> Look:
+    """The look of weights that draw pictures of this side; of any other size, the shipped one in that size."""
+    return next((look for look in (SHIPPED, *LOOKS) if look.size == size), replace(SHIPPED, size=size))

@@ -20,7 +20,7 @@ from laser_cli.plan.llm.gguf import read_model
 from laser_cli.plan.llm.planner import by_rules_instead, plan_of_draft, record
 from laser_cli.plan.llm.repair import repair
 from laser_cli.plan.planners import hint
-from laser_cli.plan.request import MOST_KEYFRAMES, PlanCallbacks, Planned, PlanRequest, check_description
+from laser_cli.plan.request import MOST_KEYFRAMES, PlanCallbacks, Planned, Planner, PlanRequest, check_description
 from laser_cli.plan.rules import plan_by_rules
 from laser_cli.plan.schema import share_frames
 
@@ -73,10 +73,11 @@ class World:
         if any(letter.isalpha() and not letter.isascii() for letter in text):
             return False
         words = re.findall(r"[a-z]+", text.lower())
-        strange = [i for i, word in enumerate(words) if not self.nearest(word)]
+        known = [self.nearest(word) for word in words]
+        strange = [i for i, word in enumerate(known) if not word]
         if not words or sum(not words[i].endswith("ly") for i in strange) >= STRANGE * len(words):
             return False
-        return all(words[i].endswith("ly") or (i + 1 < len(words) and words[i + 1] in self.named) for i in strange)
+        return all(words[i].endswith("ly") or (i + 1 < len(words) and known[i + 1] in self.named) for i in strange)
 
 
 def question(description: str, source: str | None) -> str:
@@ -101,9 +102,9 @@ class StorybookForm(FullForm):
         """The request as it was trained on."""
         return question(request.description, request.source)
 
-    def shared(self, messages: list[Message]) -> int:
+    def shared(self, messages: list[Message]) -> tuple[int, ...]:
         """None: there are no instructions."""
-        return 0
+        return ()
 
     def again(self, messages: list[Message], answer: str | None, problems: list[str]) -> list[Message]:
         """The same once more: it knows no words for problems."""
@@ -117,7 +118,7 @@ class StorybookForm(FullForm):
         return replace(draft, problems=(*draft.problems, *_problems(draft, self._request, self._world)))
 
 
-class StorybookPlanner:
+class StorybookPlanner(Planner):
     """Plans changes of its own world with the model that ships with the package, and all others by the rules."""
 
     def __init__(self, path: Path | None = None) -> None:
@@ -183,7 +184,7 @@ class StorybookPlanner:
         if outcome.draft is None:
             return by_rules_instead(NAME, request, outcome)
         if repeats(outcome.draft, asked):
-            return _outside(request)
+            return _outside(replace(request, description=plain))
         made = plan_of_draft(outcome.draft, request, record(opened._replace(name=NAME), form, request, outcome))
         count = len(outcome.draft.keyframes)
         if request.keyframes in (None, count):

@@ -20,7 +20,7 @@ def planned_track(
         raise BadInputError(
             f"{source or 'the plan'} has no face track",
             why="nobody wrote one: the rules plan prompts alone",
-            hint="laser plan 'she smiles' --image PORTRAIT --planner MODEL, or write `face:` by hand",
+            hint="plan it with a language model (--planner), or write `face:` by hand",
         )
     frames = plan.total_frames
     track = draw_track(poses_of(plan.face, (frames - 1) / fps), fps, frames, hold=hold, source=source)

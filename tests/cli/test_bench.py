@@ -102,3 +102,43 @@ def test_animate_says_what_cannot_be_before_it_loads_anything(laser, tmp_path, a
     (tmp_path / "file").write_text("")
     code, out, err = laser("bench", "animate", *(str(tmp_path / "file") if a == "FILE" else a for a in arguments))
     assert code == 2 and told in err and not out
+
+
+def test_all_writes_one_file_and_says_what_failed(laser, tmp_path, monkeypatch):
+    asked = []
+
+    def run_all(options, say):
+        asked.append(options)
+        return {"model": "storybook", "benches": [{"bench": "plan", "figures": []}]}, ["speed"][len(asked) - 1 :]
+
+    monkeypatch.setattr("laser_cli.measure.every.run_all", run_all)
+    file = tmp_path / "all.json"
+    code, out, err = laser("bench", "--all", "--json", file, "--items", "3")
+    assert code == 6 and out == f"{file}\n" and "speed" in err
+    assert json.loads(file.read_text()) == {
+        "version": 1,
+        "model": "storybook",
+        "benches": [{"bench": "plan", "figures": []}],
+    }
+    assert laser("bench", "--all", "--json", file)[0] == 0
+    assert asked == [{"--model": None, "--items": "3"}, {"--model": None, "--items": None}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--all",), "--all needs a file"),
+        (("--items", "3"), "they go with --all"),
+        (("--all", "--json", "FILE", "plan"), "plan is one of them"),
+        (("--all", "--json", "missing/FILE"), "missing"),
+    ],
+)
+def test_all_is_asked_for_as_a_whole(laser, tmp_path, monkeypatch, arguments, told):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = laser("bench", *arguments)
+    assert code in (2, 5) and told in err and not out
+
+
+def test_bench_alone_shows_its_help(laser):
+    code, out, err = laser("bench")
+    assert code == 2 and "animate" in out + err and "--all" in out + err

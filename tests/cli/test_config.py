@@ -1,9 +1,11 @@
 """The settings file, variables, and `laser config`: what is in force and from where."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+RECORDS = Path(__file__).parents[1] / "jobs" / "records"
 PLAN = """version: 1
 source: a red house in a meadow
 segments: [{prompt: a blue house in a meadow, frames: 9}]
@@ -64,6 +66,18 @@ def test_people_are_told_the_file_and_lines(laser, config, monkeypatch):
     assert f"config ({file}, line 2)" in lines["steps"] and "variable (LASER_SEED)" in lines["seed"]
 
 
+def test_a_run_that_is_repeated_is_as_it_was_whatever_the_file_says(laser, config, monkeypatch, tmp_path):
+    from laser_cli.jobs import rerun
+
+    record = json.loads((RECORDS / "animate-0.1.0.json").read_text())
+    monkeypatch.setattr(rerun, "read_record", lambda file: record)
+    config("steps: 2\nfit: pad\nquality: 1\nlora: [x.safetensors]\nquiet: true\n")
+    told = in_force(laser, "animate", "--from", tmp_path / "out.mp4", "--fps", 5)
+    assert told["steps"] == (record["settings"]["steps"], "record") and told["fps"] == (5.0, "flag")
+    assert told["fit"] == ("crop", "default") and told["lora"][0] == []
+    assert told["quiet"] == (True, "config")
+
+
 @pytest.mark.parametrize("command", ["interpolate", "invert", "plan", "track", "doctor", "presets", "show"])
 def test_every_command_can_be_asked_about(laser, command):
     told = in_force(laser, command)
@@ -85,6 +99,26 @@ def test_the_file_is_beneath_every_command(laser, config, tmp_path):
     assert [(part["frames"], part["easing"]) for part in made["segments"]] == [(5, "linear")]
     code, told, _ = laser("plan", "night falls", "-p", "a house at noon", "-o", out, "--no-config")
     assert code == 0 and sum(part["frames"] - 1 for part in json.loads(out.read_text())["segments"]) == 23
+
+
+def test_a_batch_begins_with_it_too(laser, config, tmp_path, monkeypatch):
+    jobs = tmp_path / "jobs.jsonl"
+    jobs.write_text('{"description": "night falls", "prompt": "a house at noon", "even_pace": false, "chunk": 2}')
+    presets = tmp_path / "own.yaml"
+    presets.write_text("frames: 6")
+
+    def evaluations(*words):
+        code, told, err = laser("batch", jobs, "--dry-run", "--json", *words)
+        assert code == 0, err
+        return json.loads(told)["evaluations"]
+
+    config("steps: 2\nframes: 4\n")
+    few = evaluations()
+    assert evaluations("--preset", presets) > few  # a preset overrides the file
+    monkeypatch.setenv("LASER_STEPS", "4")
+    assert evaluations() == 2 * few
+    assert evaluations("--set", "steps=2") == few
+    assert evaluations("--no-config") > 2 * few
 
 
 @pytest.mark.parametrize(

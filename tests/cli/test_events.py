@@ -100,6 +100,8 @@ def test_events_come_at_once_and_not_too_often(monkeypatch):
     assert 90 <= len(told) <= 110 and stream.flushed >= len(told)
     assert [event["done"] for event in told] == sorted(event["done"] for event in told)
     assert told[-1]["done"] == 1000 and told[-1]["remaining"] == 0
+    console.written([Path("s.png")])
+    assert events(stream.lines[-1]) == [{"version": 1, "event": "written", "path": "s.png"}]
     console.note("x")
     assert stream.flushed >= len(stream.lines)
     quiet = Console(progress="json", quiet=True, stderr=stream)

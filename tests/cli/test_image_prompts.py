@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -81,3 +82,32 @@ def test_what_cannot_be_says_why(laser, place, more, code, says):
     got, stdout, stderr = laser(*RUN, *more, "-o", "out.gif")
     assert (got, stdout) == (code, "") and says in stderr and "Traceback" not in stderr
     assert not (place / "out.gif").exists()
+
+
+def test_an_animation_is_drawn_by_a_picture_where_its_mask_is_white(laser, place):
+    """Masked out everywhere, an image prompt changes nothing; the record makes the same again."""
+    for name, value in (("black", 0), ("white", 255)):
+        Image.new("L", (40, 40), value).save(place / f"{name}.png")
+    run = ["animate", "a.png", "it becomes a blue cube", "-p", "a red ball", "--model", "./sd", "--dtype", "float32"]
+    run += ["--frames", 3, "--steps", 2, "--size", 32, "--no-even-pace", "--control", "hold"]
+    shown = ["--ip-adapter", "ip", "--image-prompt", "b.png"]
+    drawn = {}
+    for name, more in (
+        ("bare", []),
+        ("shown", shown),
+        ("black", [*shown, "--image-mask", "black.png"]),
+        ("white", [*shown, "--image-mask", "white.png"]),
+    ):
+        code, _, stderr = laser(*run, *more, "-o", f"{name}.apng")
+        assert code == 0, stderr
+        frames = [np.frombuffer(frame, np.uint8).astype(int) for frame in _frames(place / f"{name}.apng")]
+        drawn[name] = np.stack(frames)
+    assert np.abs(drawn["bare"] - drawn["black"]).max() <= 1 and np.abs(drawn["shown"] - drawn["white"]).max() <= 1
+    assert np.array_equal(drawn["bare"][0], drawn["shown"][0])
+    assert np.abs(drawn["bare"][2] - drawn["shown"][2]).max() > 3
+    code, _, stderr = laser("animate", "--from", "white.apng", "-o", "again.apng")
+    assert code == 0 and (place / "again.apng").read_bytes() == (place / "white.apng").read_bytes(), stderr
+    code, _, stderr = laser(*run, "--ip-adapter", "ip", "-o", "none.apng")
+    assert code == 2 and "no picture to draw by" in stderr
+    code, _, stderr = laser(*run, "--image-mask", "black.png", "-o", "none.apng")
+    assert code == 2 and "--image-mask would do nothing" in stderr

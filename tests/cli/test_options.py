@@ -53,8 +53,35 @@ def test_every_field_is_an_option_with_its_limits_and_a_help(laser, monkeypatch,
             (line,) = [line for line in lines if re.match(rf"│[ *]*{flag}[ ,]", line)]
             limits = {type(limit).__name__: limit for limit in field.metadata}
             if "Ge" in limits and not field.json_schema_extra["metavar"]:
-                assert f"{limits['Ge'].ge}<=x<={limits['Le'].le}" in line
+                least = limits["Ge"].ge
+                assert (f"{least}<=x<={limits['Le'].le}" if "Le" in limits else f"[x>={least}]") in line
             assert field.description.split("{")[0].split(".")[0] in line
+
+
+def options_of(name, command):
+    """Every option of a command and of those within it, with the command's name.
+
+    Those of `laser bench --all` are left out: they are for that one call, and mean nothing to the benchmarks.
+    """
+    for parameter in command.params if name != "bench" else ():
+        if parameter.param_type_name == "option" and parameter.name != "help":
+            yield name, parameter
+    for inner, each in getattr(command, "commands", {}).items():
+        yield from options_of(f"{name} {inner}", each)
+
+
+def test_every_option_has_a_variable_that_means_the_same_everywhere():
+    seen: dict[str, set[bool]] = {}
+    for name in COMMANDS:
+        for where, parameter in options_of(name, command(name)):
+            long = next(text for text in parameter.opts if text.startswith("--"))
+            if parameter.multiple:  # read line by line, as Typer would cut it at blanks
+                continue
+            assert parameter.envvar, (where, long)
+            assert re.fullmatch(r"LASER_[A-Z_]+", parameter.envvar)
+            seen.setdefault(parameter.envvar, set()).add(parameter.is_flag)
+    assert {"LASER_STEPS", "LASER_OUTPUT", "LASER_FROM", "LASER_TRACK_FROM", "LASER_JSON"} < set(seen)
+    assert not [variable for variable, kinds in seen.items() if len(kinds) > 1]
 
 
 class Draft(Settings):
@@ -124,3 +151,19 @@ main.exit_code(main.app)
     assert run(code, *words, "--threads", 3) == f"3\n{out}"
     assert run(code, *words, LASER_THREADS="2") == f"2\n{out}"
     assert "--threads" in run(code, *words, "--threads", 0)
+
+
+def test_planners_compute_with_those_threads_too():
+    code = """
+from laser_cli.cli import main
+from laser_cli.plan import planners
+from laser_cli.plan.llm.backends.generate import usable_threads
+
+planning = planners.make_plan
+planners.make_plan = lambda *words, **more: print(usable_threads()) or planning(*words, **more)
+main.exit_code(main.app)
+"""
+    words = ("plan", "night falls", "-p", "a house", "-q", "--no-waypoints", "--json")
+    assert run(code, *words, "--threads", 3).startswith("3\n{")
+    assert run(code, *words, LASER_THREADS="2", OMP_NUM_THREADS="1").startswith("2\n{")
+    assert run(code, *words, OMP_NUM_THREADS="1").startswith("1\n{")

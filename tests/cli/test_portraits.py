@@ -128,7 +128,7 @@ def test_a_sentence_moves_a_face_and_the_portrait_needs_no_words(laser, tmp_path
     assert code == 0, stderr
     assert "read from the picture" in stderr
     settings = read_record(out)["settings"]
-    assert settings["plan"]["face"][-1]["yaw"] == -30 and "clip" not in settings["drive"]
+    assert settings["plan"]["face"][-1]["yaw"] == -25 and "clip" not in settings["drive"]
 
 
 def test_words_and_drive_go_together(laser, tmp_path, portrait, adapters, track):

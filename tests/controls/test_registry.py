@@ -20,6 +20,13 @@ def test_hybrid_lets_go_of_the_source():
     assert registry.signal("hybrid") == {"texture": (1.0, 0.0), "motion": (1.0, 0.0)}
 
 
+def test_words_are_several_controls_and_local_is_one_more():
+    assert registry.signal("words").keys() == {"words", "words.layout"}
+    assert registry.signal("local").keys() - registry.signal("words").keys() == {"words.local"}
+    assert set(registry.names()) >= {"texture", "motion", "hybrid", "hold", "words", "local"}
+    assert "words.local" not in registry.names()
+
+
 def test_an_unknown_control_is_an_error_that_lists_the_known():
     with pytest.raises(NotFoundError, match="posture") as raised:
         registry.find_controls(["posture"])

@@ -15,6 +15,8 @@ from laser_cli.errors import NotFoundError
 from laser_cli.models.adapter import as_seen, find_adapter, load_adapter, shown
 from laser_cli.models.attention import Call
 from laser_cli.models.base import plain_attention
+from laser_cli.models.unet import IMAGE_MASK
+from laser_cli.stages.conditions import Lead
 from laser_cli.stages.interpolate import (
     Endpoint,
     FrameSchedule,
@@ -134,6 +136,38 @@ def test_it_is_the_librarys_ip_adapter(adapted, tmp_path):
     assert not torch.allclose(noise(model, model.encode_prompts([BALL])), theirs, atol=1e-3)
 
 
+@pytest.mark.parametrize("shape", [(8, 8), (16, 16)])
+def test_a_mask_says_where_it_counts_as_in_the_library(adapted, tmp_path, shape):
+    from safetensors.torch import load_file
+
+    model, see, _ = adapted(0.6)
+    told = shown(model.encode_prompts([BALL]), see([to_tensor(pictures()[0])[0]]))
+    mask = torch.rand(1, 1, *shape, generator=torch.Generator().manual_seed(5))
+    unet = tiny_model().unet
+    unet.set_attn_processor({name: processor.library for name, processor in unet.attn_processors.items()})
+    weights = {"image_proj": {}, "ip_adapter": {}}
+    for key, value in load_file(tmp_path / "ip" / "ip-adapter.safetensors").items():
+        part, _, name = key.partition(".")
+        weights[part][name] = value
+    unet._load_ip_adapter_weights([weights])
+    unet.encoder_hid_proj = None
+    for processor in unet.attn_processors.values():
+        if hasattr(processor, "scale"):
+            processor.scale = [0.6]
+    timestep = model.schedule.levels(4)[0].timestep
+    with torch.no_grad():
+        theirs = unet(
+            X,
+            timestep,
+            encoder_hidden_states=(told.prompt_embeds, [told.image_embeds[:, None]]),
+            cross_attention_kwargs={"ip_adapter_masks": [mask]},
+        ).sample
+    masked = replace(told, spatial={IMAGE_MASK: mask})
+    for hooks in (None, Plain()):
+        assert torch.allclose(noise(model, masked, hooks), theirs, atol=1e-5)
+    assert not torch.allclose(noise(model, told), theirs, atol=1e-4)
+
+
 def test_the_model_it_was_given_to_stays_without_it(adapted):
     """Later runs in the same process draw what they always did."""
     fresh = tiny_model()
@@ -199,14 +233,17 @@ def test_every_variant_equals_the_formulas_in_every_block(adapted, kind, fused):
 def test_the_ends_of_the_way_are_the_endpoints(adapted, method):
     model, see, _ = adapted()
     one, other = pictures()
-    asked = [Endpoint(BALL, image=one), Endpoint("a house", np.ascontiguousarray(one[:, :16]), image=other)]
+    asked = [
+        Endpoint(BALL, lead=Lead(image=one)),
+        Endpoint("a house", np.ascontiguousarray(one[:, :16]), Lead(image=other)),
+    ]
     params = InterpolationParams(method, steps=3, sampling=SamplingParams(4.0, 0.5))
     schedule = FrameSchedule([Frame(0, t) for t in (0.0, 0.5, 1.0)], [0, 4])
     endpoints = prepare(model, asked, params, (0,), (16, 16), see=see)
     drawn = [picture.array.astype(int) for picture in interpolate(model, endpoints, params, schedule)]
     assert np.abs(drawn[1] - drawn[0]).max() <= 1 and np.abs(drawn[3] - drawn[4]).max() <= 1
     assert np.array_equal(drawn[4], asked[1].picture)
-    bare = prepare(model, [replace(a, image=None) for a in asked], params, (0,), (16, 16), see=see)
+    bare = prepare(model, [replace(a, lead=Lead()) for a in asked], params, (0,), (16, 16), see=see)
     assert not np.array_equal(drawn[0], next(iter(interpolate(model, bare, params, schedule))).array)
     guided = replace(params, guides=(CUBE,))
     endpoints = prepare(model, asked, guided, (0,), (16, 16), see=see)

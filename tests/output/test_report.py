@@ -98,3 +98,22 @@ def test_plays_in_a_real_browser(tmp_path, smooth):
     assert '<button id="play" type="button">Pause</button>' in done.stdout
     assert re.search(r'<output id="where">frame [0-5] of 6, 0\.\d\d s</output>', done.stdout)
     assert "<script>alert" not in done.stdout
+
+
+def test_what_drives_the_frames_is_shown_beside_them(tmp_path, smooth):
+    frames, drives = [smooth(i) for i in range(6)], (smooth(i, 32, 32) for i in range(100, 106))
+    page = ReportCollector(6, Look(), make_record("animate", {}, prompt="a", seed=0), keep=3, beside=drives)
+    for index, frame in enumerate(frames):
+        page.add(index, frame)
+    page.save(tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text("utf-8")
+    told = embedded(text)
+    # as many as frames are kept, each of its own moment
+    assert len(told["drives"]) == len(told["pictures"]) == 3 and len(set(told["drives"])) == 3
+    assert f'<img id="drive" src="{told["drives"][0]}"' in text
+    assert Image.open(BytesIO(base64.b64decode(told["drives"][1].partition(",")[2]))).size == (32, 32)
+
+
+def test_without_a_drive_there_is_no_place_for_one(tmp_path, smooth):
+    _, text, _ = report(tmp_path / "r.html", [smooth(0), smooth(1)])
+    assert 'id="drive"' not in text and embedded(text)["drives"] == []

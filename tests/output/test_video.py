@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, ImageSequence
 
 from laser_cli.errors import BadInputError, LaserError, UsageError
+from laser_cli.output.audio import has_sound
 from laser_cli.output.ffmpeg import executable, ffmpeg
 from laser_cli.output.look import Look, parse_fps
 from laser_cli.output.record import read_record
@@ -289,6 +290,29 @@ def tone(path: Path, seconds: float) -> Path:
         time = np.arange(int(8000 * seconds)) / 8000
         file.writeframes((np.sin(time * 2764) * 9000).astype("<i2").tobytes())
     return path
+
+
+def loud(path: Path) -> np.ndarray:
+    """Where a file sounds, 8,000 times a second."""
+    command = [executable(), "-v", "error", "-i", str(path), "-f", "f32le", "-ac", "1", "-ar", "8000", "-"]
+    heard = np.frombuffer(subprocess.run(command, capture_output=True, check=True).stdout, np.float32)
+    return np.abs(heard) > 0.05
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+def test_sound_from_a_later_second_or_after_silence(tmp_path, smooth, suffix):
+    audio = tone(tmp_path / "a.wav", 1.0)
+    for name, begins, sounds in (("late", -0.5, (0.5, 1.5)), ("early", 0.6, (0.0, 0.4))):
+        out = tmp_path / f"{name}{suffix}"
+        write(out, [smooth(i) for i in range(20)], fps=10, audio=audio, audio_from=begins)
+        heard = np.flatnonzero(loud(out)) / 8000
+        assert abs(heard.min() - sounds[0]) < 0.1 and abs(heard.max() - sounds[1]) < 0.1
+
+
+def test_a_film_has_sound_or_none(tmp_path, smooth):
+    assert has_sound(tone(tmp_path / "a.wav", 0.2))
+    write(tmp_path / "silent.mp4", [smooth(0), smooth(1)])
+    assert not has_sound(tmp_path / "silent.mp4") and not has_sound(tmp_path / "nothing.mp4")
 
 
 @pytest.mark.parametrize("suffix", FILMS)

@@ -105,7 +105,7 @@ def test_a_dash_is_stdout_and_stdin(capsys, monkeypatch):
             [
                 "line 6",
                 "segments[0].control",
-                "'textur' is not one of texture, motion, hybrid, hold",
+                "'textur' is not one of texture, motion, hybrid, hold, words, local",
                 "did you mean 'texture'?",
             ],
         ),

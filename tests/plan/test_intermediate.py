@@ -6,8 +6,8 @@ import pytest
 
 from laser_cli.plan.intermediate import between, with_intermediate_keyframes
 from laser_cli.plan.rules import plan_by_rules
-from laser_cli.plan.rules.phrases import parse_attributes
 from laser_cli.plan.schema import Plan, Segment
+from laser_cli.plan.wording.phrases import parse_attributes
 from laser_cli.storybook.changes import sample_change
 
 CAR = "a green car {} in the city {}"

@@ -12,16 +12,14 @@ from laser_cli import plugins
 from laser_cli.errors import NotFoundError
 from laser_cli.plan import planners
 from laser_cli.plan.request import PlanCallbacks, Planned, PlanRequest
+from laser_cli.plan.request import Planner as BasePlanner
 from laser_cli.plan.schema import Plan, Planner, Segment
 
 NIGHT = PlanRequest("night falls", "a house at noon")
 
 
-class Echo:
+class Echo(BasePlanner):
     """A planner of another package: it repeats the description, and claims what speaks of echoes."""
-
-    def available(self):
-        return True
 
     def claims(self, request):
         return "echo" in request.description

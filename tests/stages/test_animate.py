@@ -9,9 +9,11 @@ import torch
 from laser_cli.engine.render import render
 from laser_cli.engine.spec import SamplingParams
 from laser_cli.measure.pictures import psnr
+from laser_cli.models.options import PromptStyle
 from laser_cli.plan.schema import Plan, Segment
 from laser_cli.stages.animate import animate, compose, generate
 from laser_cli.stages.invert import invert_picture, to_tensor
+from laser_cli.stages.wording import unweighted
 from tests.stages.test_interpolate import tiny_model
 
 SOURCE = "a red ball in a meadow at noon"
@@ -149,3 +151,46 @@ def test_a_negative_prompt_is_what_guidance_leads_away_from_and_frame_0_stays_th
     assert all(np.array_equal(frames[0], picture) for frames in ways.values())
     ends = [frames[-1].astype(int) for frames in ways.values()]
     assert all(np.abs(a - b).max() > 1 for i, a in enumerate(ends) for b in ends[:i])
+
+
+def test_frames_that_are_wanted_are_those_that_they_are_among_all(storybook, red_ball, inversion):
+    two = plan({"prompt": "a blue ball", "frames": 4}, {"prompt": "a blue cube", "frames": 4, "control": "hybrid"})
+    params = SamplingParams(2.0)
+    whole = {p.index: p.array for p in animate(storybook, two, inversion, params, red_ball)}
+    some = {p.index: p.array for p in animate(storybook, two, inversion, params, red_ball, wanted={0, 2, 5})}
+    assert list(some) == [0, 2, 5]
+    for index, array in some.items():
+        assert abs(array.astype(int) - whole[index]).max() <= 1  # the batch shows in the last bits
+
+
+@pytest.mark.parametrize("control", ["words", "local"])
+def test_words_tell_how_each_prompt_relates_to_the_sources(storybook, inversion, control):
+    spec = compose(storybook, plan({"prompt": "a blue ball", "frames": 3, "control": control}), inversion)
+    source, end = (keyframe.words for keyframe in spec.keyframes)
+    assert source.mapper.shape == (1, 77, 77) and torch.equal(source.mapper[0], torch.eye(77))
+    assert not source.changed.any() and end.changed.sum() >= 1 and end.weights.eq(1).all()
+    assert compose(storybook, plan({"prompt": "a blue ball", "frames": 3}), inversion).keyframes[1].words is None
+
+
+def test_weights_of_words_are_those_of_their_maps_and_not_of_their_embeddings(storybook, inversion):
+    weighted = replace(storybook, prompts=PromptStyle(weighted=True))
+    two = plan({"prompt": "a (blue:1.5) ball", "frames": 3, "control": "words"})
+    end = compose(weighted, two, inversion).keyframes[1]
+    assert sorted(set(end.words.weights.flatten().tolist())) == [1, 1.5]
+    plain = compose(storybook, plan({"prompt": "a blue ball", "frames": 3}), inversion).keyframes[1]
+    assert torch.equal(end.conditioning.prompt_embeds, plain.conditioning.prompt_embeds)
+    assert unweighted("a (blue:1.5) \\(small\\) [ball]") == "a blue \\(small\\) ball"
+
+
+def test_what_changes_in_the_subject_alone_keeps_the_picture_around_it(storybook, inversion):
+    def local(prompt, control="texture", **more):
+        two = plan({"prompt": prompt, "frames": 3, "control": control})
+        spec = compose(storybook, two, inversion, **more)
+        return ["words.local" in k.strengths and k.words is not None for k in spec.keyframes]
+
+    assert local("a blue ball in a meadow at noon", local=True) == [True, True]
+    assert local("a blue cat in a meadow at noon", "hybrid", local=True) == [True, True]
+    for prompt in ("a red ball in a meadow at night", "a large red ball in a meadow at noon", SOURCE):
+        assert local(prompt, local=True) == [False, False]
+    assert local("a blue ball in a meadow at noon") == [False, False]
+    assert local("a blue ball in a meadow at noon", "hold", local=True) == [False, False]

@@ -22,8 +22,9 @@ from laser_cli.engine.schedule import noise_like
 from laser_cli.engine.spec import SamplingParams
 from laser_cli.engine.workers import Workers
 from laser_cli.errors import BadInputError
+from laser_cli.stages.checkpoint import Checkpointer
 from laser_cli.stages.invert import to_tensor
-from laser_cli.stages.portrait import Words, draw_portrait
+from laser_cli.stages.portrait import Said, Words, draw_portrait
 from laser_cli.tracks.schema import FaceTrack
 
 WORDS = Words("a portrait of a person with red hair")
@@ -75,8 +76,8 @@ def motion(frames: int = FRAMES):
 
 
 def draw(model, nets, face, frames=FRAMES, **given):
-    how = {"params": SamplingParams(guidance=2.0), "steps": STEPS, "seed": 4, **given}
-    return list(draw_portrait(model, nets, face, motion(frames), WORDS, **how))
+    how = {"params": SamplingParams(guidance=2.0), "steps": STEPS, "seed": 4, "words": WORDS, **given}
+    return list(draw_portrait(model, nets, face, motion(frames), **how))
 
 
 def apart(one, other) -> int:
@@ -170,6 +171,48 @@ def test_the_unet_is_as_before(storybook, nets, face):
     assert not any(block._forward_hooks for block in storybook.unet.down_blocks)
 
 
+def test_words_change_while_the_face_moves(storybook, nets, face):
+    blonde = "a portrait of a person with blonde hair, on a green background"
+    words = Words(WORDS.prompt, parts=(Said(WORDS.prompt, 2), Said(blonde, 3)))
+    assert words.places(FRAMES) == [0, 1, 3]
+    plain, told = draw(storybook, nets, face), draw(storybook, nets, face, words=words)
+    apart_by_frame = [apart([a], [b]) for a, b in zip(plain, told, strict=True)]
+    assert max(apart_by_frame[:2]) <= 1 and apart_by_frame[2] > 3 and apart_by_frame[3] > 3
+    with pytest.raises(ValueError, match="words for 4 frames, a motion of 3"):
+        words.places(3)
+
+
+def test_frame_0_can_be_the_picture_itself(storybook, nets, face):
+    plain, faded = draw(storybook, nets, face), draw(storybook, nets, face, fade=3)
+    assert np.array_equal(faded[0].array, face) and not np.array_equal(plain[0].array, face)
+    # less and less of what was lost comes back, and nothing after that
+    assert apart(plain[3:], faded[3:]) == 0 and apart(plain[1:2], faded[1:2]) > apart(plain[2:3], faded[2:3]) > 0
+
+
+def test_a_render_that_was_broken_off_goes_on(storybook, nets, face, tmp_path):
+    whole, ticks = draw(storybook, nets, face), iter(range(0, 10_000, 100))
+    saving = Checkpointer(tmp_path / "render", "mine", clock=lambda: next(ticks))
+    half = draw_portrait(
+        storybook, nets, face, motion(), WORDS, SamplingParams(guidance=2.0), STEPS, seed=4, checkpointer=saving
+    )
+    next(half), next(half)  # frame 0 is finished a step ahead of those that follow
+    half.close()
+    told: list[int] = []
+    again = draw(storybook, nets, face, checkpointer=Checkpointer(tmp_path / "render", "mine"), report=told.append)
+    assert apart(whole, again) <= 1 and sum(told) < nfe(FRAMES, STEPS, 2.0)
+
+
+def test_another_model_may_read_the_portrait(storybook, nets, face):
+    def turned(latents):
+        return storybook.encode_picture(latents.flip(3))
+
+    class Reader:
+        unet, encode_prompts, encode_picture = storybook.unet, storybook.encode_prompts, staticmethod(turned)
+
+    mirrored = draw(storybook, nets, face[:, ::-1].copy())
+    assert apart(draw(storybook, nets, face, reader=Reader()), mirrored) <= 1
+
+
 def test_v5c_asks_for_the_portraits_own_face(storybook, nets, face):
     v5c = replace(nets, version=VERSIONS["v5c"])
     with pytest.raises(BadInputError, match="own face"):
@@ -187,6 +230,16 @@ def test_rows_without_a_drive_are_the_models_own(storybook, nets, face):
             backbone.predict(x, level, told), storybook.backbone.predict(x, level, told), strict=True
         ):
             assert torch.equal(ours, plain)
+
+
+def test_guidance_leads_away_from_no_drive_at_all():
+    from laser_cli.models.conditioning import Conditioning
+
+    words = Conditioning(torch.zeros(1, 2, 4), spatial={"other": torch.ones(1, 1)})
+    rows = driven(words, motion().drive([1, 2], 32, 32))
+    away = undriven(Conditioning(torch.zeros(1, 2, 4)), motion().drive([0], 32, 32)).beside(rows)
+    assert len(away) == 2 and (away.spatial[HALF] == 0).all() and (away.spatial["knit.coefficients"] == 0).all()
+    assert (away.spatial["other"] == 1).all()
 
 
 def test_a_drive_travels_by_row():

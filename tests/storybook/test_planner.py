@@ -248,4 +248,6 @@ def test_words_are_put_right_before_it_reads(trained):
     world = embedded.world_of(trained[1])
     assert world.corrected("teh baal zorby turns blue quickzly") == "the ball turns blue"
     assert world.corrected("the eyss close").startswith("the eyes")
+    # a strange word is a look of what follows it, however that is spelt
+    assert world.holds("the stawixnar bcakground turns pink") and not world.holds("the stawixnar turns pink")
     assert world.nearest("dragon") == "" and world.nearest("horse") == "" and world.nearest("ball") == "ball"

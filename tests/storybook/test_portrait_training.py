@@ -13,22 +13,23 @@ from laser_cli.controls.knit.own import AdapterSettings, base_key, load_own, rea
 from laser_cli.models.model import Model
 from laser_cli.storybook.driving import PLACE
 from laser_cli.storybook.look import SHIPPED
-from laser_cli.storybook.train import portraits
+from laser_cli.storybook.train import portrait_faces, portraits
 from laser_cli.storybook.train.install import install
-from laser_cli.storybook.train.portraits import Adapters, Batch, identities, loss_of, make_faces
+from laser_cli.storybook.train.portrait_faces import STATES, identities, make_faces
+from laser_cli.storybook.train.portraits import Adapters, Batch, loss_of
 from tests.small import small_unet
 
 
 def test_states_share_an_identity():
     for states in identities(random.Random(0), 5):
         assert len({(p.skin, p.hair, p.hair_colour, p.eyes, p.hat, p.background) for p in states}) == 1
-        assert len({(p.yaw, p.pitch, p.roll, p.expression) for p in states}) == portraits.STATES
+        assert len({(p.yaw, p.pitch, p.roll, p.expression) for p in states}) == STATES
 
 
 def test_faces_hold_what_was_drawn(storybook):
     faces = make_faces(storybook, SHIPPED, 3, 2)
     side = storybook.size // storybook.scale
-    assert faces.latents.shape[:2] == (2, portraits.STATES) and faces.latents.shape[-1] == side
+    assert faces.latents.shape[:2] == (2, STATES) and faces.latents.shape[-1] == side
     assert faces.captions.shape[:2] == (2, 2) and faces.angles.abs().max() < 0.8
     # features cover a small part of the picture
     assert 0.01 < faces.masks.float().mean() < 0.3 and faces.masks.max() > 0.5
@@ -101,7 +102,8 @@ def test_adapters_learn_and_the_unet_stays_as_it_is(tiny):
 @pytest.mark.slow
 @pytest.mark.parametrize("plain", [False, True])
 def test_it_stops_goes_on_and_is_installed(tmp_path, monkeypatch, plain, storybook):
-    monkeypatch.setattr(portraits, "AT_ONCE", 2)
+    for module in (portraits, portrait_faces):
+        monkeypatch.setattr(module, "AT_ONCE", 2)
     monkeypatch.setattr(portraits, "SHOWN", 1)
     made = portraits.train(tmp_path, steps=1, batch=1, first=1, plain=plain)
     first = read_settings(made)

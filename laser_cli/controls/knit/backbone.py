@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -23,18 +23,29 @@ HALF = PREFIX + "half"
 PARTS = ("condition", "coefficients", "parts", "pdfgc")
 
 
+@dataclass(frozen=True)
+class Undriven(Conditioning):
+    """What guidance leads away from: not driven, whatever drives the rows beside it."""
+
+    def beside(self, other: Conditioning) -> Conditioning:
+        """The row as often as `other` has rows, under its `spatial` but for the drive."""
+        rows = self.expand(len(other))
+        return replace(rows, spatial={**other.spatial, **rows.spatial})
+
+
 def driven(conditioning: Conditioning, drive: Drive) -> Conditioning:
     """The conditioning of n rows that are driven so."""
     return _with(conditioning, drive, 1.0)
 
 
-def undriven(conditioning: Conditioning, drive: Drive, pdfgc: Tensor | None = None) -> Conditioning:
+def undriven(conditioning: Conditioning, drive: Drive, pdfgc: Tensor | None = None) -> Undriven:
     """The conditioning of one row that guidance leads away from: no drive of this one's kind, and no reference.
 
     `pdfgc` [548] is the unconditional vector that v1 and v2 need.
     """
     first = Drive(*(None if part is None else part[:1] for part in _parts(drive).values()))  # type: ignore[arg-type]
-    return _with(conditioning, first.unconditional(pdfgc), 0.0)
+    rows = _with(conditioning, first.unconditional(pdfgc), 0.0)
+    return Undriven(**{part.name: getattr(rows, part.name) for part in fields(rows)})
 
 
 def _with(conditioning: Conditioning, drive: Drive, half: float) -> Conditioning:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf, nan
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from laser_cli.plan.schema import Plan
 from laser_cli.stages.distances import Distance
 from laser_cli.stages.invert import to_tensor
 from laser_cli.storybook.classifier import FOLDER, AttributeClassifier, load_classifier
-from laser_cli.storybook.look import look_for
+from laser_cli.storybook.look import look_of
 
 Say = Callable[[str], object]
 
@@ -72,7 +72,7 @@ def task_of(
     model: Model, edit: Edit, plan: Plan, settings: AnimateSettings, shown: tuple[int, ...], distance: Distance
 ) -> Task:
     """An edit as the model's own size and look show it."""
-    look = replace(look_for(model.size), size=model.size)
+    look = look_of(model.size)
     return Task(model, look, edit, plan, settings, shown, distance)
 
 

@@ -27,7 +27,7 @@ from laser_cli.stages.invert import to_array
 from laser_cli.stages.portrait import Words, draw_portrait
 from laser_cli.storybook.classifier import AttributeClassifier
 from laser_cli.storybook.driving import PLACE
-from laser_cli.storybook.look import FIRST, SECOND, Look
+from laser_cli.storybook.look import look_of
 from laser_cli.storybook.puppets import BLENDSHAPES, Puppet
 from laser_cli.storybook.traits import judge
 from laser_cli.tracks.schema import FaceTrack
@@ -97,7 +97,7 @@ def bench_portraits(
     [rows, columns, 3, h, w], reference, truth, and each way. Raises NotFoundError for a model without adapters."""
     nets = load_adapters(needed_adapters(adapter, model.name), model)
     other = load_adapters(needed_adapters(compare, model.name), model) if compare else None
-    known, look = ways(model, nets, steps, other), look_of(model)
+    known, look = ways(model, nets, steps, other), look_of(model.size)
     items = sample_reenactments(count)
     scores: dict[tuple[str, str], Score] = defaultdict(Score)
     flicker: dict[str, list[float]] = defaultdict(list)
@@ -139,11 +139,6 @@ def flickers(frames: Tensor, true: Tensor) -> float:
     return float(255 * (frames.diff(dim=0) - true.diff(dim=0)).abs().mean())
 
 
-def look_of(model: Model) -> Look:
-    """The look of a storybook model, by its size; that of the shipped one for any other."""
-    return next((look for look in (FIRST, SECOND) if look.size == model.size), FIRST)
-
-
 def memory(model: str, say: Say = lambda text: None) -> list[Figure]:
     """Peak memory of driven portraits at 50 and at 1,000 frames."""
     return measured.memory(__name__, model, say)
@@ -155,7 +150,7 @@ def draw_frames(model: Model, frames: int) -> None:
     t = np.linspace(0, 1, frames)
     track = FaceTrack.of(12, ("jawOpen", "yaw"), np.stack([t, 30 * t], 1))
     motion = face_motion(track, HeadPose(np.zeros((1, 3)), np.array([PLACE])), 0.0)
-    picture = to_array(drawn([Puppet()], look_of(model))[0])
+    picture = to_array(drawn([Puppet()], look_of(model.size))[0])
     for _ in draw_portrait(model, nets, picture, motion, Words("a portrait"), SamplingParams(guidance=1.0), 2):
         pass
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from laser_cli.plan.rules import control_for, parse_attributes
 from laser_cli.plan.rules.become import CONTROL_KINDS
-from laser_cli.plan.rules.phrases import is_participle, noun_phrases, noun_value, tail_spans, tokens
 from laser_cli.plan.schema import Control
+from laser_cli.plan.wording.phrases import is_participle, noun_phrases, noun_value, tail_spans, tokens
 
 
 def control_between(before: str, after: str) -> Control:

@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from string import Template
 
-from laser_cli.plan.expressions import EXPRESSIONS, NAMES, TURNS, USUAL_LEVEL, USUAL_TURN, face_point, named
+from laser_cli.plan.expressions import EXPRESSIONS, NAMES, TURNS, face_point, named
 from laser_cli.plan.llm.forms import text
 from laser_cli.plan.request import PlanRequest
+from laser_cli.plan.rules.face_track import face_track
 from laser_cli.plan.schema import FacePoint
 
 MOMENTS, AT_ONCE = 6, 4
@@ -42,36 +43,23 @@ def face_question(version: str) -> str:
     return asked.substitute(expressions=", ".join(EXPRESSIONS), turns=", ".join(TURNS))
 
 
-def read_face(
-    answer: str, request: PlanRequest, prompts: Sequence[str]
-) -> tuple[tuple[FacePoint, ...], tuple[str, ...]]:
+def read_face(answer: str, request: PlanRequest) -> tuple[tuple[FacePoint, ...], tuple[str, ...]]:
     """The face track in an answer, in the order of time, from rest on; and what had to be repaired.
 
-    Where it leaves out what the request speaks of, the track is made from the words of the prompts, the source's first.
+    Where it leaves out what the request speaks of, the rules read the track in the request.
     """
     moments = {int(at): _levels(said) for at, said in re.findall(r"^\W*at (\d{1,3}) ?%:(.*)$", answer, re.MULTILINE)}
     moments = {0: {}} | {at: levels for at, levels in moments.items() if at <= 100}
     shown = {name for levels in moments.values() for name in levels}
-    missing = [name for name in named(request.description) if name not in shown]
-    repairs: tuple[str, ...] = ()
-    if missing:
-        moments = _from_words(prompts)
-        repairs = (f"the face track did not show {missing[0]!r}: it is made from the prompts",)
+    if missing := [name for name in named(request.description) if name not in shown]:
+        repair = f"the face track did not show {missing[0]!r}: it is made from the request"
+        return face_track(request.description), (repair,)
     if not any(moments.values()):
         return (), ()
-    return tuple(face_point(at, moments[at]) for at in sorted(moments)), repairs
+    return tuple(face_point(at, moments[at]) for at in sorted(moments)), ()
 
 
 def _levels(said: str) -> dict[str, int]:
     """«smiling 80, turned left 20» by name."""
     found = re.findall(rf"({'|'.join(NAMES)}) (\d{{1,3}})", said)
     return {name: int(level) for name, level in found}
-
-
-def _from_words(prompts: Sequence[str]) -> dict[int, dict[str, int]]:
-    """What the prompts say of a face, evenly over the time."""
-    last = len(prompts) - 1
-    return {
-        round(100 * i / last): {name: USUAL_TURN if name in TURNS else USUAL_LEVEL for name in named(prompt)}
-        for i, prompt in enumerate(prompts)
-    }

@@ -123,12 +123,12 @@ def cached() -> dict[str, Path]:
     return found
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of a model's files, one after the other."""
+def digest(path: Path, stopped: Callable[[], bool] = lambda: False) -> str:
+    """SHA-256 of a model's files, one after the other; of what was read until it is stopped."""
     made = hashlib.sha256()
     for part in parts(path):
         with part.open("rb") as file:
-            while block := file.read(2**22):
+            while not stopped() and (block := file.read(2**22)):
                 made.update(block)
     return made.hexdigest()
 

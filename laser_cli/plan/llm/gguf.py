@@ -194,21 +194,34 @@ class _Reader:
             if self.at > len(self._data):
                 raise IndexError
         elif inner == _STRING:
-            for _ in range(count):
-                length = self._length()
-                self.at += length
+            self.at = self._after_texts(count)
         else:
             raise _Damaged("it holds a list of lists")
         return count
 
+    def _after_texts(self, count: int) -> int:
+        """Where the texts of a list end; a vocabulary has hundreds of thousands."""
+        at, unpack, data = self.at, struct.Struct("<Q").unpack_from, self._data
+        for _ in range(count):
+            (length,) = unpack(data, at)
+            if length > limits.GGUF_TEXT:
+                self._check(length, at + 8)
+            at += 8 + length
+        if at > len(data):
+            raise IndexError
+        return at
+
     def _length(self) -> int:
         """The bytes of the text that follows."""
         length = int(self.take("Q"))
-        if self.at + length > len(self._data):
+        self._check(length, self.at)
+        return length
+
+    def _check(self, length: int, at: int) -> None:
+        if at + length > len(self._data):
             raise IndexError
         if length > limits.GGUF_TEXT:
             raise _Damaged(f"it holds a text of {length:,} bytes")
-        return length
 
 
 def usable_memory() -> int | None:

@@ -9,12 +9,12 @@ from itertools import pairwise
 from typing import Any
 
 from laser_cli.errors import LaserError
-from laser_cli.plan.rules import lexicon as lex
 from laser_cli.plan.rules import parse_attributes, plan_by_rules
 from laser_cli.plan.rules.languages import in_english
-from laser_cli.plan.rules.phrases import main_phrase, noun_phrases
 from laser_cli.plan.rules.stages import split_stages
 from laser_cli.plan.rules.verbs import is_verb_form
+from laser_cli.plan.wording import lexicon as lex
+from laser_cli.plan.wording.phrases import main_phrase, noun_phrases
 
 _SMALL = lex.word_set("small_words")
 

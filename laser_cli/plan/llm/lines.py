@@ -16,14 +16,14 @@ from laser_cli.plan.llm.forms import AnswerForm, Message, worked_examples
 from laser_cli.plan.llm.goals import content_words, stem
 from laser_cli.plan.llm.repair import repair
 from laser_cli.plan.request import PlanRequest
-from laser_cli.plan.rules import lexicon as lex
-from laser_cli.plan.rules.phrases import main_phrase, noun_phrases
 from laser_cli.plan.schema import STRENGTHS
+from laser_cli.plan.wording import lexicon as lex
+from laser_cli.plan.wording.phrases import main_phrase, noun_phrases
 
 LONGEST = 220
 """Characters of a line."""
 NEAR = 1
-"""Worked examples that are chosen for a request, beside those that are always there: each is read anew."""
+"""Worked examples that are chosen for a request, beside those that are always there."""
 
 
 class LinesForm(AnswerForm):
@@ -35,9 +35,10 @@ class LinesForm(AnswerForm):
         """The worked examples that are always there, and the nearest of the others."""
         return [(_question(row), _answer(row)) for row in self._chosen(request)]
 
-    def shared(self, messages: list[Message]) -> int:
-        """The instructions and the worked examples that are always there."""
-        return 1 + 2 * sum(bool(row.get("always")) for row in worked_examples(self.version))
+    def shared(self, messages: list[Message]) -> tuple[int, ...]:
+        """The instructions and the worked examples that are always there, and these with the one that is chosen."""
+        always = 1 + 2 * sum(bool(row.get("always")) for row in worked_examples(self.version))
+        return always, always + 2 * NEAR
 
     def opening(self, request: PlanRequest) -> str:
         """Line 0 as far as it is given, and the number of what the model writes first."""
@@ -79,7 +80,7 @@ class LinesForm(AnswerForm):
         keyframes = tuple(DraftKeyframe(prompt) for prompt in prompts)
         draft = repair(Draft(source, keyframes), request)
         if request.face:
-            face, repairs = read_face(answer, request, [draft.source, *(k.prompt for k in draft.keyframes)])
+            face, repairs = read_face(answer, request)
             draft = replace(draft, face=face, repairs=(*draft.repairs, *repairs))
         problems = (*draft.problems, *self._borrowed(draft, request))
         return Draft(draft.source, _controlled(draft), draft.face, draft.repairs, problems)

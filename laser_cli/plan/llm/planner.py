@@ -14,9 +14,10 @@ from laser_cli.plan.llm.draft import Draft
 from laser_cli.plan.llm.forms import AnswerForm
 from laser_cli.plan.llm.full import FullForm
 from laser_cli.plan.llm.lines import LinesForm
-from laser_cli.plan.request import PlanCallbacks, Planned, PlanRequest, check_description
+from laser_cli.plan.request import PlanCallbacks, Planned, Planner, PlanRequest, check_description
 from laser_cli.plan.rules import plan_by_rules
-from laser_cli.plan.schema import Plan, Planner, Segment, share_frames
+from laser_cli.plan.schema import Plan, Segment, share_frames
+from laser_cli.plan.schema import Planner as PlannedBy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,23 +25,11 @@ if TYPE_CHECKING:
 __all__ = ["LanguageModelPlanner", "is_model", "plan_by_model", "record"]
 
 
-class LanguageModelPlanner:
+class LanguageModelPlanner(Planner):
     """Plans with the language model of that name (`FILE.gguf`, `hf:REPO[:FILE]` or `openai:URL[#MODEL]`)."""
 
     def __init__(self, name: str) -> None:
         self._name = name
-
-    def available(self) -> bool:
-        """It is looked for when it is first asked."""
-        return True
-
-    def claims(self, request: PlanRequest) -> bool:
-        """It takes only what it is named for."""
-        return False
-
-    def halfway(self, begin: str, end: str) -> str | None:
-        """None: it knows no world by heart."""
-        return None
 
     def plan(self, request: PlanRequest, callbacks: PlanCallbacks) -> Planned:
         """Plan a request. Raises NotFoundError if the model cannot be used, MemoryExhausted if it is too large."""
@@ -78,9 +67,9 @@ def plan_by_model(name: str, request: PlanRequest, callbacks: PlanCallbacks) -> 
     return plan_of_draft(outcome.draft, request, record(opened, form, request, outcome))
 
 
-def record(opened: Opened, form: AnswerForm, request: PlanRequest, outcome: Outcome) -> Planner:
+def record(opened: Opened, form: AnswerForm, request: PlanRequest, outcome: Outcome) -> PlannedBy:
     """Who planned, as the plan file keeps it."""
-    return Planner(
+    return PlannedBy(
         name=opened.name,
         version=opened.version,
         seed=request.seed,
@@ -91,7 +80,7 @@ def record(opened: Opened, form: AnswerForm, request: PlanRequest, outcome: Outc
     )
 
 
-def plan_of_draft(draft: Draft, request: PlanRequest, planner: Planner) -> Planned:
+def plan_of_draft(draft: Draft, request: PlanRequest, planner: PlannedBy) -> Planned:
     """The plan of a usable answer, with notes about what was repaired in it."""
     lengths = share_frames(request.frames, [keyframe.share for keyframe in draft.keyframes])
     segments = tuple(

@@ -15,9 +15,9 @@ from laser_cli.plan.length import cut
 from laser_cli.plan.llm.draft import Draft, DraftKeyframe
 from laser_cli.plan.llm.goals import Goals, content_words, goals_of, says, stem
 from laser_cli.plan.request import PlanRequest
-from laser_cli.plan.rules import lexicon as lex
-from laser_cli.plan.rules.edits import set_tail
-from laser_cli.plan.rules.phrases import main_phrase, tail_spans
+from laser_cli.plan.wording import lexicon as lex
+from laser_cli.plan.wording.edits import set_tail
+from laser_cli.plan.wording.phrases import main_phrase, tail_spans
 
 COPIED = 3
 """Words from which on a request counts as copied where a prompt holds it."""

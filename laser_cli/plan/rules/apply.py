@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from laser_cli.plan.rules import lexicon as lex
 from laser_cli.plan.rules.become import become, is_part
 from laser_cli.plan.rules.clauses import Clause, How
-from laser_cli.plan.rules.edits import (
+from laser_cli.plan.rules.settle import Result, settle, without_what_ended
+from laser_cli.plan.wording import lexicon as lex
+from laser_cli.plan.wording.edits import (
     add_part,
     join,
     remove_noun,
@@ -18,8 +19,7 @@ from laser_cli.plan.rules.edits import (
     tidy,
     with_article,
 )
-from laser_cli.plan.rules.phrases import NounPhrase, locate, main_phrase, noun_phrases, singular
-from laser_cli.plan.rules.settle import Result, settle, without_what_ended
+from laser_cli.plan.wording.phrases import NounPhrase, locate, main_phrase, noun_phrases, singular
 
 
 def apply_clause(prompt: str, clause: Clause) -> Result:

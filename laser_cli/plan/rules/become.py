@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
-from laser_cli.plan.rules import lexicon as lex
 from laser_cli.plan.rules.clauses import adjectives_only, is_scenery, setting_value, style_of
-from laser_cli.plan.rules.edits import (
+from laser_cli.plan.rules.events import changes_of, environment
+from laser_cli.plan.rules.settle import Result, settle
+from laser_cli.plan.wording import lexicon as lex
+from laser_cli.plan.wording.edits import (
     add_part,
     fix_article,
     replace_noun,
@@ -16,8 +18,7 @@ from laser_cli.plan.rules.edits import (
     tidy,
     with_article,
 )
-from laser_cli.plan.rules.events import changes_of, environment
-from laser_cli.plan.rules.phrases import (
+from laser_cli.plan.wording.phrases import (
     NounPhrase,
     adjective_spans,
     locate,
@@ -27,7 +28,6 @@ from laser_cli.plan.rules.phrases import (
     singular,
     tail_spans,
 )
-from laser_cli.plan.rules.settle import Result, settle
 
 CONTROL_KINDS = {"height": "size", "girth": "size", "opening": "pose", "waking": "pose"}
 """Kinds of attributes that a control is chosen by as for another kind: what alters an outline counts as size."""

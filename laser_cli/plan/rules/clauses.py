@@ -7,27 +7,25 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
-from laser_cli.plan.rules import lexicon as lex
-from laser_cli.plan.rules.edits import tidy
 from laser_cli.plan.rules.events import adjuncts, changes_of, environment, read_event
-from laser_cli.plan.rules.lexicon import Changes
 from laser_cli.plan.rules.orders import rewritten
-from laser_cli.plan.rules.phrases import (
+from laser_cli.plan.rules.table import Row, read_row
+from laser_cli.plan.rules.verbs import Parts, ing, split_verb, without_adverbs
+from laser_cli.plan.wording import lexicon as lex
+from laser_cli.plan.wording.edits import tidy
+from laser_cli.plan.wording.lexicon import Changes
+from laser_cli.plan.wording.phrases import (
     adjective_spans,
-    is_adjective,
     noun_phrases,
     noun_value,
     singular,
     tail_spans,
 )
-from laser_cli.plan.rules.table import Row, read_row
-from laser_cli.plan.rules.verbs import Parts, ing, split_verb, without_adverbs
 
 How = Literal[
     "become", "size", "place", "setting", "pattern", "pose", "wear", "gain", "lose", "appear", "vanish", "settle",
     "hold",
 ]  # fmt: skip
-_WHERE = ("on", "over", "from", "out", "all", "along", "around", "across", "through")
 
 
 @dataclass(frozen=True)
@@ -87,25 +85,30 @@ def _action(parts: Parts, timed: bool) -> Clause | None:
     head = named[0].head if named else who.lower()
     for row in _actions():
         found = row.match(head, verb, rest)
-        if found is None or (row.says.get("if") == "adjectives" and not adjectives_only(rest)):
+        if found is None or not _holds(row.says.get("if"), rest, timed):
             continue
         how = row.says["how"]
         if how == "none":
             return None
         if how == "place":
             return _place(who, verb, found[1].lower())
-        if how == "setting":
-            if clause := _setting(who, verb, rest):
+        if how in ("setting", "pattern"):
+            if clause := _setting(who, verb, rest) if how == "setting" else _pattern(who, rest):
                 return clause
             continue
-        if how == "growth":
-            return _growth(who, verb, rest)
-        if how == "gain":
-            return _gain(who, verb, rest, timed)
         groups = ["", *(group or "" for group in found.groups())]
         what = row.says.get("to", "").format(*groups, rest=rest, ing=ing(verb)).strip()
         return Clause(how, row.says["subject"].format(*groups) if "subject" in row.says else who, what)
     return Clause("pose", who, ing(verb)) if parts.guessed else None
+
+
+def _holds(condition: str | None, rest: str, timed: bool) -> bool:
+    """Whether the `if` of a row holds for the words after the verb."""
+    if condition == "adjectives":
+        return adjectives_only(rest)
+    if condition == "air":
+        return environment(rest) is not None
+    return bool(noun_phrases(rest)) if condition == "nouns" else timed or condition is None
 
 
 def _place(who: str, verb: str, place: str) -> Clause:
@@ -124,55 +127,12 @@ def _setting(who: str, verb: str, rest: str) -> Clause | None:
     return Clause("setting", who, f"{noun[1].lower() if noun else ''}|{pose}")
 
 
-def _growth(who: str, verb: str, rest: str) -> Clause:
-    words = [
-        w
-        for w in rest.lower().split()
-        if w not in ("and", "in", "size", "much", "until", "it", "is", "very", "down", "up", "a", "lot")
-    ]
-    if words != rest.lower().split() and re.fullmatch(r"up(?: .*)?", rest.lower()):
-        return Clause("pose", who, f"{ing(verb)} {rest}")
-    large = verb not in lex.SHRINKING
-    if all(w in lex.PLAIN_SIZE or w in ("big", "large", "small", "huge", "tiny") for w in words):
-        return Clause("size", who, "large" if large else "small")
-    if all(is_adjective(w) for w in words):
-        return Clause("become", who, rest)
-    if large and verb == "grow" and noun_phrases(rest) and words[0] not in _WHERE:
-        return Clause("gain", who, rest)
-    return Clause("size", who, "large" if large else "small")
-
-
-def _gain(who: str, verb: str, rest: str, timed: bool) -> Clause | None:
+def _pattern(who: str, rest: str) -> Clause | None:
+    """«gets stripes», «is covered in dots»; None where the words name no pattern."""
     low = re.sub(r"^(?:covered (?:in|with) |its |some |on )", "", rest.lower())
     for value, nouns in lex.PATTERN_NOUNS.items():
-        if any(re.fullmatch(rf"(?:[\w-]+ )?{re.escape(noun)}", low) for noun in nouns):
+        if re.fullmatch(rf"(?:[\w-]+ )?(?:{lex.alternatives(nouns)})", low):
             return Clause("pattern", who, value)
-    if not low:
-        return Clause("settle", who) if timed else None
-    if verb == "wear" or (verb == "put" and low != rest.lower()):
-        return Clause("pose", who, "wearing " + re.sub(r"^on ", "", rest))
-    if verb in ("get", "go", "turn") and low.split()[0] in ("up", "down", "out", "in", "off", "away", "to", "on"):
-        return Clause("pose", who, f"{ing(verb)} {rest}")
-    if verb in ("get", "turn", "go", "be") and (
-        adjectives_only(rest) or environment(rest) or low in ("dark", "light", "bright")
-    ):
-        return Clause("become", who, rest)
-    words = low.split()
-    if verb in ("get", "turn", "be") and len(words) == 1 and (verb != "be" or not words[0].endswith(("ing", "ed"))):
-        return Clause("become", who, rest)
-    if verb == "turn" and len(words) <= 3 and words[0] in ("a", "an"):
-        return Clause("become", who, rest)  # «turns a deep shade»
-    done = (
-        re.fullmatch(r"(?:being )?(?:painted|dyed|coloured|colored) (.+)|(\w+ed)", low)
-        if verb in ("be", "get")
-        else None
-    )
-    if done:
-        return Clause("become", who, done[1] or done[2])
-    if verb == "be" and noun_phrases(rest) and words[0] in ("a", "an"):
-        return Clause("become", who, rest)
-    if verb in lex.GAINING and noun_phrases(rest):
-        return Clause("gain", who, rest)
     return None
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from laser_cli.plan.rules import lexicon as lex
-from laser_cli.plan.rules.edits import tidy
-from laser_cli.plan.rules.lexicon import Changes
-from laser_cli.plan.rules.phrases import noun_phrases, tail_spans, tokens
 from laser_cli.plan.rules.table import Row, read_row
 from laser_cli.plan.rules.verbs import Parts
+from laser_cli.plan.wording import lexicon as lex
+from laser_cli.plan.wording.edits import tidy
+from laser_cli.plan.wording.lexicon import Changes
+from laser_cli.plan.wording.phrases import noun_phrases, tail_spans, tokens
 
 _HEAVY = frozenset(("storm", "rainstorm", "snowstorm", "blizzard", "downpour"))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from laser_cli.plan.expressions import EXPRESSIONS, TURNS, USUAL_TURN, face_point
 from laser_cli.plan.schema import FacePoint
 
 SLIGHT = 0.45
@@ -80,34 +81,33 @@ def _turned(told: dict[str, Any], amount: float) -> dict[str, float]:
 
 
 def _steps(sentence: str) -> list[tuple[str, dict[str, Any], float]]:
-    """What the sentence says, in order: the kind, the entry of the table, and how much of it."""
+    """What the sentence says, in order: the kind, what it means, and how much of it."""
     pattern, entries = _phrases()
-    slight = "|".join(map(re.escape, _table()["slight"]))
+    slight = _table()["slight"]
+    # «turns slightly to the left» is «turns to the left», slightly
+    plain = re.sub(rf"\b({slight})\s+(to the \w+)", r"\2 \1", sentence.lower())
     found = []
-    # the subject of several verbs is said once: «she turns her head slightly to the left»
-    plain = re.sub(rf"\b({slight})\s+(to the )", r"\2", sentence.lower())
-    moved = bool(plain != sentence.lower())
     for match in pattern.finditer(plain):
-        kind, entry = entries[match[0]]
-        around = plain[max(0, match.start() - 12) : match.start()], plain[match.end() : match.end() + 12]
-        slightly = re.search(rf"\b({slight})\s*$", around[0]) or re.match(rf"\s*({slight})\b", around[1])
-        found.append((kind, entry, SLIGHT if slightly or (moved and set(entry) & set(ANGLES)) else 1.0))
+        kind, entry = entries[int(str(match.lastgroup).removeprefix("n"))]
+        before, after = plain[: match.start()], plain[match.end() :]
+        slightly = re.search(rf"\b(?:{slight})\s*$", before) or re.match(rf"\s*(?:{slight})\b", after)
+        found.append((kind, entry, SLIGHT if slightly else 1.0))
     return found
 
 
 @cache
 def _table() -> dict[str, Any]:
-    return yaml.safe_load((files("laser_cli.plan.rules") / "faces.yaml").read_text("utf-8"))
+    table: dict[str, Any] = yaml.safe_load((files("laser_cli.plan.rules") / "faces.yaml").read_text("utf-8"))
+    return table
 
 
 @cache
-def _phrases() -> tuple[re.Pattern[str], dict[str, tuple[str, dict[str, Any]]]]:
-    """All phrases as one pattern, the longest first, and the entry of each."""
-    known = {
-        phrase: (kind, {key: value for key, value in entry.items() if key != "words"})
-        for kind in ("lasting", "gesture")
-        for entry in _table()[kind]
-        for phrase in entry["words"]
-    }
-    ordered = sorted(known, key=len, reverse=True)
-    return re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, ordered))})(?![\w-])"), known
+def _phrases() -> tuple[re.Pattern[str], list[tuple[str, dict[str, Any]]]]:
+    """All phrases as one pattern with a group for each entry, and the entries: the table's before those by name."""
+    rows = [(kind, entry["words"], entry) for kind in ("gesture", "lasting") for entry in _table()[kind]]
+    for name, row in EXPRESSIONS.items():
+        rows.append(("lasting", row.words, {"expression": face_point(0, {name: 100}).expression}))
+    for turn in TURNS.values():
+        rows.append(("lasting", turn.words, {turn.angle: turn.sign * USUAL_TURN}))
+    groups = "|".join(f"(?P<n{i}>{words})" for i, (_, words, _) in enumerate(rows))
+    return re.compile(rf"(?<![\w-])(?:{groups})(?![\w-])"), [(kind, entry) for kind, _, entry in rows]

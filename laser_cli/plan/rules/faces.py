@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from laser_cli.plan.rules import lexicon as lex
 from laser_cli.plan.rules.clauses import Clause
-from laser_cli.plan.rules.phrases import noun_phrases, noun_value, singular
 from laser_cli.plan.rules.verbs import base_of_ing
+from laser_cli.plan.wording import lexicon as lex
+from laser_cli.plan.wording.phrases import noun_phrases, noun_value, singular
 
 SOMEBODY, FACE_VERBS, FACE_PARTS, FACELESS = map(lex.word_set, ("somebody", "face_verbs", "face_parts", "faceless"))
 

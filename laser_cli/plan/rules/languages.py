@@ -6,9 +6,9 @@ import re
 from functools import cache
 from typing import NamedTuple
 
-from laser_cli.plan.rules import lexicon as lex
-from laser_cli.plan.rules.phrases import is_adjective
 from laser_cli.plan.rules.verbs import is_verb_form
+from laser_cli.plan.wording import lexicon as lex
+from laser_cli.plan.wording.phrases import is_adjective
 
 _KNOWN = 0.7
 """The share of words of a language from which on a text is of that language."""

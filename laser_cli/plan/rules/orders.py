@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from laser_cli.plan.rules import lexicon as lex
 from laser_cli.plan.rules.events import environment
-from laser_cli.plan.rules.phrases import is_adjective
+from laser_cli.plan.wording import lexicon as lex
+from laser_cli.plan.wording.phrases import is_adjective
 
 
 def rewritten(text: str) -> str:

@@ -10,16 +10,12 @@ from typing import cast, get_args
 from laser_cli.errors import BadInputError
 from laser_cli.plan.directions import apply_directions, read_directions
 from laser_cli.plan.easing import Easing
-from laser_cli.plan.guide import Guide, guide_by_rules
 from laser_cli.plan.length import cut
-from laser_cli.plan.request import PlanCallbacks, Planned, PlanRequest, check_description
-from laser_cli.plan.rules import lexicon as lex
+from laser_cli.plan.request import PlanCallbacks, Planned, Planner, PlanRequest, check_description
 from laser_cli.plan.rules.apply import apply_clause
 from laser_cli.plan.rules.clauses import Clause, is_scenery
-from laser_cli.plan.rules.edits import add_part, set_tail, with_article
 from laser_cli.plan.rules.faces import is_faceless, needs_face
 from laser_cli.plan.rules.languages import in_english
-from laser_cli.plan.rules.phrases import main_phrase, singular, tail_spans
 from laser_cli.plan.rules.spelling import corrected
 from laser_cli.plan.rules.stages import read_stage, split_stages
 from laser_cli.plan.schema import (
@@ -31,6 +27,9 @@ from laser_cli.plan.schema import (
     Segment,
     share_frames,
 )
+from laser_cli.plan.wording import lexicon as lex
+from laser_cli.plan.wording.edits import add_part, set_tail, with_article
+from laser_cli.plan.wording.phrases import main_phrase, singular, tail_spans
 
 NOT_UNDERSTOOD = "the rules did not understand the description: it is used as the last prompt, word for word"
 _NO_SUBJECT = frozenset(["its", "his", "her", "their", "it", "he", "she", "they", "this", "that", "nothing"])
@@ -51,28 +50,8 @@ class _Keyframe:
     back: bool = False
 
 
-class RulePlanner:
+class RulePlanner(Planner):
     """Plans by tables and rules alone: fast, the same every time, in English."""
-
-    def available(self) -> bool:
-        """It always is."""
-        return True
-
-    def claims(self, request: PlanRequest) -> bool:
-        """It plans what nobody else claims."""
-        return False
-
-    def halfway(self, begin: str, end: str) -> str | None:
-        """None: the rules know no world by heart."""
-        return None
-
-    def sees(self) -> bool:
-        """It reads words only."""
-        return False
-
-    def caption(self, picture: object, limits: PlanRequest, callbacks: PlanCallbacks) -> str:
-        """Nobody asks it: it sees nothing."""
-        raise BadInputError("the rules see no pictures", hint="say what the picture shows: --prompt")
 
     def plan(self, request: PlanRequest, callbacks: PlanCallbacks) -> Planned:
         """Plan a request; a note says if it has another number of keyframes than was asked for."""
@@ -84,10 +63,6 @@ class RulePlanner:
             return made
         note = f"the rules make a keyframe of every change they find: {found}, not {request.keyframes}"
         return made._replace(notes=(*made.notes, note))
-
-    def guides(self, pairs: Sequence[tuple[str, str]], limits: PlanRequest, callbacks: PlanCallbacks) -> list[Guide]:
-        """A guide for each pair of prompts."""
-        return [guide_by_rules(begin, end) for begin, end in pairs]
 
 
 def plan_by_rules(description: str, source: str | None = None, frames: int = 24, easing: str = "ease") -> Planned:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from laser_cli.plan.rules import lexicon as lex
-from laser_cli.plan.rules.edits import fix_article, set_tail, tidy
-from laser_cli.plan.rules.phrases import adjective_spans, noun_phrases, tail_spans, tokens
+from laser_cli.plan.wording import lexicon as lex
+from laser_cli.plan.wording.edits import fix_article, set_tail, tidy
+from laser_cli.plan.wording.phrases import adjective_spans, noun_phrases, tail_spans, tokens
 
 Result = tuple[str, frozenset[str]]
 """A prompt, and the kinds of attributes that changed in it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from laser_cli.plan.rules import lexicon as lex
+from laser_cli.plan.wording import lexicon as lex
 
 SPELLED = lex.word_set("spelled")
 """Words that are put right. Rarer ones are not: «tide» is no «tied», «sings» no «signs»."""

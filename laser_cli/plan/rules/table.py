@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from laser_cli.plan.rules import lexicon as lex
+from laser_cli.plan.wording import lexicon as lex
 
 _KEYS = {"who", "verb", "except", "rest", "unless"}
 

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from laser_cli.plan.rules import lexicon as lex
-from laser_cli.plan.rules.phrases import is_adjective, is_participle, locate, noun_phrases, singular, tokens
+from laser_cli.plan.wording import lexicon as lex
+from laser_cli.plan.wording.phrases import is_adjective, is_participle, locate, noun_phrases, singular, tokens
 
 _NEVER_BEFORE = frozenset(["a", "an", "the", "his", "her", "its", "their", "with", "of", "in", "at", "by", "on", "no"])
 """What stands before a noun and never before a verb."""

@@ -18,7 +18,7 @@ from laser_cli.storybook.train.common import STOP
 from laser_cli.storybook.train.process import keep_memory, stand_back
 
 WEIGHTS = Path(__file__).parent.parent / "weights"
-TRAINED = ("vae", "classifier", "unet", "planner", "portraits")
+TRAINED = ("vae", "classifier", "unet", "edges", "planner", "portraits")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,9 +27,10 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument(
         "model",
         choices=("all", *TRAINED, "text", "install", "pack", "unpack"),
-        help="all: vae, classifier and unet in turn, each for its share of the minutes; text: set the words for "
-        "expressions apart in the text encoder, on the CPU; install: put what is trained, in half precision, where "
-        "it ships; pack, unpack: the trained models as files of less than 16 MiB, to carry between machines",
+        help="all: vae, classifier and unet in turn, each for its share of the minutes; edges: the ControlNet that "
+        "outlines lead the U-Net by; text: set the words for expressions apart in the text encoder, on the CPU; "
+        "install: put what is trained, in half precision, where it ships; "
+        "pack, unpack: the trained models as files of less than 16 MiB, to carry between machines",
     )
     p.add_argument("--folder", type=Path, default=Path(".train"), help="checkpoints, cached data, logs and sheets")
     p.add_argument("--minutes", type=float, help="total time to train, earlier stretches included")

@@ -20,6 +20,7 @@ MODELS = {
     "critic": "model.safetensors",
     "text_encoder": "model.safetensors",
     "pipeline/unet": "diffusion_pytorch_model.safetensors",
+    "edges": "diffusion_pytorch_model.safetensors",
 }
 """Folders of a training and the file of weights in each."""
 SMALL = ("tokenizer", "pipeline/scheduler", "pipeline")

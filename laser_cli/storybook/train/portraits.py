@@ -7,23 +7,23 @@ places of the features, so that eyes and mouths, a few places of the latents, ar
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from diffusers import DDIMScheduler
-from safetensors.torch import load_file, save_file
+from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor, nn
 
 from laser_cli.controls.knit.drive import Drive, no_parts
+from laser_cli.controls.knit.driven import FaceMotion
 from laser_cli.controls.knit.find import FOLDER
 from laser_cli.controls.knit.insertion import Insertion, hooked, insert
+from laser_cli.controls.knit.load import Nets
 from laser_cli.controls.knit.own import AdapterSettings, as_nets, base_key, new_adapters, save_adapters
+from laser_cli.controls.knit.pose import HeadPose
 from laser_cli.engine.spec import SamplingParams
-from laser_cli.errors import BadInputError
 from laser_cli.models.find import STORYBOOK, WEIGHTS
 from laser_cli.models.load import load_model
 from laser_cli.models.model import Model
@@ -31,114 +31,16 @@ from laser_cli.stages.invert import to_array, to_tensor
 from laser_cli.stages.portrait import Words, draw_portrait
 from laser_cli.storybook.driving import PLACE, motion_of
 from laser_cli.storybook.face_words import face_caption
-from laser_cli.storybook.look import FIRST, SECOND, Look
-from laser_cli.storybook.puppets import Puppet, sample_puppet
+from laser_cli.storybook.look import Look, look_of
 from laser_cli.storybook.train.common import HELD_OUT, STOP, Clock, Run, drawn, learning_rate, log, mixed, save_grid
 from laser_cli.storybook.train.muon import optimizers
-from laser_cli.storybook.words import Voice
+from laser_cli.storybook.train.portrait_faces import AT_ONCE, MOST, STATES, FaceCache, identities
 
-STATES = 4
-"""Pictures of every identity."""
-AT_ONCE = 16
-"""Identities that are made together, from a seed of their own."""
-MOST = 250
-"""Chunks of AT_ONCE identities that are kept."""
-FRESH = 12
+FRESH = 20
 """Samples learned from for every new picture, while there are less than MOST."""
 DROPPED, UNTOLD = 0.1, 0.1
 """Shares of the identities without reference and drive, for guidance, and of those without a caption alone."""
 SHOWN = 6
-
-
-class Faces(NamedTuple):
-    """Identities [i] in STATES states: latents [i, s, c, h, w], masks of the features [i, s, 1, h, w] in 0..1,
-    `angles` [i, s, 3] in radians and `coefficients` [i, s, 51], and the states of two captions [i, 2, 77, d]: of the
-    looks alone, and of the looks in one of the states."""
-
-    latents: Tensor
-    masks: Tensor
-    angles: Tensor
-    coefficients: Tensor
-    captions: Tensor
-
-
-def identities(rng: random.Random, count: int) -> list[list[Puppet]]:
-    """So many puppets, each in STATES poses and expressions."""
-
-    def states() -> list[Puppet]:
-        looks, faces = sample_puppet(rng), [sample_puppet(rng) for _ in range(STATES)]
-        return [replace(looks, yaw=f.yaw, pitch=f.pitch, roll=f.roll, expression=f.expression) for f in faces]
-
-    return [states() for _ in range(count)]
-
-
-def look_of(model: Model) -> Look:
-    """The look that a storybook model draws in, by its size. Raises BadInputError for any other model."""
-    known = {look.size: look for look in (FIRST, SECOND)}
-    if model.size not in known:
-        raise BadInputError(f"{model.name} draws {model.size} px", why=f"storybook's looks have {list(known)} px")
-    return known[model.size]
-
-
-@torch.no_grad()
-def make_faces(model: Model, look: Look, seed: int, count: int = AT_ONCE) -> Faces:
-    """Faces of a seed, drawn and encoded."""
-    rng = random.Random(seed)
-    puppets = identities(rng, count)
-    every = [puppet for states in puppets for puppet in states]
-    pictures, masks = drawn(every, look)
-    latents = torch.cat([model.encode_picture(part) for part in pictures.split(16)])
-    # the drawing's masks are 0.5 on heads and up to 1 on features
-    features = F.interpolate((2 * masks - 1).clamp_min(0), latents.shape[-2:], mode="area")
-    motion = motion_of(every)
-    voice = Voice(rng, omit=0.04)
-    said = []
-    for states in puppets:
-        bare = replace(states[0], yaw=0.0, pitch=0.0, roll=0.0, expression=())
-        said += [face_caption(bare, voice, frozenset({"expression"})), face_caption(rng.choice(states), voice)]
-    captions = model.encode_prompts(said).prompt_embeds
-
-    def by_identity(x: Tensor, each: int = STATES) -> Tensor:
-        return x.cpu().unflatten(0, (count, each))
-
-    return Faces(
-        by_identity(latents).half(),
-        by_identity(features).half(),
-        by_identity(torch.from_numpy(motion.pose.angles).float()),
-        by_identity(torch.from_numpy(motion.coefficients).float()),
-        by_identity(captions, 2).half(),
-    )
-
-
-class FaceCache:
-    """Chunks of faces, each in a file of `folder`, made anew from their seeds where files are missing."""
-
-    def __init__(self, folder: Path, model: Model, look: Look, seed: int) -> None:
-        self.folder, self.model, self.look, self.seed = folder, model, look, seed
-        folder.mkdir(parents=True, exist_ok=True)
-        self.chunks: list[Faces] = []
-        while (file := self._file(len(self.chunks))).is_file():
-            self.chunks.append(Faces(**load_file(file)))
-
-    def _file(self, number: int) -> Path:
-        return self.folder / f"{self.seed}-{number:04d}.safetensors"
-
-    def __len__(self) -> int:
-        return len(self.chunks) * AT_ONCE
-
-    def grow(self) -> None:
-        """Make one more chunk."""
-        number = len(self.chunks)
-        made = make_faces(self.model, self.look, self.seed * 1_000_003 + number)
-        part = self._file(number).with_suffix(".part")
-        save_file({name: x.contiguous() for name, x in made._asdict().items()}, part)
-        part.replace(self._file(number))
-        self.chunks.append(made)
-
-    def take(self, rows: Sequence[int]) -> Faces:
-        """Some identities, in float32."""
-        found = [[x[row % AT_ONCE] for x in self.chunks[row // AT_ONCE]] for row in rows]
-        return Faces(*(torch.stack(parts).float() for parts in zip(*found, strict=True)))
 
 
 class Batch(NamedTuple):
@@ -152,6 +54,13 @@ class Batch(NamedTuple):
     drive: Drive
     t: Tensor
     eps: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The batch on a device."""
+        drive = self.drive
+        assert drive.coefficients is not None and drive.parts is not None
+        moved = Drive(*(x.to(device) for x in (drive.condition, drive.coefficients, drive.parts)))
+        return Batch(*(moved if x is drive else x.to(device) for x in self))  # type: ignore[union-attr, arg-type]
 
     def noisy(self, alphas: Tensor) -> Tensor:
         """The rows' latents at their timesteps."""
@@ -180,13 +89,8 @@ class Adapters(nn.Module):
         save_adapters(folder, self.settings, self.reference, self.control)
 
 
-def sample(cache: FaceCache, count: int, empty: Tensor, nets: object, size: int, rng: torch.Generator) -> Batch:
-    """`count` identities at random: one state is the reference, the others are drawn."""
-    from laser_cli.controls.knit.driven import FaceMotion
-    from laser_cli.controls.knit.load import Nets
-    from laser_cli.controls.knit.pose import HeadPose
-
-    assert isinstance(nets, Nets)
+def sample(cache: FaceCache, count: int, empty: Tensor, nets: Nets, size: int, rng: torch.Generator) -> Batch:
+    """`count` identities at random, on the CPU: one state is the reference, the others are drawn."""
     rows = torch.randint(len(cache), (count,), generator=rng).tolist()
     faces, each = cache.take(rows), STATES - 1
 
@@ -224,7 +128,7 @@ def sample(cache: FaceCache, count: int, empty: Tensor, nets: object, size: int,
 
 def loss_of(model: Model, adapters: Adapters, batch: Batch, alphas: Tensor) -> Tensor:
     """The paper's loss of a batch; the U-Net reads the references once."""
-    unet, each = model.unet, len(batch.latents) // len(batch.reference)
+    unet, each, batch = model.unet, len(batch.latents) // len(batch.reference), batch.to(model.device)
     with mixed(model.device):
         features: dict[str, Tensor] = {}
         with torch.no_grad(), insert(unet, Insertion(), features):
@@ -260,7 +164,7 @@ def train(
     torch.manual_seed(seed)
     pipeline = out / "pipeline" if (out / "pipeline" / "model_index.json").is_file() else start or WEIGHTS
     model = load_model(STORYBOOK if pipeline == WEIGHTS else str(pipeline), device, "float32")
-    look, unet, name = look_of(model), model.unet, "portraits-plain" if plain else FOLDER
+    look, unet, name = look_of(model.size), model.unet, "portraits-plain" if plain else FOLDER
     settings = AdapterSettings(
         blocks=tuple(unet.config.block_out_channels),
         base=base_key(unet),
@@ -268,11 +172,13 @@ def train(
         place=PLACE,
         plain=plain,
     )
-    adapters = Adapters(settings)
+    adapters = Adapters(settings).to(model.device)
+    if model.device.type == "cpu":  # whose backward pass is faster than the fused attention's
+        unet.set_attn_processor(AttnProcessor())
     run = Run(
         out / f"{name}.pt",
         {"adapters": adapters},
-        optimizers([adapters], 1e-3, 1e-3, workers),
+        optimizers([adapters], 4e-3, 1e-3, workers),
         0.999,
         Clock(steps, minutes),
         lambda progress: learning_rate(progress, warmup=0.01, level=0.5),
@@ -285,7 +191,7 @@ def train(
         cache.grow()
     if STOP.is_set():
         return out / name
-    alphas = DDIMScheduler.from_config(dict(model.schedule.config)).alphas_cumprod
+    alphas = DDIMScheduler.from_config(dict(model.schedule.config)).alphas_cumprod.to(model.device)
     empty = model.encode_prompts([""]).prompt_embeds[0].cpu()
     rng = torch.Generator().manual_seed(seed + run.step)
     report = Report(out, name, model, look, held, empty, alphas)
@@ -324,7 +230,7 @@ class Report:
     def __call__(self, step: int, minutes: float, adapters: Adapters) -> None:
         """Report on the adapters as they are."""
         adapters.save(self.out / self.name)
-        untrained = Adapters(adapters.settings).requires_grad_(False)
+        untrained = Adapters(adapters.settings).requires_grad_(False).to(self.model.device)
         figures = {"held out": self._loss(adapters), "held out without": self._loss(untrained)}
         log(self.out / f"{self.name}.log", step=step, minutes=minutes, **figures)
         rows = []

@@ -7,6 +7,7 @@ from laser_cli.plan.llm.draft import Unreadable
 from laser_cli.plan.llm.forms import worked_examples
 from laser_cli.plan.llm.lines import LinesForm
 from laser_cli.plan.request import PlanRequest
+from laser_cli.plan.rules.face_track import face_track
 from laser_cli.plan.schema import STRENGTHS
 
 LINES = LinesForm()
@@ -74,9 +75,10 @@ def test_examples_near_the_request_are_chosen_after_those_that_are_always_there(
     assert shown[: len(always)] == always and shown[-1] == "the apple ripens and then rots"
     messages = LINES.messages(PlanRequest("the apple rots", "a green apple"))
     other = LINES.messages(PlanRequest("she smiles", "a portrait of a girl"))  # with a face
-    count = LINES.shared(messages)
+    count, chosen = LINES.shared(messages)
     assert messages[:count] == other[:count] and messages[-1] != other[-1]
-    assert messages[count - 1]["role"] == "assistant"
+    assert messages[count - 1]["role"] == messages[chosen - 1]["role"] == "assistant"
+    assert messages[:chosen] != other[:chosen] and len(messages) == chosen + 1
 
 
 def test_the_grammar_follows_the_request():
@@ -103,11 +105,11 @@ def test_a_face_is_told_in_lines_of_its_own():
     assert (end.at, end.yaw) == (100, -20) and end.expression == middle.expression
 
 
-def test_a_face_that_leaves_out_what_is_asked_is_made_from_the_prompts():
+def test_a_face_that_leaves_out_what_is_asked_is_made_from_the_request():
     draft = LINES.read(f"{SMILED}\nat 100 %: angry 90", SMILES)
     assert any("did not show 'smiling'" in repair for repair in draft.repairs) and not draft.problems
-    assert [point.at for point in draft.face] == [0, 50, 100] and draft.face[2].yaw < 0
-    assert "browDownLeft" not in draft.face[2].expression and draft.face[1].expression["mouthSmileLeft"]
+    assert draft.face == face_track(SMILES.description) and draft.face[-1].yaw < 0
+    assert "browDownLeft" not in draft.face[-1].expression and draft.face[1].expression["mouthSmileLeft"]
 
 
 @pytest.mark.parametrize(

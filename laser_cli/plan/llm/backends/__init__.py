@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from threading import Event
 from typing import NamedTuple
 
 from laser_cli.plan.llm import find
@@ -63,7 +65,14 @@ def open_chat(
     from laser_cli.plan.llm.backends.llama_cpp import open_model
 
     longest = max(requests, key=lambda request: len(form.question(request)))
-    with open_model(header, size, longest, form, note, eyes) as model:
-        yield Opened(model, path.name, f"llama-cpp-python {version('llama-cpp-python')}", lambda: find.digest(path))
+    with ThreadPoolExecutor(1) as beside, open_model(header, size, longest, form, note, eyes) as model:
+        # hashing takes as long as loading, and is done while the model reads
+        stop = Event()
+        sha256 = beside.submit(find.digest, path, stop.is_set).result
+        try:
+            yield Opened(model, path.name, f"llama-cpp-python {version('llama-cpp-python')}", sha256)
+        except BaseException:
+            stop.set()
+            raise
     del model
     gc.collect()  # rendering needs its memory

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from laser_cli.plan.rules import lexicon as lex
-from laser_cli.plan.rules.phrases import (
+from laser_cli.plan.wording import lexicon as lex
+from laser_cli.plan.wording.phrases import (
     ADJECTIVE_ORDER,
     NounPhrase,
     adjective_spans,

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from laser_cli.plan.rules import lexicon as lex
-from laser_cli.plan.rules.lexicon import alternatives
+from laser_cli.plan.wording import lexicon as lex
+from laser_cli.plan.wording.lexicon import alternatives
 
 ADJECTIVE_ORDER = ("size", *lex.QUALITIES, "colour", "pattern")
 _TOKEN = re.compile(r"[^\W_][\w'’-]*|[^\w\s]")

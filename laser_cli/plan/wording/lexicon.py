@@ -15,14 +15,14 @@ Changes = tuple[tuple[str, str | None], ...]
 """Phrases of place, time and weather to set, by kind; None takes a kind away."""
 
 
-def read_table(name: str) -> Any:
-    """The content of a YAML file of this package."""
-    text = (files("laser_cli.plan.rules") / name).read_text(encoding="utf-8")
+def read_table(name: str, room: str = "rules") -> Any:
+    """The content of a YAML file beside the modules of a room."""
+    text = (files(f"laser_cli.plan.{room}") / name).read_text(encoding="utf-8")
     # the C parser where PyYAML was built with it: ten times as fast
     return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
 
 
-_TABLE = read_table("words.yaml")
+_TABLE = read_table("words.yaml", "wording")
 
 
 def words(name: str) -> tuple[str, ...]:

@@ -1,0 +1,72 @@
+"""All benchmarks in turn, each in a process of its own, as one object that names weights, machine and date."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+BENCHES: Mapping[str, tuple[str, ...]] = {
+    "speed": ("--model",),
+    "plan": ("--items",),
+    "storybook": ("--model", "--items"),
+    "interpolate": ("--model", "--items"),
+    "portraits": ("--model", "--items"),
+    "animate": ("--model", "--items"),
+    "batch": ("--items",),
+}
+"""Every benchmark that needs no file of the user's, and which options of all it takes."""
+LIBRARIES = ("torch", "diffusers", "transformers")
+
+Run = Callable[[Sequence[str]], subprocess.CompletedProcess[str]]
+
+
+def _laser(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """`laser bench ...`; what it says on stderr is seen."""
+    return subprocess.run(
+        [sys.executable, "-m", "laser_cli", "bench", *arguments], stdout=subprocess.PIPE, text=True, check=False
+    )
+
+
+def run_all(
+    options: Mapping[str, str | None], say: Callable[[str], object] = lambda text: None, run: Run = _laser
+) -> tuple[dict[str, Any], list[str]]:
+    """What every benchmark printed under ``benches``, and the names of those that failed, which say why themselves.
+
+    ``options``: --model and --items, None where the benchmark's own default holds.
+    """
+    told, failed = [], []
+    for name, takes in BENCHES.items():
+        say(f"bench {name}")
+        given = [part for option in takes if (value := options.get(option)) is not None for part in (option, value)]
+        done = run([name, "--json", *given])
+        if done.returncode == 0:
+            told.append({key: value for key, value in json.loads(done.stdout).items() if key != "version"})
+        else:
+            failed.append(name)
+    return {**conditions(options.get("--model") or "storybook"), "benches": told}, failed
+
+
+def conditions(model: str) -> dict[str, Any]:
+    """Weights, machine, versions and date: what figures depend on."""
+    from laser_cli.engine.workers import available_cores
+    from laser_cli.models.find import find_model
+
+    versions = {}
+    for library in LIBRARIES:
+        try:
+            versions[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return {
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "model": model,
+        "revision": find_model(model).revision,
+        "machine": f"{platform.system()} {platform.machine()}, {available_cores()} cores",
+        "versions": versions,
+    }

@@ -1,0 +1,36 @@
+"""All benchmarks in one go."""
+
+import json
+from subprocess import CompletedProcess
+
+from laser_cli.measure.every import BENCHES, run_all
+
+
+def test_every_benchmark_runs_by_itself_and_one_that_fails_stops_no_other():
+    asked, said = [], []
+
+    def run(arguments):
+        asked.append(list(arguments))
+        if arguments[0] == "storybook":
+            return CompletedProcess(arguments, 3, "")
+        return CompletedProcess(arguments, 0, json.dumps({"version": 1, "bench": arguments[0], "figures": []}))
+
+    told, failed = run_all({"--model": "storybook", "--items": "2"}, said.append, run)
+    assert failed == ["storybook"]
+    assert [bench["bench"] for bench in told["benches"]] == [name for name in BENCHES if name != "storybook"]
+    assert all("version" not in bench for bench in told["benches"]) and len(said) == len(BENCHES)
+    assert asked[0] == ["speed", "--json", "--model", "storybook"]
+    assert asked[1] == ["plan", "--json", "--items", "2"]
+    assert asked[2] == ["storybook", "--json", "--model", "storybook", "--items", "2"]
+    assert told["model"] == "storybook" and told["revision"] and told["date"] and "torch" in told["versions"]
+
+
+def test_options_that_are_left_out_are_the_benchmarks_own():
+    asked = []
+
+    def run(arguments):
+        asked.append(list(arguments))
+        return CompletedProcess(arguments, 1, "")
+
+    assert run_all({"--model": None, "--items": None}, run=run)[1] == list(BENCHES)
+    assert asked == [[name, "--json"] for name in BENCHES]
