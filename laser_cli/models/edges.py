@@ -12,8 +12,8 @@ AROUND = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
 def canny(picture: np.ndarray, low: float = LOW, high: float = HIGH) -> np.ndarray:
     """White edges on black, (h, w, 3) uint8, of a picture (h, w, 3) uint8.
 
-    An edge is a ridge of the gradient above ``high``, with all ridges above ``low`` that touch it. The gradient is that of
-    OpenCV, whose edges ControlNets were trained on: |dx| + |dy| of the channel that changes most, not smoothed before.
+    An edge is a ridge of the gradient above ``high``, with all ridges above ``low`` that touch it. The gradient is
+    OpenCV's, whose edges ControlNets were trained on: |dx| + |dy| of the channel that changes most, without smoothing.
     """
     channels = picture.astype(np.float32)
     across = _along(_along(channels, (-1, 0, 1), 1), (1, 2, 1), 0)
