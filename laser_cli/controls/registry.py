@@ -36,10 +36,11 @@ SIGNALS: Mapping[str, Signal] = {
     "words": Signal(1.0, shares={"words": (1.0, 1.0), "words.layout": (1.0, 1.0)}),
     "local": Signal(1.0, shares={"words": (1.0, 1.0), "words.layout": (1.0, 1.0), "words.local": (1.0, 1.0)}),
 }
+LOCAL_BLEND = "words.local"
 PARTS: Mapping[str, str] = {
     "words": "laser_cli.controls.words:CONTROL",
     "words.layout": "laser_cli.controls.words:LAYOUT",
-    "words.local": "laser_cli.controls.words:LOCAL",
+    LOCAL_BLEND: "laser_cli.controls.words:LOCAL",
 }
 """Controls that work under a signal with others of their file."""
 BROUGHT = 0.5
