@@ -10,11 +10,13 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from laser_cli.batch.build import FieldError, Given, build, check_outputs, merged, verb_of
+from laser_cli.batch.build import build
 from laser_cli.batch.expand import MOST_JOBS, expand
 from laser_cli.batch.remote import Place
 from laser_cli.batch.rows import Row
+from laser_cli.batch.said import FieldError, Given, merged, verb_of
 from laser_cli.batch.spool import Spool
+from laser_cli.batch.targets import check_outputs
 from laser_cli.batch.tasks import Task
 from laser_cli.errors import BadInputError, LaserError
 from laser_cli.jobs.model import options_of

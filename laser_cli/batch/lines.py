@@ -8,11 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from laser_cli.batch.build import Given, build, check_outputs, merged, verb_of
+from laser_cli.batch.build import build
 from laser_cli.batch.check import Revisions
 from laser_cli.batch.expand import expand
 from laser_cli.batch.rows import Row, json_object
+from laser_cli.batch.said import Given, merged, verb_of
 from laser_cli.batch.station import InputsMissing, Setup, Station
+from laser_cli.batch.targets import check_outputs
 from laser_cli.batch.tasks import Failure, Outcome, Task, json_line
 from laser_cli.errors import BadInputError
 from laser_cli.jobs.progress import SILENT, Progress

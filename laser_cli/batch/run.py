@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from laser_cli.batch.build import Given, build
+from laser_cli.batch.build import build
 from laser_cli.batch.check import Revisions, check
 from laser_cli.batch.costs import costs_of
 from laser_cli.batch.crew import Crew
@@ -20,6 +20,7 @@ from laser_cli.batch.journal import FILE, FOLDER, JOBS, Journal, finished_jobs, 
 from laser_cli.batch.queue import TaskQueue
 from laser_cli.batch.remote import Place, is_address
 from laser_cli.batch.rows import Row
+from laser_cli.batch.said import Given
 from laser_cli.batch.schedule import Totals, run_tasks
 from laser_cli.batch.spool import Spool
 from laser_cli.batch.station import Setup

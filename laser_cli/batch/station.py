@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import PrivateAttr
 
-from laser_cli.batch.build import placed
 from laser_cli.batch.remote import Place
+from laser_cli.batch.targets import placed
 from laser_cli.batch.tasks import Failure, Outcome, Task, with_inputs
 from laser_cli.errors import LaserError, out_of_memory
 from laser_cli.jobs.inputs import Input

@@ -17,8 +17,8 @@ from laser_cli.errors import UsageError
 from laser_cli.jobs.fields import Frozen, setting
 
 if TYPE_CHECKING:
-    from laser_cli.batch.build import Given
     from laser_cli.batch.run import Ran
+    from laser_cli.batch.said import Given
 
 STATUS = "status"
 SOME_FAILED = 6
@@ -238,8 +238,8 @@ def _row(rows: Rows) -> Any:
 
 def _given(rows: Rows, shown: Shown) -> Given:
     """What the command line and LASER_* variables say of all jobs."""
-    from laser_cli.batch.build import Given
     from laser_cli.batch.rows import read_assignments
+    from laser_cli.batch.said import Given
     from laser_cli.batch.verbs import known_somewhere, variables
 
     above = read_assignments(rows.set)

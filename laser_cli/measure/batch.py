@@ -13,31 +13,28 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from laser_cli.batch.build import Given
 from laser_cli.batch.check import check
-from laser_cli.batch.crew import Crew, Event, Post
 from laser_cli.batch.journal import FILE, JOBS, Journal, read_events
 from laser_cli.batch.queue import TaskQueue
 from laser_cli.batch.remote import Place
 from laser_cli.batch.rows import read_rows
+from laser_cli.batch.said import Given
 from laser_cli.batch.schedule import Totals, Watch, run_tasks
 from laser_cli.batch.spool import Spool
 from laser_cli.batch.station import Setup
 from laser_cli.batch.summary import json_parts, results, totals_of
 from laser_cli.batch.tasks import Outcome, Task
-from laser_cli.jobs.outputs import Outputs
 from laser_cli.measure.figures import Figure
-from laser_cli.output.atomic import staged
+from laser_cli.measure.mock_jobs import TWICE, InstantCrew, MockStation, content, mock_spool
 
 Say = Callable[[str], object]
 NODES = 4
-TWICE = "twice.log"
 LOST_NODES = {
     "health_check_initial_delay_ms": 0,
     "health_check_period_ms": 500,
@@ -45,88 +42,6 @@ LOST_NODES = {
     "health_check_failure_threshold": 5,
 }
 """How soon the cluster notices that a node is gone."""
-
-
-class MockStation:
-    """Sleeps for as many seconds as a task's label says, and writes a file that is whole or is not."""
-
-    def __init__(self, setup: Setup) -> None:
-        self.root = Path(setup.root)
-
-    def draw(self, task: Task, *, again: bool = False, tick: Any = None) -> Outcome:
-        """Do a task."""
-        begun = time.monotonic()
-        path = self.root / task.paths[0]
-        if again and path.exists():
-            return self._outcome(task, "skipped", begun)
-        time.sleep(float(task.label))
-        path.parent.mkdir(exist_ok=True)
-        with staged(path) as part:
-            part.write_text(content(task.number))
-            if path.exists():
-                with (self.root / TWICE).open("a") as log:
-                    log.write(f"{task.number}\n")
-        return self._outcome(task, "done", begun)
-
-    def finish(self, number: int) -> Outcome:
-        """There is nothing to finish."""
-        raise AssertionError(number)
-
-    def stop(self) -> None:
-        """It is short."""
-
-    def free_mib(self) -> float:
-        """It needs none."""
-        return 0.0
-
-    def _outcome(self, task: Task, status: Any, begun: float) -> Outcome:
-        path = self.root / task.paths[0]
-        sizes, seconds = (path.stat().st_size,), time.monotonic() - begun
-        return Outcome(number=task.number, status=status, paths=(str(task.paths[0]),), sizes=sizes, seconds=seconds)
-
-
-def content(number: int) -> str:
-    """What a mock job writes."""
-    return f"{number} {'x' * 2000} {number}"
-
-
-def mock_spool(folder: Path, jobs: int, seconds: float = 0.0) -> Spool:
-    """So many tasks that sleep."""
-    folder.mkdir(parents=True, exist_ok=True)
-    spool = Spool(folder / JOBS)
-    for number in range(1, jobs + 1):
-        outputs = Outputs(out=Path(str(number // 1000), f"{number}.out"))
-        spool.add(Task(number=number, verb="mock", job="", outputs=outputs, key=str(number), label=str(seconds)))
-    return spool
-
-
-class InstantCrew(Crew):
-    """Draws in this process, at once; for what a driver costs by itself."""
-
-    def __init__(self, root: Path) -> None:
-        self.station = MockStation(Setup(str(root)))
-        self.post = Post("here", "here")
-        self._events: deque[Event] = deque()
-
-    @property
-    def posts(self) -> list[Post]:
-        """One."""
-        return [self.post]
-
-    def give(self, post: Post, task: Task, *, again: bool) -> None:
-        """Draw it."""
-        self._events.append(self.station.draw(task.model_copy(update={"label": "0"}), again=again))
-
-    def events(self, timeout: float) -> Iterator[Event]:
-        """What was drawn."""
-        while self._events:
-            yield self._events.popleft()
-
-    def stop(self) -> None:
-        """Nothing runs."""
-
-    def close(self) -> None:
-        """Nothing runs."""
 
 
 def shell_loop(items: int = 20, say: Say = lambda text: None) -> list[Figure]:
@@ -251,6 +166,23 @@ def _whole(path: Path, number: int) -> bool:
         return False
 
 
+def _started(kind: Any, tries: int = 3) -> Any:
+    """The cluster's nodes; on a busy machine Ray may take its own slow start for a failure, so it is tried again."""
+    nodes = None
+    for last in (False,) * (tries - 1) + (True,):
+        try:
+            nodes = kind(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": LOST_NODES})
+            for _ in range(NODES):
+                nodes.add_node(num_cpus=1)
+            return nodes
+        except Exception as error:  # Ray raises just that
+            if last or "timed out" not in str(error):
+                raise
+            if nodes is not None:
+                nodes.shutdown()
+    raise AssertionError
+
+
 @contextmanager
 def cluster() -> Iterator[tuple[Any, Path]]:
     """A Ray cluster of four nodes with one CPU each in this machine, and a temporary folder."""
@@ -260,10 +192,8 @@ def cluster() -> Iterator[tuple[Any, Path]]:
     import ray
     from ray.cluster_utils import Cluster
 
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": LOST_NODES})
+    nodes = _started(Cluster)
     try:
-        for _ in range(NODES):
-            nodes.add_node(num_cpus=1)
         ray.init(address=nodes.address, log_to_driver=False, logging_level=logging.ERROR)
         with tempfile.TemporaryDirectory() as folder:
             yield nodes, Path(folder)

@@ -4,10 +4,10 @@ import shutil
 
 import pytest
 
-from laser_cli.batch.build import Given
 from laser_cli.batch.check import BadRows, Revisions, check
 from laser_cli.batch.remote import Place
 from laser_cli.batch.rows import Cell, Row
+from laser_cli.batch.said import Given
 from laser_cli.batch.spool import Spool
 from laser_cli.errors import BadInputError
 from laser_cli.presets_dir import presets_folder

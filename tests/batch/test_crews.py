@@ -16,7 +16,7 @@ from laser_cli.batch.processes import ProcessCrew
 from laser_cli.batch.queue import TaskQueue
 from laser_cli.batch.schedule import run_tasks
 from laser_cli.batch.station import Setup
-from laser_cli.measure.batch import MockStation, content, mock_spool
+from laser_cli.measure.mock_jobs import MockStation, content, mock_spool
 
 
 def drawn(tmp_path, jobs, crew, **more):
@@ -79,7 +79,7 @@ DRIVER = """
 import sys, time
 from laser_cli.batch.processes import ProcessCrew
 from laser_cli.batch.station import Setup
-from laser_cli.measure.batch import MockStation
+from laser_cli.measure.mock_jobs import MockStation
 if __name__ == "__main__":
     crew = ProcessCrew(Setup(sys.argv[1]), make_station=MockStation)
     print(crew._workers[0].process.pid, flush=True)

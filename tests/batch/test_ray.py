@@ -10,12 +10,12 @@ import pytest
 ray = pytest.importorskip("ray")
 
 from laser_cli.batch import ray_crew  # noqa: E402
-from laser_cli.batch.build import Given  # noqa: E402
 from laser_cli.batch.crew import Post  # noqa: E402
 from laser_cli.batch.journal import FILE, Journal, read_events  # noqa: E402
 from laser_cli.batch.ray_crew import RayCrew  # noqa: E402
 from laser_cli.batch.rows import read_rows  # noqa: E402
 from laser_cli.batch.run import Way, run_batch  # noqa: E402
+from laser_cli.batch.said import Given  # noqa: E402
 from laser_cli.errors import LaserError  # noqa: E402
 from laser_cli.jobs.progress import SILENT  # noqa: E402
 from laser_cli.output.record import read_record  # noqa: E402

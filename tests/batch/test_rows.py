@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from laser_cli.batch.build import Given, merged, verb_of
 from laser_cli.batch.expand import expand
 from laser_cli.batch.rows import Cell, Row, read_assignments, read_rows
+from laser_cli.batch.said import Given, merged, verb_of
 from laser_cli.batch.verbs import VERBS, typed
 from laser_cli.errors import BadInputError, UsageError
 from laser_cli.jobs.settings import AnimateSettings

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from laser_cli.batch.build import Given, build, merged, verb_of
+from laser_cli.batch.build import build
 from laser_cli.batch.expand import expand
 from laser_cli.batch.remote import Place
 from laser_cli.batch.rows import Row
+from laser_cli.batch.said import Given, merged, verb_of
 from laser_cli.batch.station import InputsMissing, Setup, Station
 from laser_cli.presets_dir import presets_folder
 
@@ -114,8 +115,8 @@ def test_an_input_that_is_not_here_is_asked_for(whole, tmp_path):
 
 
 def test_an_actor_draws_with_what_it_is_sent(tmp_path):
-    from laser_cli.batch.ray_crew import RayStation
-    from laser_cli.measure.batch import MockStation
+    from laser_cli.batch.ray_station import RayStation
+    from laser_cli.measure.mock_jobs import MockStation
 
     picture = tmp_path / "c.png"
     shutil.copy(COTTAGE, picture)
