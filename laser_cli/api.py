@@ -61,6 +61,10 @@ def animate(
     drive: str | Path | None = None,
     relative: bool | None = None,
     portrait_adapter: str | None = None,
+    controlnet: str | Sequence[str] = (),
+    condition: str | Path | Sequence[str | Path] = (),
+    ip_adapter: str | Path | None = None,
+    image_prompt: str | Path | Sequence[str | Path] = (),
     out: str | Path | None = None,
     model: Model | None = None,
     progress: Progress = SILENT,
@@ -70,6 +74,8 @@ def animate(
 
     `planner` and `caption` name who plans, and who says what a picture without a prompt shows. `drive`, a video or a
     track, moves a portrait's face (`relative`: by its changes alone); `portrait_adapter` names the nets that draw it.
+    `controlnet` with `condition`, and `ip_adapter` with `image_prompt`, lead keyframes: one, or as many as the command
+    takes.
 
     `settings` are the command's by their names in presets: ``frames=24, steps=25, seed=0``. A model that is passed is
     used again and overrides the settings `model`, `device` and `dtype`. LaserError says what went wrong and what to do.
@@ -85,6 +91,7 @@ def animate(
             drive=_path(drive),
             relative=relative,
             portrait_adapter=portrait_adapter,
+            **_led(controlnet, condition, ip_adapter, image_prompt),
         ),
         Planning(planner=planner, caption=caption),
         progress,
@@ -100,6 +107,10 @@ def interpolate(
     preset: str | None = None,
     planner: str | None = None,
     caption: str | None = None,
+    controlnet: str | Sequence[str] = (),
+    condition: str | Path | Sequence[str | Path] = (),
+    ip_adapter: str | Path | None = None,
+    image_prompt: str | Path | Sequence[str | Path] = (),
     out: str | Path | None = None,
     model: Model | None = None,
     progress: Progress = SILENT,
@@ -114,7 +125,12 @@ def interpolate(
     built = build_interpolation(
         _said(settings, model),
         [str(stop) for stop in stops],
-        InterpolateSources(prompts=tuple(prompts), guides=guides, preset=preset),
+        InterpolateSources(
+            prompts=tuple(prompts),
+            guides=guides,
+            preset=preset,
+            **_led(controlnet, condition, ip_adapter, image_prompt),
+        ),
         Guiding(planner=planner, caption=caption),
         progress,
     )
@@ -125,6 +141,25 @@ def _said(settings: Mapping[str, Any], model: Model | None) -> Layer:
     """The settings that were passed, on the model if one was."""
     here = {} if model is None else {"model": model.name, "device": "auto", "dtype": "auto"}
     return flags({**settings, **here}, "the arguments")
+
+
+def _led(
+    controlnet: str | Sequence[str],
+    condition: str | Path | Sequence[str | Path],
+    ip_adapter: str | Path | None,
+    image_prompt: str | Path | Sequence[str | Path],
+) -> dict[str, Any]:
+    """What leads keyframes, as fields of ``ConditionSources``."""
+
+    def several(files: str | Path | Sequence[str | Path]) -> tuple[Path, ...]:
+        return (Path(files),) if isinstance(files, str | Path) else tuple(map(Path, files))
+
+    return {
+        "controlnet": (controlnet,) if isinstance(controlnet, str) else tuple(controlnet),
+        "condition": several(condition),
+        "ip_adapter": _path(ip_adapter),
+        "image_prompt": several(image_prompt),
+    }
 
 
 def _path(name: str | Path | None) -> Path | None:

@@ -79,3 +79,20 @@ def test_the_package_is_light_until_it_is_used():
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
     with pytest.raises(AttributeError):
         _ = __import__("laser_cli").no_such_name
+
+
+def test_a_control_net_leads_from_python_too(tmp_path):
+    """A picture's own edges lead it: the job is the command's."""
+    from laser_cli.models.load import load_model
+    from tests.models import tiny
+
+    tiny.sd(tmp_path / "m")
+    tiny.control_net(tiny.unet()).save_pretrained(tmp_path / "net")
+    model = load_model(str(tmp_path / "m"), "cpu", "float32")
+    led = {"controlnet": f"{tmp_path / 'net'}:0.5", "condition": "edges"}
+    plain, edged = (
+        api.animate(COTTAGE, "night falls", model=model, size=32, planner="rules", **more, **QUICK)
+        for more in ({}, led)
+    )
+    assert [control.conditions for control in edged.job.controls] == [("edges",) * len(edged.job.plan.prompts)]
+    assert np.array_equal(plain.frames[0], edged.frames[0]) and not np.array_equal(plain.frames[-1], edged.frames[-1])

@@ -58,8 +58,8 @@ Mix = Callable[[Tensor, QKV, QKV, Tensor], Tensor]
 """(attention's output [b, h, n, d], own, source's [1, ...], strength [b]) -> the output to go on with."""
 MixWords = Callable[[Tensor, QKV, QKV, Tensor, Words], Tensor]
 """The same, with the rows' words."""
-Cover = Callable[[QKV, QKV, Words], Tensor]
-"""(own, source's [1, ...], words [b]) -> what the changed and the lost words look at, [b, 2, n]."""
+Cover = Callable[[QKV, QKV, Words], Tensor | None]
+"""(own, source's [1, ...], words [b]) -> what the changed and the lost words look at, [b, 2, n], or None."""
 Move = Callable[[Tensor, Tensor, Tensor], Tensor]
 """(feature map [b, c, h, w], source's [1, c, h, w], strength [b]) -> the map to go on with."""
 

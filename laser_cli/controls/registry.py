@@ -36,12 +36,14 @@ SIGNALS: Mapping[str, Signal] = {
     "words": Signal(1.0, shares={"words": (1.0, 1.0), "words.layout": (1.0, 1.0)}),
     "local": Signal(1.0, shares={"words": (1.0, 1.0), "words.layout": (1.0, 1.0), "words.local": (1.0, 1.0)}),
 }
+LOCAL_BLEND = "words.local"
 PARTS: Mapping[str, str] = {
+    "masactrl": "laser_cli.controls.masactrl:PUBLISHED",
     "words": "laser_cli.controls.words:CONTROL",
     "words.layout": "laser_cli.controls.words:LAYOUT",
-    "words.local": "laser_cli.controls.words:LOCAL",
+    LOCAL_BLEND: "laser_cli.controls.words:LOCAL",
 }
-"""Controls that work under a signal with others of their file."""
+"""Controls that no plan names: as published where a signal does otherwise, and parts of one."""
 BROUGHT = 0.5
 """The usual strength of a control that another package brings."""
 

@@ -20,7 +20,7 @@ REPLACED = "replace"
 MOST_TOKENS = 32**2
 """Self-attentions at more places than this are left alone."""
 BLENDED_AT = 16**2
-"""Local blend reads the cross-attentions at so many places, or the next fewer that there are."""
+"""Local blend reads the cross-attentions at the most places up to so many."""
 COVERED = 0.3
 """The share of its largest value from which on a map covers a place."""
 
@@ -73,8 +73,13 @@ def inject(own: QKV, source: QKV, strength: Tensor) -> QKV:
     return own if own.q.shape[2] > MOST_TOKENS else pnp.inject(own, source, strength)
 
 
-def cover(own: QKV, source: QKV, words: Words) -> Tensor:
-    """What the changed words look at, and what in the source the lost ones did: [b, 2, n], means over the heads."""
+def cover(own: QKV, source: QKV, words: Words) -> Tensor | None:
+    """What the changed words look at, and what in the source the lost ones did: [b, 2, n], means over the heads.
+
+    None where there are more places than BLENDED_AT.
+    """
+    if own.q.shape[2] > BLENDED_AT:
+        return None
     changed = (maps(own.q, own.k).mean(1) * words.changed[:, None].to(own.q)).sum(-1)
     lost = (maps(source.q, source.k).mean(1) * words.lost[:, None].to(own.q)).sum(-1)
     return torch.stack([changed, lost], dim=1)
@@ -83,10 +88,10 @@ def cover(own: QKV, source: QKV, words: Words) -> Tensor:
 def blend_mask(covers: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
     """Where a picture may differ from its source, [b, 1, h, w] in 0 and 1: one everywhere if no word changes.
 
-    ``covers`` [b, 2, n] of several layers. Those at BLENDED_AT places count: averaged, the largest of 3 x 3 places,
-    at the latents' size, and more than COVERED of the largest.
+    ``covers`` [b, 2, n] of several layers. Those of the most places count: averaged, the largest of 3 x 3 places, at
+    the latents' size, and more than COVERED of the largest.
     """
-    places = max((c.shape[-1] for c in covers if c.shape[-1] <= BLENDED_AT), default=min(c.shape[-1] for c in covers))
+    places = max(c.shape[-1] for c in covers)
     told = torch.stack([c for c in covers if c.shape[-1] == places]).mean(0)
     height = round((places * size[0] / size[1]) ** 0.5)
     told = F.max_pool2d(told.unflatten(-1, (height, places // height)), 3, stride=1, padding=1)

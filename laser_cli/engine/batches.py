@@ -47,7 +47,8 @@ class Rounds:
 
     def rows(self, kind: str, index: int) -> int:
         """Rows of a picture: one if guidance is off, or would lead nowhere."""
-        plain = kind == "keyframes" and self.spec.keyframes[index].conditioning is self.spec.base
+        keyframe = self.spec.keyframes[index] if kind == "keyframes" else None
+        plain = keyframe is not None and (keyframe.conditioning is self.spec.base or not keyframe.guided)
         return 2 if self.guided and not plain else 1
 
     def anchors(self) -> list[tuple[int, tuple[int, ...]]]:

@@ -173,8 +173,8 @@ def _attend(router: AttentionRouter, step: int, call: AttentionCall, group: RowG
         if control.reads_words and group.words is not None:
             prompted = slice(group.unprompted, None)
             rows = QKV(*(x[prompted] for x in own))
-            if control.cover:
-                covers.append(control.cover(rows, source, group.words))
+            if control.cover and (covered := control.cover(rows, source, group.words)) is not None:
+                covers.append(covered)
             if control.mix_words:
                 mixed = control.mix_words(out[prompted], rows, source, strength[prompted], group.words)
                 out = torch.cat([out[: group.unprompted], mixed])

@@ -20,7 +20,8 @@ class Keyframe:
 
     With a ``trajectory`` it is held to it at every step, at any guidance. ``strengths``: how firmly it reads the
     source, 0..1 by control name (controls.registry). ``words``: how its prompt relates to the source's, for controls
-    that read that (one row).
+    that read that (one row). ``guided``: whether guidance leads it away from the render's base; one whose conditioning
+    is the base needs none either way.
     """
 
     noise: Tensor
@@ -28,6 +29,7 @@ class Keyframe:
     trajectory: Trajectory | None = None
     strengths: Mapping[str, float] = field(default_factory=dict)
     words: Words | None = None
+    guided: bool = True
 
 
 @dataclass(frozen=True)

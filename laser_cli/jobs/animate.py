@@ -89,6 +89,7 @@ class AnimateJob(FrameJob):
     @classmethod
     def unrecorded(cls, settings: dict[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
         """The plan, the picture, the inversion and the drive, whose contents a record does not tell."""
+        settings.setdefault("local_blend", False)  # made before there was one
         image, inversion = settings.pop("image", None), settings.pop("inversion", None)
         audio, drive = cls.unrecorded_audio(settings), settings.pop("drive", None)
         led = unrecorded_conditions({key: settings.pop(key, None) for key in ("adapter", "controls")})

@@ -48,7 +48,7 @@ def prepare(job: AnimateJob, model: Model, saved: Checkpointer | None, progress:
 
     def frames(report: Report, preview: PreviewWriter | None) -> Iterator[np.ndarray]:
         aids = (report, distance, saved, progress.warn, preview)
-        away = (settings.negative_prompt, leads)
+        away = (settings.negative_prompt, leads, settings.local_blend)
         return (drawn.array for drawn in animate(model, job.plan, inversion, params, first, *aids, *away))
 
     return Rendering(

@@ -180,6 +180,11 @@ class AnimateSettings(FrameSettings):
         ge=0,
         le=1000,
     )
+    local_blend: bool = setting(
+        True,
+        DRAWING,
+        "Where only the subject's kind, colour or pattern changes, keep the picture around it (default), or not.",
+    )
     method: Literal["ddim", "direct", "fixed-point"] = setting(
         "direct", DRAWING, "Inversion method. (default: {default})"
     )

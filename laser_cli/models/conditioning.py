@@ -36,9 +36,9 @@ class Conditioning:
         return self._map(lambda x: x.expand(n, *x.shape[1:]))
 
     def beside(self, other: Conditioning) -> Conditioning:
-        """A single row as often as ``other`` has rows, under its ``spatial``: guidance leads away from words alone."""
+        """A single row as often as ``other`` has rows, under the same ``spatial`` if it has none of its own."""
         rows = self.expand(len(other))
-        return replace(rows, spatial=other.spatial) if other.spatial else rows
+        return rows if rows.spatial else replace(rows, spatial=other.spatial)
 
     def to(self, device: torch.device) -> Conditioning:
         """The same on a device."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from laser_cli.controls.base import Words
-from laser_cli.controls.registry import signal
+from laser_cli.controls.registry import LOCAL_BLEND, signal
 from laser_cli.engine.render import render
 from laser_cli.engine.sample import denoise
 from laser_cli.engine.schedule import noise_like
@@ -21,7 +21,7 @@ from laser_cli.models.adapter import See
 from laser_cli.models.conditioning import Conditioning
 from laser_cli.models.model import Model
 from laser_cli.plan.easing import ease
-from laser_cli.plan.schema import Plan
+from laser_cli.plan.schema import Plan, Segment
 from laser_cli.stages.checkpoint import Checkpointer
 from laser_cli.stages.conditions import Lead, led
 from laser_cli.stages.detail import given_back
@@ -29,7 +29,7 @@ from laser_cli.stages.distances import Distance, rms
 from laser_cli.stages.invert import Inversion, Report, to_array, to_tensor
 from laser_cli.stages.pacing import paced
 from laser_cli.stages.preview import PreviewWriter
-from laser_cli.stages.wording import encoded_prompts, reads_words, words_between
+from laser_cli.stages.wording import encoded_prompts, local_blend, reads_words, words_between
 
 Warn = Callable[[str], object]
 
@@ -51,13 +51,19 @@ class Leads:
 
 
 def compose(
-    model: Model, plan: Plan, inversion: Inversion, negative: str | None = None, leads: Leads | None = None
+    model: Model,
+    plan: Plan,
+    inversion: Inversion,
+    negative: str | None = None,
+    leads: Leads | None = None,
+    local: bool = False,
 ) -> RenderSpec:
     """The plan as a render: keyframes with their strengths, frames at their eased times.
 
     Guidance leads away from the source's own prompt (negative-prompt inversion), so that the source needs none; with
     ``negative`` from that prompt. A segment that leads to the source's prompt ends in the source itself, unless other
-    ``leads`` lead there.
+    ``leads`` lead there. ``local``: what differs from the source in its subject alone stays the source elsewhere (local
+    blend).
     """
     source = inversion.trajectory
     held = source if source.pinned else None
@@ -68,27 +74,33 @@ def compose(
         bare = replace(source.conditioning, image_embeds=model.unseen, spatial={})
         conditionings, poses = led(model, [bare, *conditionings[1:]], leads.keyframes, (width, height), leads.see)
         between = poses.of_frames(lambda step, k, t: conditionings[k].lerp(conditionings[k + 1], t))
-    strengths = [_strengths(segment.control, segment.strength) for segment in plan.segments]
+    blended = [local and local_blend(model, inversion.prompt, segment) for segment in plan.segments]
+    strengths = [_strengths(*told) for told in zip(plan.segments, blended, strict=True)]
     words: list[Words | None] = [None] * (1 + len(plan.segments))
-    if any(reads_words(segment.control) for segment in plan.segments):
+    if any(blended) or any(reads_words(segment.control) for segment in plan.segments):
         words = [words_between(model, inversion.prompt, prompt) for prompt in (inversion.prompt, *plan.prompts[1:])]
-    keyframes = [Keyframe(source.noise, conditionings[0], held, strengths[0][0], words[0])]
+    guided = negative is not None
+    keyframes = [Keyframe(source.noise, conditionings[0], held, strengths[0][0], words[0], guided)]
     frames: list[Frame] = []
     for k, segment in enumerate(plan.segments):
         alike = leads is None or leads.keyframes[k + 1].same(leads.keyframes[0])
         back = held is not None and segment.prompt == inversion.prompt and alike
         conditioning = conditionings[0] if back else conditionings[k + 1]
-        keyframes.append(Keyframe(source.noise, conditioning, held if back else None, strengths[k][1], words[k + 1]))
+        how = (held if back else None, strengths[k][1], words[k + 1], guided or not back)
+        keyframes.append(Keyframe(source.noise, conditioning, *how))
         steps = segment.frames - 1
         frames += [Frame(k, ease(segment.easing, j / steps)) for j in range(1, steps)]
-    base = conditionings[0] if negative is None else model.encode_prompts([negative])
+    # away from words, under whatever leads the picture that is guided
+    own = replace(conditionings[0], spatial={}) if leads else conditionings[0]
+    base = own if negative is None else model.encode_prompts([negative])
     return RenderSpec(keyframes, frames, base, source=0, conditioning=between)
 
 
-def _strengths(control: str, strength: float) -> tuple[dict[str, float], dict[str, float]]:
+def _strengths(segment: Segment, local: bool) -> tuple[dict[str, float], dict[str, float]]:
     """Strengths by control at a segment's begin and end."""
-    shares = signal(control).items()
-    return {name: strength * begin for name, (begin, _) in shares}, {name: strength * end for name, (_, end) in shares}
+    shares, strength, more = signal(segment.control), segment.strength, {LOCAL_BLEND: 1.0} if local else {}
+    begin, end = ({name: strength * share[at] for name, share in shares.items()} for at in (0, 1))
+    return begin | more, end | more
 
 
 @torch.inference_mode()
@@ -115,16 +127,18 @@ def animate(
     preview: PreviewWriter | None = None,
     negative: str | None = None,
     leads: Leads | None = None,
+    local: bool = False,
     wanted: AbstractSet[int] | None = None,
 ) -> Iterator[Picture]:
     """Yields the plan's frames in order; with ``exact_first``, the picture itself, frame 0 is exactly that.
 
     With ``pace`` drafts are rendered first, so that frames are equally far apart by that distance instead of in t. What
     the VAE loses of the picture is given back to the frames near it (stages.detail), so that nothing pops between frame
-    0 and frame 1. With a ``checkpointer`` it goes on from what that has saved of this render. ``wanted``: only these
-    frames are drawn, the very pictures that they are among all; such a render has no checkpoint.
+    0 and frame 1. With a ``checkpointer`` it goes on from what that has saved of this render. ``local`` as of
+    ``compose``. ``wanted``: only these frames are drawn, the very pictures that they are among all; such a render has
+    no checkpoint.
     """
-    spec = compose(model, plan, inversion, negative, leads)
+    spec = compose(model, plan, inversion, negative, leads, local)
     saved = checkpointer.load(model.device, len(spec.frames)) if checkpointer else None
     if saved:
         spec = replace(spec, frames=saved.frames)

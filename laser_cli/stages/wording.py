@@ -6,10 +6,11 @@ import re
 
 from laser_cli.controls.base import Words
 from laser_cli.controls.registry import find_controls, signal
-from laser_cli.controls.words import align, side_by_side
+from laser_cli.controls.words import align, cross_attentions, side_by_side
 from laser_cli.models.model import Model
 from laser_cli.models.prompts import parse_weights, tokenize
-from laser_cli.plan.schema import Plan
+from laser_cli.plan.difference import only_the_subject_changes
+from laser_cli.plan.schema import Plan, Segment
 
 
 def reads_words(control: str) -> bool:
@@ -25,6 +26,15 @@ def words_between(model: Model, source: str, target: str) -> Words:
         one, other = (row[1 : row.index(end, 1)] for row in ids.tolist())
         chunks.append(align(one, other, ids.shape[1], weights[1, 1 : 1 + len(other)].tolist()))
     return side_by_side(chunks).to(model.device)
+
+
+def local_blend(model: Model, source: str, segment: Segment) -> bool:
+    """Whether a segment's end is to differ from the source only where its changed words look, without being asked to.
+
+    Nothing is kept by ``hold``, nor where the model's attentions to its words are not known.
+    """
+    known = segment.control != "hold" and cross_attentions(model.backbone.attentions)
+    return bool(known) and only_the_subject_changes(source, segment.prompt)
 
 
 def encoded_prompts(model: Model, plan: Plan) -> list[str]:

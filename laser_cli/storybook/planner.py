@@ -102,9 +102,9 @@ class StorybookForm(FullForm):
         """The request as it was trained on."""
         return question(request.description, request.source)
 
-    def shared(self, messages: list[Message]) -> int:
+    def shared(self, messages: list[Message]) -> tuple[int, ...]:
         """None: there are no instructions."""
-        return 0
+        return ()
 
     def again(self, messages: list[Message], answer: str | None, problems: list[str]) -> list[Message]:
         """The same once more: it knows no words for problems."""

@@ -121,13 +121,14 @@ def test_a_mask_covers_what_changed_and_lost_words_look_at():
     told = cover(own, source, words)
     assert torch.allclose(told[0, 0], attention_maps(own.q[0], own.k[0]).mean(0)[:, 2], atol=1e-6)
     assert torch.allclose(told[0, 1], attention_maps(source.q[0], source.k[0]).mean(0)[:, 2], atol=1e-6)
+    assert cover(qkv(1, n=17 * 16), qkv(1, n=17 * 16), words) is None
 
 
 def test_local_blend_is_the_published_formula():
     spot = torch.zeros(1, 2, 64)
     spot[0, 0, 9 * 1] = 1.0  # row 1, column 1 of 8 x 8
     spot[0, 1, 63] = 0.5  # of a map of its own
-    mask = blend_mask([spot, torch.ones(1, 2, 16), torch.ones(1, 2, 1024)], (8, 8))[0, 0]
+    mask = blend_mask([spot, torch.ones(1, 2, 16)], (8, 8))[0, 0]
     wanted = torch.zeros(8, 8)
     wanted[0:3, 0:3] = 1  # the largest of 3 x 3
     wanted[6:8, 6:8] = 1

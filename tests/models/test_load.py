@@ -35,7 +35,9 @@ def theirs(pipeline, model, scheduler, guidance=4.0, steps=STEPS, **more):
     pipeline.scheduler = scheduler
     pipeline.set_progress_bar_config(disable=True)
     scheduler.set_timesteps(steps)
-    signal = 1.0 if model.schedule.kind == "alphas" else model.schedule.levels(steps)[0].signal
+    preserving = (diffusers.DPMSolverMultistepScheduler, diffusers.UniPCMultistepScheduler)  # of the variance, as DDIM
+    plain = model.schedule.kind == "alphas" or isinstance(scheduler, preserving)
+    signal = 1.0 if plain else model.schedule.levels(steps)[0].signal
     noise = noise_like((4, 8, 8), 0)[None] / signal / model.schedule.latent_scale / float(scheduler.init_noise_sigma)
     told = {"num_inference_steps": steps, "guidance_scale": guidance, "height": 16, "width": 16, **more}
     return pipeline(PROMPT, latents=noise, output_type="latent", **told).images
@@ -63,7 +65,8 @@ SCHEDULERS = {
     "edm": diffusers.EDMEulerScheduler(),
     "dpm++": diffusers.DPMSolverMultistepScheduler(**tiny.SCHEDULE, solver_order=1, use_karras_sigmas=True),
     "unipc": diffusers.UniPCMultistepScheduler(**tiny.SCHEDULE, solver_order=1, disable_corrector=[0, 1, 2, 3]),
-    "tcd": diffusers.TCDScheduler(**{k: v for k, v in tiny.SCHEDULE.items() if k != "steps_offset"}),
+    # the library's ends where t = 0 is, laser's where the settings say: at the same place with this one
+    "tcd": diffusers.TCDScheduler(**{**tiny.SCHEDULE, "steps_offset": 0}, set_alpha_to_one=False),
     "lightning": diffusers.EulerDiscreteScheduler(**tiny.SCHEDULE, timestep_spacing="trailing"),
 }
 

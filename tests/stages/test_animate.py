@@ -180,3 +180,17 @@ def test_weights_of_words_are_those_of_their_maps_and_not_of_their_embeddings(st
     plain = compose(storybook, plan({"prompt": "a blue ball", "frames": 3}), inversion).keyframes[1]
     assert torch.equal(end.conditioning.prompt_embeds, plain.conditioning.prompt_embeds)
     assert unweighted("a (blue:1.5) \\(small\\) [ball]") == "a blue \\(small\\) ball"
+
+
+def test_what_changes_in_the_subject_alone_keeps_the_picture_around_it(storybook, inversion):
+    def local(prompt, control="texture", **more):
+        two = plan({"prompt": prompt, "frames": 3, "control": control})
+        spec = compose(storybook, two, inversion, **more)
+        return ["words.local" in k.strengths and k.words is not None for k in spec.keyframes]
+
+    assert local("a blue ball in a meadow at noon", local=True) == [True, True]
+    assert local("a blue cat in a meadow at noon", "hybrid", local=True) == [True, True]
+    for prompt in ("a red ball in a meadow at night", "a large red ball in a meadow at noon", SOURCE):
+        assert local(prompt, local=True) == [False, False]
+    assert local("a blue ball in a meadow at noon") == [False, False]
+    assert local("a blue ball in a meadow at noon", "hold", local=True) == [False, False]

@@ -15,6 +15,7 @@ from itertools import pairwise
 import torch
 import torch.nn.functional as F
 from diffusers.models.attention import FeedForward
+from diffusers.models.attention_processor import Attention
 from diffusers.models.embeddings import TimestepEmbedding, get_timestep_embedding
 from torch import Tensor, nn
 
@@ -45,14 +46,19 @@ FINER = 2
 
 
 class NarrowReference(nn.Module):
-    """Reads a reference map by rows, then by columns, at half the channels: `forward(hidden, prepare(reference))`."""
+    """Reads a reference map by rows, then by columns, at half the channels: `forward(hidden, prepare(reference))`.
+
+    Places that look alike read each other from the start; `mark` tells those of the reference from the map's own.
+    """
 
     def __init__(self, channels: int, heads: int = HEADS, plain: bool = False) -> None:
         super().__init__()
         self.plain, mid = plain, channels // 2
         self.conv_in, self.conv_ref = (nn.Conv2d(channels, mid, 3, padding=1) for _ in range(2))
+        self.conv_ref.load_state_dict(self.conv_in.state_dict())
+        self.mark = nn.Parameter(torch.zeros(mid))
         self.norm1, self.norm2 = nn.LayerNorm(mid), nn.LayerNorm(mid)
-        self.attn1, self.attn2 = attention(mid, heads=heads), attention(mid, heads=heads)
+        self.attn1, self.attn2 = (_alike(attention(mid, heads=heads)) for _ in range(2))
         self.proj = zero_conv(mid, channels)
 
     def prepare(self, reference: Tensor) -> Tensor:
@@ -74,10 +80,9 @@ class NarrowReference(nn.Module):
             x = from_columns(self._read(self.attn2, self.norm2, columns(x), columns(reference)), n)
         return hidden + self.proj(x)
 
-    @staticmethod
-    def _read(attn: nn.Module, norm: nn.Module, tokens: Tensor, beside: Tensor) -> Tensor:
-        both = norm(add_positions(torch.cat([tokens, beside], 1)))
-        return tokens + attn(both[:, : tokens.shape[1]], both)
+    def _read(self, attn: nn.Module, norm: nn.Module, tokens: Tensor, beside: Tensor) -> Tensor:
+        own = norm(add_positions(tokens))
+        return tokens + attn(own, torch.cat([own, norm(add_positions(beside + self.mark))], 1))
 
 
 class NarrowCross(nn.Module):
@@ -92,7 +97,7 @@ class NarrowCross(nn.Module):
         self.plain = plain
         self.conv_in = nn.Conv2d(channels, channels, 3, padding=1)
         self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(channels) for _ in range(3))
-        self.attn1, self.attn2 = (attention(channels, CONTEXT, HEADS) for _ in range(2))
+        self.attn1, self.attn2 = (_sharp(attention(channels, CONTEXT, HEADS)) for _ in range(2))
         self.ff = FeedForward(channels, mult=4, activation_fn="geglu")
 
     def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
@@ -100,9 +105,24 @@ class NarrowCross(nn.Module):
         size = x.shape[2:]
         x = self.conv_in(x).flatten(2).mT
         for axis, norm, attn in ((1, self.norm1, self.attn1), (0, self.norm2, self.attn2)):
-            place = 0.0 if self.plain else _positions(size, axis, x)
-            x = x + attn(norm(x + place), tokens)
+            # positions stay, so that what follows knows where it is, too
+            x = x if self.plain else x + _positions(size, axis, x)
+            x = x + attn(norm(x), tokens)
         return (x + self.ff(self.norm3(x))).mT.unflatten(2, size)
+
+
+def _sharp(attn: Attention, factor: float = 6.0) -> Attention:
+    """An attention whose untrained queries tell tokens apart: places differ in what they read from the start."""
+    with torch.no_grad():
+        attn.to_q.weight.mul_(factor)
+    return attn
+
+
+def _alike(attn: Attention) -> Attention:
+    """A self-attention whose untrained queries look for tokens like themselves."""
+    with torch.no_grad():
+        attn.to_q.weight.copy_(attn.to_k.weight)
+    return _sharp(attn, 3.0)
 
 
 def _positions(size: Sequence[int], axis: int, like: Tensor) -> Tensor:
@@ -119,6 +139,7 @@ class NarrowControl(nn.Module):
         super().__init__()
         self.levels = len(blocks)
         self.expression = TimestepEmbedding(len(COEFFICIENTS), 2 * CONTEXT, out_dim=TOKENS * CONTEXT)
+        self.norm = nn.LayerNorm(CONTEXT)
         self.down_blocks = nn.ModuleList(DownBlock(a, b) for a, b in zip((3, *widths), widths, strict=False))
         self.attn_blocks = nn.ModuleList(NarrowCross(c, plain) for c in widths)
         self.up_blocks = nn.ModuleList(
@@ -137,6 +158,7 @@ class NarrowControl(nn.Module):
             raise ValueError("these adapters are driven by coefficients")
         dtype = next(self.parameters()).dtype
         tokens = self.expression(LOUDNESS * drive.coefficients.to(dtype)).unflatten(1, (TOKENS, CONTEXT))
+        tokens = self.norm(tokens)
         x, skips = drive.condition.to(dtype), []
         size = x.shape[2] // FINER, x.shape[3] // FINER
         for down, attend in zip(self.down_blocks, self.attn_blocks, strict=True):

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from laser_cli.measure.animation.asked import Half
+from laser_cli.measure.pictures import WINDOW
 from laser_cli.storybook.changes import Change, sample_change
 from laser_cli.storybook.face_changes import sample_face_change
 from laser_cli.storybook.look import Look
@@ -44,7 +45,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "pose": ("yaw", "pitch", "roll"),
 }
 """The fields of an item that hold each attribute of ``traits.READ``."""
-SAME, MARGIN = 1 / 64, 5
+SAME, MARGIN = 1 / 64, WINDOW // 2
 """A pixel stands still if no true in-between differs more; so many pixels around those that move are left out, which
 is what a window of SSIM reaches."""
 LEAST = 0.05

@@ -71,7 +71,7 @@ def default(task: Task) -> Tensor:
     """What `laser animate` does."""
     pace = task.distance if task.settings.even_pace else None
     first = task.picture if task.settings.exact_first else None
-    return _drawn(task, task.plan, task.inversion, task.params, first, pace)
+    return _drawn(task, task.plan, task.inversion, task.params, first, pace, task.settings.local_blend)
 
 
 def alone(control: str, warmup: float = 0.0) -> Draw:
@@ -165,7 +165,7 @@ METHODS: Mapping[str, Method] = {
     "AID alone": Method(alone("hold", AnimateSettings().warmup), inverted=True),
     "text interpolation": Method(text, inverted=True),
     "Plug-and-Play, dissolve": Method(edited("texture"), inverted=True),
-    "MasaCtrl, dissolve": Method(edited("motion"), inverted=True),
+    "MasaCtrl, dissolve": Method(edited("masactrl"), inverted=True),
     "same seed, dissolve": Method(same_seed),
     "SDEdit 0.5, dissolve": Method(sdedit(0.5)),
     "SDEdit 0.7, dissolve": Method(sdedit(0.7)),
@@ -189,6 +189,8 @@ def _drawn(
     params: SamplingParams,
     exact_first: np.ndarray | None = None,
     pace: Distance | None = None,
+    local: bool = False,
 ) -> Tensor:
-    drawn = animate(task.model, plan, inversion, params, exact_first, pace=pace, wanted=frozenset(task.shown))
+    shown = frozenset(task.shown)
+    drawn = animate(task.model, plan, inversion, params, exact_first, pace=pace, local=local, wanted=shown)
     return torch.cat([to_tensor(picture.array) for picture in drawn])

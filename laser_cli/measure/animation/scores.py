@@ -14,7 +14,7 @@ from torch import Tensor
 
 from laser_cli.measure.animation.edits import Edit, still
 from laser_cli.measure.interpolations.scores import JUMPY, Maps, apart, best_match, gini, is_clear, maps_of, units
-from laser_cli.measure.pictures import psnr
+from laser_cli.measure.pictures import psnr, ssim_map
 from laser_cli.measure.storybook import frechet
 from laser_cli.storybook.classifier import AttributeClassifier, reading
 from laser_cli.storybook.look import Look
@@ -32,8 +32,6 @@ NAMES = {
     "puppet": ("hair", "hair colour", "eyes", "hat", "background"),
 }
 """The attributes by whose strongest shares a picture's certainty is told."""
-WINDOW, SIGMA, K1, K2 = 11, 1.5, 0.01, 0.03
-"""Of SSIM, as published."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ def score(
         first=first,
         lost=max(0.0, truth.round_trip - first),
         psnr=None if quiet is None else fmean(_psnr_where(p, source[0], quiet) for p in pictures[1:]),
-        ssim=None if quiet is None else float(ssim(pictures[1:], source)[:, quiet].mean()),
+        ssim=None if quiet is None else float(ssim_map(pictures[1:], source)[:, quiet].mean()),
         gradient=None if quiet is None else gradient_distance(pictures[1:], source, quiet),
         flicker=None if quiet is None or len(pictures) < 3 else flicker(pictures, quiet),
         gaps=gaps,
@@ -145,25 +143,6 @@ def certainty(read: Reading) -> float:
     """The mean share of the strongest names of a picture's attributes."""
     shares = [max(read.shares[name].values()) for name in NAMES[read.name("family")]]
     return max(read.shares["family"].values()) * fmean(shares)
-
-
-def ssim(a: Tensor, b: Tensor) -> Tensor:
-    """Structural similarity [n, h, w] of pictures [n, 3, h, w] in 0..1, the mean of their colours.
-
-    Wang et al. 2004: Gaussian windows of 11 px, deviation 1.5; edges are repeated outwards.
-    """
-    at = torch.arange(WINDOW, dtype=a.dtype) - WINDOW // 2
-    bell = torch.exp(-at.square() / (2 * SIGMA**2))
-    kernel = (bell[:, None] * bell / bell.sum() ** 2).expand(a.shape[1], 1, -1, -1)
-
-    def mean(x: Tensor) -> Tensor:
-        return F.conv2d(F.pad(x, (WINDOW // 2,) * 4, mode="replicate"), kernel, groups=x.shape[1])
-
-    b = b.expand_as(a)
-    p, q = mean(a), mean(b)
-    pp, qq, pq = mean(a * a) - p * p, mean(b * b) - q * q, mean(a * b) - p * q
-    top = (2 * p * q + K1**2) * (2 * pq + K2**2)
-    return (top / ((p * p + q * q + K1**2) * (pp + qq + K2**2))).mean(1)
 
 
 def gradients(pictures: Tensor) -> Tensor:

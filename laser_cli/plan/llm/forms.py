@@ -65,9 +65,9 @@ class AnswerForm(ABC):
         """The GBNF grammar of an answer, where no schema says it."""
         return None
 
-    def shared(self, messages: list[Message]) -> int:
-        """How many of the first messages are the same for all requests; what a model read of them can be kept."""
-        return 0
+    def shared(self, messages: list[Message]) -> tuple[int, ...]:
+        """Numbers of first messages, rising, that are the same for many requests; what a model read can be kept."""
+        return ()
 
     def opening(self, request: PlanRequest) -> str:
         """What is written for the model at the beginning of its answer; the grammar is that of what follows."""

@@ -98,9 +98,9 @@ class FullForm(AnswerForm):
             found.append((question, json.dumps(answer, ensure_ascii=False)))
         return found
 
-    def shared(self, messages: list[Message]) -> int:
+    def shared(self, messages: list[Message]) -> tuple[int, ...]:
         """The instructions and the worked examples, which differ only by whether a face is asked for."""
-        return 1 + 2 * sum("face" not in row["answer"] for row in worked_examples(self.version))
+        return (1 + 2 * sum("face" not in row["answer"] for row in worked_examples(self.version)),)
 
     def schema(self, request: PlanRequest) -> dict[str, Any]:
         """The JSON schema for one request: a source that is given cannot be changed, nor a number of keyframes."""

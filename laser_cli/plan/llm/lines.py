@@ -23,7 +23,7 @@ from laser_cli.plan.wording.phrases import main_phrase, noun_phrases
 LONGEST = 220
 """Characters of a line."""
 NEAR = 1
-"""Worked examples that are chosen for a request, beside those that are always there: each is read anew."""
+"""Worked examples that are chosen for a request, beside those that are always there."""
 
 
 class LinesForm(AnswerForm):
@@ -35,9 +35,10 @@ class LinesForm(AnswerForm):
         """The worked examples that are always there, and the nearest of the others."""
         return [(_question(row), _answer(row)) for row in self._chosen(request)]
 
-    def shared(self, messages: list[Message]) -> int:
-        """The instructions and the worked examples that are always there."""
-        return 1 + 2 * sum(bool(row.get("always")) for row in worked_examples(self.version))
+    def shared(self, messages: list[Message]) -> tuple[int, ...]:
+        """The instructions and the worked examples that are always there, and these with the one that is chosen."""
+        always = 1 + 2 * sum(bool(row.get("always")) for row in worked_examples(self.version))
+        return always, always + 2 * NEAR
 
     def opening(self, request: PlanRequest) -> str:
         """Line 0 as far as it is given, and the number of what the model writes first."""

@@ -111,6 +111,30 @@ def test_the_projector_is_the_one_named_like_the_model_and_never_the_model(tmp_p
     assert find.find(str(tmp_path), print).name == "alpha-Q4_K_M.gguf"
 
 
+def test_the_projector_of_a_model_of_the_hub_is_downloaded(tmp_path, monkeypatch):
+    listed, got, notes = ["m-Q4_K_M.gguf", "mmproj-m-Q8_0.gguf", "mmproj-m-f16.gguf"], [], []
+    monkeypatch.setattr("huggingface_hub.HfApi.list_repo_files", lambda self, repository: listed)
+
+    def download(repository, file):
+        got.append((repository, file))
+        (tmp_path / file).touch()
+        return str(tmp_path / file)
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    model = tmp_path / "m-Q4_K_M.gguf"
+    assert find.find_projector("hf:me/m", model, notes.append).name == "mmproj-m-f16.gguf"
+    assert got == [("me/m", "mmproj-m-f16.gguf")] and "downloading mmproj-m-f16.gguf" in notes[0]
+    find.find_projector("hf:me/m", model, notes.append)  # now it lies beside the model
+    model.touch()
+    monkeypatch.setattr(find, "cached", lambda: {"hf:me/m:m-Q4_K_M.gguf": model})
+    assert sees("hf:me/m") and sees("hf:me/m:m-Q4_K_M.gguf") and not sees("hf:me/other")
+    listed[:] = ["m-Q4_K_M.gguf"]
+    (tmp_path / "mmproj-m-f16.gguf").unlink()
+    with pytest.raises(NotFoundError, match="sees no pictures"):
+        find.find_projector("hf:me/m", model, notes.append)
+    assert len(got) == 1
+
+
 def test_a_server_is_shown_the_picture(server, red):
     server.answers = ["The image shows A red house in a meadow."]
     assert make_caption(server.name, red, ASKED) == "a red house in a meadow"

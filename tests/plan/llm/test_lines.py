@@ -75,9 +75,10 @@ def test_examples_near_the_request_are_chosen_after_those_that_are_always_there(
     assert shown[: len(always)] == always and shown[-1] == "the apple ripens and then rots"
     messages = LINES.messages(PlanRequest("the apple rots", "a green apple"))
     other = LINES.messages(PlanRequest("she smiles", "a portrait of a girl"))  # with a face
-    count = LINES.shared(messages)
+    count, chosen = LINES.shared(messages)
     assert messages[:count] == other[:count] and messages[-1] != other[-1]
-    assert messages[count - 1]["role"] == "assistant"
+    assert messages[count - 1]["role"] == messages[chosen - 1]["role"] == "assistant"
+    assert messages[:chosen] != other[:chosen] and len(messages) == chosen + 1
 
 
 def test_the_grammar_follows_the_request():

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -147,24 +148,32 @@ def test_what_it_read_is_kept_and_changes_nothing(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("LASER_CACHE", str(tmp_path))
     hot = PlanRequest("it changes", "a red house", keyframes=1, temperature=1.5, seed=3, retries=0)
     fresh = plan_by_model(str(tiny), hot, PlanCallbacks()).plan
-    (state,) = (tmp_path / "planner").iterdir()
+    always, chosen = sorted((tmp_path / "planner").iterdir(), key=lambda state: state.stat().st_size)
     assert plan_by_model(str(tiny), hot, PlanCallbacks()).plan == fresh
-    state.write_bytes(b"torn")
-    assert plan_by_model(str(tiny), hot, PlanCallbacks()).plan == fresh
+    chosen.unlink()  # the worked example nearest to the request is read after those that are always there
+    assert plan_by_model(str(tiny), hot, PlanCallbacks()).plan == fresh and chosen.is_file()
+    for state in (chosen, always):
+        state.write_bytes(b"torn")
+        assert plan_by_model(str(tiny), hot, PlanCallbacks()).plan == fresh
+    monkeypatch.setattr("laser_cli.plan.llm.backends.prefix.KEPT_BYTES", chosen.stat().st_size)
+    always.unlink()
+    plan_by_model(str(tiny), replace(hot, description="night falls"), PlanCallbacks())
+    assert len([*(tmp_path / "planner").iterdir()]) == 1
     monkeypatch.setenv("LASER_CACHE", str(tmp_path / "file"))
     (tmp_path / "file").touch()
     assert plan_by_model(str(tiny), hot, PlanCallbacks()).plan == fresh
 
 
 def test_a_second_question_reads_only_what_is_new(tiny, monkeypatch):
-    read = []
-    decode = Generator._decode
+    read, whole = [], []
+    decode, begin = Generator._decode, Generator.read
     monkeypatch.setattr(Generator, "_decode", lambda self, tokens: (read.append(len(tokens)), decode(self, tokens)))
+    monkeypatch.setattr(Generator, "read", lambda self, tokens, *how: (whole.append(tokens), begin(self, tokens, *how)))
     asked = PlanRequest("it snows", "a red house in a meadow", keyframes=1, temperature=1.0, retries=1)
     plan, _ = plan_by_model(str(tiny), asked, PlanCallbacks())
     assert "asked 2 times" in plan.planner.instead_of
-    *_, first, second = (count for count in read if count > 1)
-    assert second < first
+    second = [count for count in read if count > 1][-1]
+    assert len(whole) == 2 and second < len(whole[1]) / 2
 
 
 def test_threads_are_those_that_the_user_names_or_the_faster(monkeypatch):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,29 +41,33 @@ class Generator:
         llama_cpp.llama_set_abort_callback(context, self._callback, None)
         self._threads = ThreadChoice()
 
-    def read(self, tokens: list[int], fixed: int, stops: Callable[[], bool]) -> None:
-        """Read a prompt whose first `fixed` tokens are the same for all requests. Raises NoAnswer if it is stopped.
+    def read(self, tokens: list[int], fixed: Sequence[int], stops: Callable[[], bool]) -> None:
+        """Read a prompt whose first tokens, as many as `fixed` says, others have too. Raises NoAnswer if it is stopped.
 
-        What was read before is kept: all of it where the prompt goes on with the conversation, else the fixed tokens.
+        What was read before is kept: all of it where the prompt goes on with the conversation, else what is fixed.
         """
         self._stops = stops
         memory = self._cpp.llama_get_memory(self._context)
-        prefix = tokens[:fixed]
         known = [*self._question, *self._answer]
-        shared = next((i for i, (a, b) in enumerate(zip(tokens, known, strict=False)) if a != b), len(known))
+        shared = _common(tokens, known)
         goes_on = bool(self._question) and len(self._question) <= shared < len(tokens)
-        keep = shared if goes_on else fixed if self._kept == prefix else 0
+        held = _common(tokens, self._kept)
+        keep = shared if goes_on else max((n for n in fixed if n <= held), default=0)
         self._question, self._answer = [], []
         if not keep or not self._cpp.llama_memory_seq_rm(memory, 0, keep, -1):
-            keep = fixed
             self._cpp.llama_memory_clear(memory, True)
-            if not (prefix and self._cache and self._cache.load(self._context, prefix)):
-                self._decode(prefix)
-                if prefix and self._cache:
-                    self._cache.save(self._context, prefix)
-            self._kept = prefix
+            keep = next((n for n in reversed(fixed) if n and self._load(tokens[:n])), 0)
+        for end in (n for n in fixed if n > keep):  # each in calls of its own, as results depend on them
+            self._decode(tokens[keep:end])
+            keep = end
+            if self._cache:
+                self._cache.save(self._context, tokens[:end])
+        self._kept = tokens[: fixed[-1]] if fixed else []
         self._decode(tokens[keep:])
         self._question = tokens  # only now: reading can be stopped in the middle
+
+    def _load(self, tokens: list[int]) -> bool:
+        return self._cache is not None and self._cache.load(self._context, tokens)
 
     def see(self, chunks: Chunks, stops: Callable[[], bool]) -> None:
         """Read a prompt with a picture, after which nothing of it is kept. Raises NoAnswer if it is stopped."""
@@ -130,6 +134,11 @@ class Generator:
             raise NoAnswer("the grammar allows no token of the model's", again=False)
         ids = np.array(allowed)
         return _drawn(logits, ids[np.argsort(-logits[ids], kind="stable")], draw, temperature)
+
+
+def _common(a: Sequence[int], b: Sequence[int]) -> int:
+    """How many first tokens two prompts share."""
+    return next((i for i, (one, other) in enumerate(zip(a, b, strict=False)) if one != other), min(len(a), len(b)))
 
 
 def usable_threads() -> int:

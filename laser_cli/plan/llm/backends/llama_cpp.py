@@ -71,8 +71,10 @@ class LlamaModel:
             return
         rendered = self._chat.render(messages) + opening
         tokens = self._vocabulary.tokens(rendered)
-        shared = self._vocabulary.tokens(self._shared(messages, rendered))
-        fixed = next((i for i, (a, b) in enumerate(zip(tokens, shared, strict=False)) if a != b), len(shared))
+        fixed = []
+        for count in self._form.shared(messages):
+            shared = self._vocabulary.tokens(_beginning(messages[:count], rendered))
+            fixed.append(next((i for i, (a, b) in enumerate(zip(tokens, shared, strict=False)) if a != b), len(shared)))
         self._fits(len(tokens) + most)
         self._generator.read(tokens, fixed, stops)
 
@@ -80,12 +82,12 @@ class LlamaModel:
         if tokens > self._generator.room:
             raise NoAnswer("the conversation is too long for the model", again=False)
 
-    def _shared(self, messages: list[Message], rendered: str) -> str:
-        """The beginning of a rendered conversation that is the same for all requests."""
-        count = self._form.shared(messages)
-        content = messages[count - 1]["content"].strip() if count else ""
-        at = rendered.find(content) if content else -1
-        return rendered[: at + len(content)] if at >= 0 else ""
+
+def _beginning(messages: list[Message], rendered: str) -> str:
+    """A rendered conversation up to the end of its first messages."""
+    content = messages[-1]["content"].strip()
+    at = rendered.find(content)
+    return rendered[: at + len(content)] if at >= 0 else ""
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from laser_cli.plan.llm.gguf import Header
 
 MOST_BYTES = 256 * 2**20
 """The largest state that is kept; reading again is as fast as loading more."""
-KEPT = 4
-"""States that are kept at most, those used last."""
+KEPT_BYTES = 512 * 2**20
+"""Bytes of all states that are kept, those used last."""
 SUFFIX = ".state"
 
 
@@ -61,8 +61,11 @@ class PrefixCache:
             else:
                 os.unlink(part)
             states = sorted(path.parent.glob(f"*{SUFFIX}"), key=lambda kept: kept.stat().st_mtime, reverse=True)
-            for old in states[KEPT:]:
-                old.unlink(missing_ok=True)
+            left = KEPT_BYTES
+            for kept in states:
+                left -= kept.stat().st_size
+                if left < 0:
+                    kept.unlink(missing_ok=True)
         except OSError:
             return  # a full or read-only disk costs time, not the plan
 
