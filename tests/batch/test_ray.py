@@ -53,8 +53,8 @@ def _kill_an_actor():
     """SIGKILL to the process of an actor of this session."""
     import psutil
 
-    for process in psutil.process_iter(["cmdline"]):
-        if any("ray::RayStation" in part for part in process.info["cmdline"] or ()):
+    for process in psutil.Process().children(recursive=True):
+        if any("ray::RayStation" in part for part in process.cmdline()):
             os.kill(process.pid, signal.SIGKILL)
             return process.pid
     raise AssertionError("there is no actor")
