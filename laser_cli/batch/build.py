@@ -11,7 +11,7 @@ from laser_cli.batch.rows import Row
 from laser_cli.batch.said import FieldError, field_of, said_by, verb_of
 from laser_cli.batch.targets import outputs_of, with_sound
 from laser_cli.batch.tasks import Task, with_inputs
-from laser_cli.batch.verbs import Said, Verb, plain
+from laser_cli.batch.verbs import Said, Verb, plain, settled
 from laser_cli.errors import BadInputError, LaserError
 from laser_cli.jobs.distance import choose_distance
 from laser_cli.jobs.inputs import Input
@@ -67,7 +67,7 @@ def build(
         group=group_of(job),
         label=_label(said, job),
         revision=revision,
-        row=dict(row.values) if waiting else None,
+        row={key: settled(verb, key, value) for key, value in row.values.items()} if waiting else None,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import Any
 
 from laser_cli.batch.crew import Crew, Event, Lost, Post
 from laser_cli.batch.ray_station import MakeStation, RayStation, versions
+from laser_cli.batch.remote import is_address
 from laser_cli.batch.station import Setup, Station
 from laser_cli.batch.tasks import Task
-from laser_cli.errors import LaserError, NotFoundError
+from laser_cli.errors import BadInputError, LaserError, NotFoundError
 
 LOOK = 2.0
 """Seconds between two looks for nodes that have come or gone."""
@@ -59,6 +61,7 @@ class RayCrew(Crew):
         self._looked = float("-inf")
         self._stopping = False
         self._told: set[str] = set()
+        self._token = _token(setup.root)
         self._grow()
 
     @property
@@ -100,6 +103,8 @@ class RayCrew(Crew):
             self._kill(actor)
         self._actors.clear()
         self._objects.clear()
+        if self._token is not None:
+            self._token.unlink(missing_ok=True)
         if self._ours:
             self.ray.shutdown()
 
@@ -143,10 +148,13 @@ class RayCrew(Crew):
         self._again.pop(task.number, None)
         yield value
 
-    def _met(self, actor: _Actor, theirs: dict[str, str]) -> None:
-        """Compare an actor's versions with the driver's; another laser draws other pictures."""
+    def _met(self, actor: _Actor, theirs: dict[str, Any]) -> None:
+        """Compare an actor's versions with the driver's, as another laser draws other pictures, and what it sees."""
         ours = versions()
         actor.post.node = theirs["node"]
+        if not theirs["shared"]:
+            hint = "-o with a folder that all nodes see, or an address such as s3://bucket/folder"
+            raise BadInputError(f"node {theirs['node']} does not see the folder {self.setup.root}", hint=hint)
         if theirs["laser"] != ours["laser"]:
             self._kill(actor)
             self._actors.remove(actor)
@@ -219,13 +227,22 @@ class RayCrew(Crew):
         setup = Setup(self.setup.root, threads, self.setup.remember)
         handle = kind.remote(setup, self.make_station, os.getcwd())
         name = f"actor {self._number}"
-        self._actors.append(_Actor(Post(name, name), handle, handle.about.remote()))
+        self._actors.append(_Actor(Post(name, name), handle, handle.about.remote(str(self._token or ""))))
 
     def _kill(self, actor: _Actor) -> None:
         try:
             self.ray.kill(actor.handle)
         except (self.ray.exceptions.RayError, ValueError):  # it is gone already
             return
+
+
+def _token(root: str) -> Path | None:
+    """A file in the folder of the outputs, by which workers tell whether they see it; None where it is an address."""
+    if is_address(root):
+        return None
+    token = Path(root, f".laser-shared-{uuid.uuid4().hex[:8]}")
+    token.touch()
+    return token
 
 
 def _first_line(error: BaseException) -> str:

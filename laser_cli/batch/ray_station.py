@@ -38,11 +38,12 @@ class RayStation:
         self.station = make_station(setup)
         self.inputs: dict[str, Path] = {}
 
-    def about(self) -> dict[str, str]:
-        """This worker's versions, and the node that it runs on."""
+    def about(self, token: str = "") -> dict[str, Any]:
+        """This worker's versions, the node that it runs on, and whether that sees a file of the driver's."""
         import ray
 
-        return {**versions(), "node": ray.get_runtime_context().get_node_id()[:8]}
+        node = ray.get_runtime_context().get_node_id()[:8]
+        return {**versions(), "node": node, "shared": not token or os.path.exists(token)}
 
     def draw(self, task: Task, again: bool, digests: tuple[str, ...] = (), *contents: bytes) -> Any:
         """As of Station; the digests of inputs that are not here where there are any."""

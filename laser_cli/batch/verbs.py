@@ -213,6 +213,12 @@ def plain(value: Any) -> Any:
         return str(value)
 
 
+def settled(verb: Verb, key: str, value: Any) -> Any:
+    """A value of a row as JSON keeps it: a cell is what its field reads it as."""
+    found = verb.find(key)
+    return plain(value) if isinstance(value, Cell) and found and not fits(*found, str(value)) else value
+
+
 def fits(model: type[Frozen], field: str, value: Any) -> bool:
     """Whether a field can have a value."""
     try:

@@ -137,7 +137,7 @@ def killed(nodes: Any, folder: Path, jobs: int, kills: int, seed: int) -> list[F
                 moments.pop(0)
                 if chance.random() < 0.3:
                     nodes.remove_node(chance.choice(sorted(nodes.worker_nodes, key=str)), allow_graceful=False)
-                    nodes.add_node(num_cpus=1)
+                    _patiently(lambda: nodes.add_node(num_cpus=1))
                     self.nodes_killed += 1
                 elif self.crew.posts:
                     self.crew.kill(chance.choice(self.crew.posts))
@@ -166,21 +166,15 @@ def _whole(path: Path, number: int) -> bool:
         return False
 
 
-def _started(kind: Any, tries: int = 3) -> Any:
-    """The cluster's nodes; on a busy machine Ray may take its own slow start for a failure, so it is tried again."""
-    nodes = None
-    for last in (False,) * (tries - 1) + (True,):
+def _patiently(start: Callable[[], Any], tries: int = 3) -> Any:
+    """Start nodes; on a busy machine Ray takes its own slow start for a failure, so it is tried again."""
+    for _ in range(tries - 1):
         try:
-            nodes = kind(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": LOST_NODES})
-            for _ in range(NODES):
-                nodes.add_node(num_cpus=1)
-            return nodes
+            return start()
         except Exception as error:  # Ray raises just that
-            if last or "timed out" not in str(error):
+            if "timed out" not in str(error):
                 raise
-            if nodes is not None:
-                nodes.shutdown()
-    raise AssertionError
+    return start()
 
 
 @contextmanager
@@ -192,8 +186,11 @@ def cluster() -> Iterator[tuple[Any, Path]]:
     import ray
     from ray.cluster_utils import Cluster
 
-    nodes = _started(Cluster)
+    head = {"num_cpus": 0, "_system_config": LOST_NODES}
+    nodes = _patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
     try:
+        for _ in range(NODES):
+            _patiently(lambda: nodes.add_node(num_cpus=1))
         ray.init(address=nodes.address, log_to_driver=False, logging_level=logging.ERROR)
         with tempfile.TemporaryDirectory() as folder:
             yield nodes, Path(folder)

@@ -151,6 +151,17 @@ def test_plans_of_models_wait_and_those_of_rules_do_not(checked, tmp_path):
     assert list(spool.waiting) == [0, 1, 0, 0]
 
 
+def test_a_row_of_cells_whose_plan_waits_is_built_again_as_it_was(checked, tmp_path):
+    from laser_cli.batch.build import build
+
+    model = tmp_path / "planner.gguf"
+    model.write_bytes(b"GGUF")
+    cells = {"planner": str(model), "seed": "-1", "steps": "3", "bounce": "true", "even_pace": "no"}
+    (waiting,) = checked({**GOOD, **{key: Cell(value) for key, value in cells.items()}})
+    again = build(Row(waiting.row, waiting.where), waiting.number)
+    assert waiting.row and again.job == waiting.job
+
+
 def test_a_batch_without_jobs_is_an_error(checked):
     with pytest.raises(BadInputError, match="has no jobs"):
         checked()

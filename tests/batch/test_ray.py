@@ -53,8 +53,8 @@ def _kill_an_actor():
     """SIGKILL to the process of an actor of this session."""
     import psutil
 
-    for process in psutil.process_iter(["cmdline"]):
-        if any("ray::RayStation" in part for part in process.info["cmdline"] or ()):
+    for process in psutil.Process().children(recursive=True):
+        if any("ray::RayStation" in part for part in process.cmdline()):
             os.kill(process.pid, signal.SIGKILL)
             return process.pid
     raise AssertionError("there is no actor")
@@ -75,6 +75,7 @@ class FakeCrew(RayCrew):
         self._actors, self.notes, self._told, self.killed = [], [], set(), []
         self.note = self.notes.append
         self.count, self._bad_starts = None, 0
+        self.setup = types.SimpleNamespace(root="/outputs", threads=None)
 
     def _kill(self, actor):
         self.killed.append(actor)
@@ -87,7 +88,7 @@ def actor(crew):
 
 
 def test_versions_of_workers_are_compared_with_the_drivers():
-    ours, crew = ray_crew.versions(), FakeCrew()
+    ours, crew = {**ray_crew.versions(), "shared": True}, FakeCrew()
     crew._met(same := actor(crew), {**ours, "node": "a"})
     assert same.ready and not crew.notes and same.post.node == "a"
     crew._met(torch := actor(crew), {**ours, "torch": "0.1", "node": "b"})
@@ -97,11 +98,13 @@ def test_versions_of_workers_are_compared_with_the_drivers():
     alone = FakeCrew()
     with pytest.raises(LaserError, match="another version"):
         alone._met(actor(alone), {**ours, "laser": "0.0.1", "node": "c"})
+    with pytest.raises(LaserError, match="node d does not see the folder /outputs"):
+        crew._met(actor(crew), {**ours, "shared": False, "node": "d"})
 
 
 def test_actors_are_as_many_as_there_are_cards_or_shares_of_cores():
     crew, started = FakeCrew(), []
-    crew._stopping, crew.setup = False, types.SimpleNamespace(threads=None)
+    crew._stopping = False
     crew._start = lambda needs, share: (started.append((needs, share)), actor(crew))
 
     def grown(*nodes, count=None, threads=None):
