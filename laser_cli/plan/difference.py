@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from laser_cli.plan.rules.phrases import adjective_spans, main_phrase
+from laser_cli.plan.wording.phrases import adjective_spans, main_phrase
 
 OUTLINE = frozenset(("size", "height", "girth"))
 """Adjectives that alter where the subject is, which its words do not look at yet."""

@@ -165,7 +165,7 @@ METHODS: Mapping[str, Method] = {
     "AID alone": Method(alone("hold", AnimateSettings().warmup), inverted=True),
     "text interpolation": Method(text, inverted=True),
     "Plug-and-Play, dissolve": Method(edited("texture"), inverted=True),
-    "MasaCtrl, dissolve": Method(edited("motion"), inverted=True),
+    "MasaCtrl, dissolve": Method(edited("masactrl"), inverted=True),
     "same seed, dissolve": Method(same_seed),
     "SDEdit 0.5, dissolve": Method(sdedit(0.5)),
     "SDEdit 0.7, dissolve": Method(sdedit(0.7)),
