@@ -21,7 +21,7 @@ from laser_cli.jobs.fields import Frozen, Settings, lines_of, repeated, variable
 from laser_cli.jobs.invert import InvertJob
 from laser_cli.jobs.merge import Layer, merge
 from laser_cli.jobs.outputs import Outputs
-from laser_cli.jobs.planning import PlannerChoice, Planning
+from laser_cli.jobs.planning import Captioning, Guiding, PlannerChoice, Planning
 from laser_cli.jobs.progress import Progress
 from laser_cli.jobs.settings import AnimateSettings, InterpolateSettings, InvertSettings
 from laser_cli.jobs.sources import AnimateSources, InterpolateSources
@@ -125,7 +125,8 @@ def _invert(said: Said, progress: Progress) -> Built:
         raise BadInputError("there is no picture to invert", hint="image: FILE")
     image = Input.of(said.words.image)
     picture = image.picture(progress.warn)
-    prompt = source_prompt(progress, said.words.prompt, image.path, picture, settings.model, image.name)
+    arguments = (said.words.prompt, image.path, picture, settings.model, image.name, said.planning)
+    prompt = source_prompt(progress, *arguments)
     job = InvertJob(settings=settings, image=image, prompt=prompt)
     return Built(job, (image.path,))
 
@@ -140,11 +141,11 @@ VERBS = {
             InterpolateWords,
             InterpolateSettings,
             InterpolateSources,
-            PlannerChoice,
+            Guiding,
             Outputs,
             _interpolate,
         ),
-        Verb("invert", ".safetensors", InvertWords, InvertSettings, Frozen, Frozen, InvertOutputs, _invert),
+        Verb("invert", ".safetensors", InvertWords, InvertSettings, Frozen, Captioning, InvertOutputs, _invert),
     )
 }
 """The commands that rows can name, animate if they name none. Another is one more entry."""

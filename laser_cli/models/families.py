@@ -143,6 +143,7 @@ REFINER = Other(
 )
 SMALL_VAE = Other("a small autoencoder (taesd)", "it is for previews; a model needs a U-Net as well", CHECKPOINT)
 VAE = Other("a VAE", "it is one part of a model", "--model BASE --vae FOLDER|FILE")
+UNET = Other("a U-Net alone", "a model has a VAE and a text encoder as well", CHECKPOINT)
 EMBEDDING = Other("a textual inversion", "it is a word for a model's prompts", "--model BASE --embedding FILE")
 IMAGE_PROMPT = Other("an IP-Adapter", "it shows pictures to a model", "--model BASE --ip-adapter FILE")
 MOTION = Other("a motion adapter of AnimateDiff", "laser makes its own motion", CHECKPOINT)
@@ -157,7 +158,7 @@ OWN_OPTION: dict[str, Other] = {
     "AutoencoderTiny": SMALL_VAE,
     "AutoencoderKL": VAE,
     "T2IAdapter": T2I,
-    "UNet2DConditionModel": Other("a U-Net alone", "a model has a VAE and a text encoder as well", CHECKPOINT),
+    "UNet2DConditionModel": UNET,
 }
 """Parts and helpers, by the class in a folder's own config.json."""
 
@@ -168,6 +169,8 @@ FILES: tuple[tuple[tuple[str, ...], Other], ...] = (
     (("image_proj.", "ip_adapter."), IMAGE_PROMPT),
     (("motion_modules.",), MOTION),
     (("control_model.", "controlnet_cond_embedding.", "controlnet_down_blocks."), CONTROL),
+    (("encoder.down.0.block.0.", "encoder.down_blocks.0.resnets.0."), VAE),
+    (("time_emb_proj.",), UNET),
     (("double_stream_modulation_img.", "single_stream_modulation."), BEGINNINGS["Flux2"]),
     (("distilled_guidance_layer.",), BEGINNINGS["Chroma"]),
     (("double_blocks.0.img_attn.",), BEGINNINGS["Flux"]),

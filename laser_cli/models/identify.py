@@ -19,6 +19,7 @@ from laser_cli.models.families import (
     LORA,
     OWN_OPTION,
     REFINER,
+    VAE,
     Other,
 )
 from laser_cli.models.layout import read_json
@@ -181,7 +182,7 @@ def ldm_family(header: Header) -> tuple[str, Other | None]:
 def _told_by(header: Header) -> Iterator[Other]:
     """The things other than a checkpoint whose marks are among the tensors, the surest first."""
     for marks, other in FILES:
-        if LDM_IN in header and other in (LORA, CONTROL):
-            continue  # merged checkpoints keep keys of what was merged
+        if LDM_IN in header and other in (LORA, CONTROL, VAE):
+            continue  # checkpoints have a VAE inside, and merged ones keep keys of what was merged
         if any(key.startswith(mark) or f".{mark}" in key for mark in marks for key in header):
             yield other

@@ -26,6 +26,38 @@ def test_speed_prints_one_versioned_object():
     assert all(set(f) == {"name", "value", "unit", "target", "holds"} for f in told["figures"])
     assert figures["U-Net evaluations of the rendering"]["value"] == 2 * (1 + 2 * 2)
     assert any(name.startswith("rendering 3 frames / plain sampling") for name in figures)
+    for name in ("animation", "interpolation"):
+        beside = figures[f"{name} of 3 frames / the library's pipeline, 3 pictures"]
+        assert beside["value"] > 0 and beside["target"] == 1.1
+
+
+def test_speed_of_a_checkpoint_beside_the_library_and_its_memory(tmp_path):
+    from tests.models import tiny
+
+    for make in (tiny.sd, tiny.sdxl):
+        folder = make(tmp_path / make.__name__)
+        told = ("--frames", "3", "--steps", "1", "--warmup", "1", "--rounds", "1", "--chunk", "2", "--no-whole")
+        done = bench("speed", "--model", str(folder), *told, "--parts", "library,memory", "--device", "cpu", "--json")
+        assert done.returncode == 0, done.stderr
+        figures = {f["name"]: f["value"] for f in json.loads(done.stdout)["figures"]}
+        memory = [f"peak memory, --chunk {way}" for way in ("1", "2", "2 --free-text-encoders")]
+        assert all(figures[name] > 100 for name in memory)
+        assert "interpolation / the library's pipeline, by U-Net evaluation" in figures
+
+
+def test_speed_knows_its_parts():
+    done = bench("speed", "--parts", "own,everything")
+    assert done.returncode == 2 and "there is no everything" in done.stderr
+
+
+def test_a_layout_of_random_weights_is_written_once(tmp_path):
+    done = bench("layout", "sd1", str(tmp_path / "m"), "--small")
+    assert done.returncode == 0 and done.stdout.strip() == str(tmp_path / "m"), done.stderr
+    assert (tmp_path / "m" / "unet" / "config.json").is_file()
+    again = bench("layout", "sd1", str(tmp_path / "m"), "--small")
+    assert again.returncode == 2 and "is there already" in again.stderr
+    strange = bench("layout", "flux", str(tmp_path / "x"))
+    assert strange.returncode == 2 and "sd1, sd2, sdxl" in strange.stderr
 
 
 def test_plan_prints_a_table():

@@ -145,6 +145,20 @@ def test_a_checkpoint_of_few_steps_is_drawn_without_guidance(laser, make, tmp_pa
     assert Image.open(tmp_path / "b.png").tobytes() == told[0][1]
 
 
+def test_motions_layers_are_chosen_where_motion_is_read(laser, folder, tmp_path):
+    Image.new("RGB", (32, 32), (200, 120, 40)).save(tmp_path / "p.png")
+    run = ("animate", tmp_path / "p.png", "the ball moves left", "-p", "a red ball", "--frames", 3, "--steps", 2)
+    run = (*run, "--model", folder, "--dtype", "float32", "--planner", "rules", "--no-even-pace")
+    told = {}
+    for name, first in (("own", ()), ("first", ("--motion-from", 0)), ("none", ("--motion-from", 99))):
+        code, _, stderr = laser(*run, "--control", "motion", *first, "-o", tmp_path / f"{name}.png")
+        assert (code, "cannot begin at self-attention 99" in stderr) == ((2, True) if name == "none" else (0, False))
+        told[name] = Image.open(tmp_path / f"{name}.png").tobytes() if not code else b""
+    assert told["own"] != told["first"]
+    code, _, stderr = laser(*run, "--control", "texture", "--motion-from", 1, "-o", tmp_path / "x.png")
+    assert code == 2 and "would do nothing" in stderr
+
+
 def test_an_inversion_is_bound_to_its_schedule(laser, folder, tmp_path):
     Image.new("RGB", (16, 16), (200, 120, 40)).save(tmp_path / "p.png")
     picture, inversion = tmp_path / "p.png", tmp_path / "i.safetensors"

@@ -4,11 +4,13 @@ import json
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from laser_cli.batch.verbs import VERBS
 from laser_cli.errors import BadInputError, NotFoundError
 from laser_cli.jobs.build_animate import build_animation
 from laser_cli.jobs.build_interpolate import build_interpolation
@@ -77,6 +79,18 @@ def test_stops_and_inversions_are_captioned(server, red):
     assert told == "a red wall in a meadow" and len(server.asked) == 2
     with pytest.raises(BadInputError, match=r"what does red\.png show"):
         source_prompt(heard, None, red, picture, "another model")
+
+
+@pytest.mark.parametrize("verb", ["animate", "interpolate", "invert"])
+def test_rows_of_a_batch_name_a_captioner_too(verb):
+    model, field = VERBS[verb].find("caption")
+    assert field == "caption" and model(caption="storybook").caption == "storybook"
+
+
+def test_a_batch_inverts_under_a_caption(server, red):
+    words = SimpleNamespace(image=red, prompt=None)
+    said = SimpleNamespace(words=words, layer=flags({}), planning=Captioning(caption=server.name))
+    assert VERBS["invert"].build(said, SILENT).job.prompt == "a red wall in a meadow"
 
 
 def test_a_captioner_that_sees_nothing_is_an_error_and_a_planner_that_fails_is_told(server, red, monkeypatch):

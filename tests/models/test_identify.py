@@ -119,6 +119,10 @@ def test_an_sdxl_refiner_is_known_by_its_one_text_encoder(sdxl_copy):
         (["transformer_blocks.0.img_mlp.net.0.proj.weight"], "Qwen-Image"),
         (["noise_refiner.0.x"], "Z-Image"),
         (["head.modulation"], "Wan"),
+        (["conv_in.weight", "down_blocks.0.resnets.0.time_emb_proj.weight"], "a U-Net alone"),
+        (["encoder.conv_in.weight", "encoder.down.0.block.0.conv1.weight"], "a VAE"),
+        (["encoder.conv_in.weight", "encoder.down_blocks.0.resnets.0.conv1.weight"], "a VAE"),
+        (["down_blocks.0.resnets.0.time_emb_proj.weight", "controlnet_cond_embedding.conv_in.weight"], "a ControlNet"),
         (["something.else"], "laser does not know"),
     ],
 )

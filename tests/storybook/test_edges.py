@@ -27,7 +27,7 @@ def folder(tmp_path_factory):
     """A training folder with a tiny pipeline of the first look: 16 x 16 latents of 4 channels."""
     made = tmp_path_factory.mktemp("training") / "pipeline"
     torch.manual_seed(0)
-    shape = unet_config("S1A", 4, 16) | {"block_out_channels": (16, 16, 32), "cross_attention_dim": 16}
+    shape = unet_config("S1A", 4, 16) | {"block_out_channels": (16, 16, 16, 32), "cross_attention_dim": 16}
     UNet2DConditionModel(**shape).save_pretrained(made / "unet")
     AutoencoderKL(block_out_channels=(4,) * 4, norm_num_groups=2, **BLOCKS).save_pretrained(made / "vae")
     CLIPTextModel(tiny.text_config()).save_pretrained(made / "text_encoder")
@@ -114,7 +114,7 @@ def test_an_outline_is_what_it_learns_from():
     """Gradients reach the embedding of the condition as soon as what it adds is more than nothing."""
     torch.manual_seed(0)
     unet = UNet2DConditionModel(
-        **(unet_config("S1A", 4, 8) | {"block_out_channels": (16, 16, 32), "cross_attention_dim": 8})
+        **(unet_config("S1A", 4, 8) | {"block_out_channels": (16, 16, 16, 32), "cross_attention_dim": 8})
     )
     vae = AutoencoderKL(block_out_channels=(4,) * 4, norm_num_groups=2, **BLOCKS)
     base = training.Base(unet, vae, None, None, None, FIRST, "cpu")

@@ -13,6 +13,7 @@ from laser_cli.controls.knit.own import AdapterSettings, base_key, load_own, rea
 from laser_cli.models.model import Model
 from laser_cli.storybook.driving import PLACE
 from laser_cli.storybook.look import SHIPPED
+from laser_cli.storybook.train import install as install_module
 from laser_cli.storybook.train import portrait_faces, portraits
 from laser_cli.storybook.train.install import install
 from laser_cli.storybook.train.portrait_faces import STATES, identities, make_faces
@@ -97,6 +98,20 @@ def test_adapters_learn_and_the_unet_stays_as_it_is(tiny):
         losses.append(loss.item())
     assert losses[-1] < 0.9 * losses[0]
     assert all(torch.equal(x, before[name]) for name, x in model.unet.state_dict().items())
+
+
+def test_adapters_of_the_u_net_that_is_replaced_go_with_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(install_module, "_pipeline", lambda trained, to: None)
+    trained, to = tmp_path / "trained", tmp_path / "weights"
+    (trained / "pipeline").mkdir(parents=True)
+    (to / "portraits").mkdir(parents=True)
+    (to / "portraits" / "config.json").write_text("{}")
+    assert install(trained, to) == ["pipeline"] and not (to / "portraits").exists()
+    (trained / "portraits").mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (trained / "portraits" / name).write_text("new")
+    assert install(trained, to) == ["pipeline", "portrait adapters"]
+    assert (to / "portraits" / "config.json").read_text() == "new"
 
 
 @pytest.mark.slow

@@ -28,6 +28,8 @@ def install(trained: Path, to: Path) -> list[str]:
     done = []
     if (trained / "pipeline").is_dir():
         _pipeline(trained, to)
+        # they fit the U-Net that was there
+        shutil.rmtree(to / "portraits", ignore_errors=True)
         done.append("pipeline")
     if (trained / NET).is_dir():
         net = ControlNetModel.from_pretrained(trained / NET)

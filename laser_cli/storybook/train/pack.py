@@ -21,6 +21,7 @@ MODELS = {
     "text_encoder": "model.safetensors",
     "pipeline/unet": "diffusion_pytorch_model.safetensors",
     "edges": "diffusion_pytorch_model.safetensors",
+    "portraits": "model.safetensors",
 }
 """Folders of a training and the file of weights in each."""
 SMALL = ("tokenizer", "pipeline/scheduler", "pipeline")

@@ -125,6 +125,9 @@ def test_the_projector_of_a_model_of_the_hub_is_downloaded(tmp_path, monkeypatch
     assert find.find_projector("hf:me/m", model, notes.append).name == "mmproj-m-f16.gguf"
     assert got == [("me/m", "mmproj-m-f16.gguf")] and "downloading mmproj-m-f16.gguf" in notes[0]
     find.find_projector("hf:me/m", model, notes.append)  # now it lies beside the model
+    model.touch()
+    monkeypatch.setattr(find, "cached", lambda: {"hf:me/m:m-Q4_K_M.gguf": model})
+    assert sees("hf:me/m") and sees("hf:me/m:m-Q4_K_M.gguf") and not sees("hf:me/other")
     listed[:] = ["m-Q4_K_M.gguf"]
     (tmp_path / "mmproj-m-f16.gguf").unlink()
     with pytest.raises(NotFoundError, match="sees no pictures"):

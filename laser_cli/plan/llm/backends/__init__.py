@@ -38,10 +38,11 @@ def sees(name: str) -> bool:
         from laser_cli.plan.llm.backends.openai import server_sees
 
         return server_sees(name)
-    path = Path(name).expanduser() if not name.startswith("hf:") else find.cached().get(name)
-    if path is None or not path.exists():
-        return False
-    return find.projector(find.find(name, lambda text: None)) is not None
+    if name.startswith("hf:"):
+        here = any(known == name or known.startswith(f"{name}:") for known in find.cached())
+    else:
+        here = Path(name).expanduser().exists()
+    return here and find.projector(find.find(name, lambda text: None)) is not None
 
 
 @contextmanager
