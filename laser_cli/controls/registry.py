@@ -44,6 +44,8 @@ PARTS: Mapping[str, str] = {
     LOCAL_BLEND: "laser_cli.controls.words:LOCAL",
 }
 """Controls that no plan names: as published where a signal does otherwise, and parts of one."""
+MOTION = ("motion", "masactrl")
+"""Controls of mutual self-attention, whose first layer can be chosen."""
 BROUGHT = 0.5
 """The usual strength of a control that another package brings."""
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from laser_cli.controls.aid import slerp
 from laser_cli.controls.base import from_layer
-from laser_cli.controls.registry import find_controls
+from laser_cli.controls.registry import MOTION, find_controls
 from laser_cli.controls.words import blend_mask
 from laser_cli.engine.batches import Call, Rounds
 from laser_cli.engine.router import AttentionRouter, BatchLayout, RoutedCall, RowGroup
@@ -92,7 +92,7 @@ class _Render:
         names = [name for k in spec.keyframes for name, strength in k.strengths.items() if strength]
         controls = find_controls(names) if spec.source is not None else []
         if (first := params.motion_from) is not None:
-            controls = [from_layer(c, first, backbone.attentions) if c.name == "motion" else c for c in controls]
+            controls = [from_layer(c, first, backbone.attentions) if c.name in MOTION else c for c in controls]
         self.router = AttentionRouter(backbone, controls, len(levels), params.warmup, spec.blend, spec.source)
         guided, read = params.guidance != 1, bool(controls)
         self.rounds = Rounds(spec, len(levels), guided, read, params.batch_size, workers.count)

@@ -63,7 +63,9 @@ class Plain:
                 outs[4] = interpolated("outer", True, self.t, q[4], k[4], v[4], (k[0], v[0]), (k[2], v[2]))
             if layer in MOTION and "masactrl" in self.of and self.step >= int(self.steps * 0.08):
                 read = [attention(q[i], k[0], v[0]) for i in range(5)]
-                outs = [(1 - s) * out + s * other for s, out, other in zip(self.of["masactrl"], outs, read, strict=True)]
+                outs = [
+                    (1 - s) * out + s * other for s, out, other in zip(self.of["masactrl"], outs, read, strict=True)
+                ]
             return attn.to_out[0](torch.stack(outs).transpose(1, 2).flatten(2))
 
         return run
