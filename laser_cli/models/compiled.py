@@ -15,7 +15,7 @@ VARIANTS = 64
 """Shapes that a class of blocks may be compiled for; beyond torch's own limit of 8 the rest would stay as it is."""
 
 
-def compile_blocks(unet: Any) -> int:
+def compile_blocks(unet: Any, backend: str = "inductor") -> int:
     """Compiles the blocks of a U-Net at their first call, for every shape that comes; how many there are."""
     import torch._dynamo
 
@@ -24,7 +24,7 @@ def compile_blocks(unet: Any) -> int:
     vars(taps)["feature"] = torch.compiler.disable(taps.feature)
     blocks = _blocks(unet)
     for block in blocks:
-        block.compile()
+        block.compile(backend=backend)
     return len(blocks)
 
 

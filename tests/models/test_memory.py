@@ -77,14 +77,14 @@ def test_a_run_reads_freed_text_encoders_once(sd_folder, monkeypatch):
     assert all(abs(a.astype(int) - b.astype(int)).max() <= 1 for a, b in zip(drawn.frames, plain.frames, strict=True))
 
 
-@pytest.mark.slow
-def test_compiled_blocks_draw_the_same(sd_folder):
+@pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=pytest.mark.slow)])
+def test_compiled_blocks_draw_the_same(sd_folder, backend):
     """Hooks still reach the feature maps inside compiled blocks."""
     from laser_cli.engine.spec import Frame, SamplingParams
     from tests.engine.toy import animation, finished
 
     made = [tiny_backbone(sd_folder) for _ in range(2)]
-    assert compile_blocks(made[1].unet) == sum(type(m).__name__ in BLOCKS for m in made[1].unet.modules()) > 4
+    assert compile_blocks(made[1].unet, backend) == sum(type(m).__name__ in BLOCKS for m in made[1].unet.modules()) > 4
     spec = animation([Frame(0, 0.4)], {"texture": 1.0}, {"texture": 1.0})
     (keys, frames), (compiled_keys, compiled_frames) = (finished(b, spec, SamplingParams(3.0)) for b in made)
     for plain, compiled in zip([*keys, *frames], [*compiled_keys, *compiled_frames], strict=True):
