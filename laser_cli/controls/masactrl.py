@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +24,5 @@ def mix(out: Tensor, own: QKV, source: QKV, strength: Tensor) -> Tensor:
     return torch.lerp(out, F.scaled_dot_product_attention(own.q, k, v), strength.to(out).view(-1, 1, 1, 1))
 
 
-PUBLISHED = Control("masactrl", attentions=attentions, attention_steps=(0.08, 1.0), mix=mix)
-"""From step 4 of 50 on."""
-CONTROL = replace(PUBLISHED, name="motion", attention_steps=(0.08, 0.5))
-"""The same, let go of half-way: an outline that the source's keys and values hold to the end cannot grow or turn."""
+CONTROL = Control("motion", attentions=attentions, attention_steps=(0.08, 1.0), mix=mix)
+"""From step 4 of 50 on, as published."""

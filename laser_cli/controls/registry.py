@@ -38,12 +38,11 @@ SIGNALS: Mapping[str, Signal] = {
 }
 LOCAL_BLEND = "words.local"
 PARTS: Mapping[str, str] = {
-    "masactrl": "laser_cli.controls.masactrl:PUBLISHED",
     "words": "laser_cli.controls.words:CONTROL",
     "words.layout": "laser_cli.controls.words:LAYOUT",
     LOCAL_BLEND: "laser_cli.controls.words:LOCAL",
 }
-"""Controls that no plan names: as published where a signal does otherwise, and parts of one."""
+"""Controls that work under a signal with others of their file."""
 BROUGHT = 0.5
 """The usual strength of a control that another package brings."""
 

@@ -52,7 +52,7 @@ class PromptStyle:
 class ModelOptions:
     """Options of a model; the defaults ask for nothing. ``variant`` and ``revision`` are those of `find_model`.
 
-    ``scheduler`` and ``spacing`` are those of `Schedule.chosen`. ``free_text_encoders``: they are in memory only while
+    ``scheduler`` and ``spacing`` are those of `choose_schedule`. ``free_text_encoders``: they are in memory only while
     new prompts are read. ``compile``: see `compiled.compile_blocks`.
     """
 

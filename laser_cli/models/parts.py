@@ -14,6 +14,7 @@ from laser_cli.errors import NotFoundError
 from laser_cli.models import single_file
 from laser_cli.models.layout import read_json, variant_of
 from laser_cli.models.options import ModelOptions
+from laser_cli.models.scheduler_choice import choose_schedule
 from laser_cli.models.schedules import Schedule
 
 LAYOUTS = "a folder or hub id in the standard diffusers layout, or a .safetensors (SD 1.x, 2.x, SDXL), undamaged"
@@ -121,7 +122,7 @@ def _from_file(
     text_only: bool,
 ) -> Parts:
     config, vae = single_file.config_folder(family), None if text_only else options.vae
-    schedule = Schedule.chosen(single_file.scheduler_config(path, family, config), options.scheduler, options.spacing)
+    schedule = choose_schedule(single_file.scheduler_config(path, family, config), options.scheduler, options.spacing)
     upcast = bool(read_json(config / "vae" / "config.json").get("force_upcast"))
     precision = vae_dtype or (torch.float32 if upcast else dtype)
     dtypes = {"unet": dtype, "vae": precision, "text_encoder": torch.float32, "text_encoder_2": torch.float32}
@@ -162,7 +163,7 @@ def _from_folder(
         return made(AutoencoderKL, "vae", torch_dtype=precision)
 
     config = read_json(folder / "scheduler" / "scheduler_config.json")
-    schedule = Schedule.chosen(config, options.scheduler, options.spacing)
+    schedule = choose_schedule(config, options.scheduler, options.spacing)
     upcast = bool(read_json(folder / "vae" / "config.json").get("force_upcast"))
     precision = vae_dtype or (torch.float32 if upcast else dtype)
     index = read_json(folder / "model_index.json") if (folder / "model_index.json").is_file() else {}

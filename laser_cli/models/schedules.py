@@ -16,7 +16,6 @@ from typing import Any, Literal
 
 from laser_cli.errors import NotFoundError, UsageError
 from laser_cli.models.base import NoiseLevel, Prediction
-from laser_cli.models.options import Spacing
 
 Kind = Literal["alphas", "sigmas", "edm", "flow"]
 """How a scheduler writes a level: alphas_cumprod[t]; sigma = noise / signal; EDM's sigma; sigma = noise."""
@@ -53,9 +52,6 @@ FOLLOWED: dict[str, tuple[Kind, str]] = {
 Those of higher order put midpoints between the levels, so a first-order class with their configuration lays them.
 """
 
-OWN_TIMESTEPS = ("LCMScheduler", "TCDScheduler")
-"""Classes that have a setting for the spacing of timesteps and do not heed it."""
-
 PREDICTIONS: dict[str, Prediction] = {
     "epsilon": "epsilon",
     "v_prediction": "v_prediction",
@@ -63,22 +59,6 @@ PREDICTIONS: dict[str, Prediction] = {
     "flow_prediction": "flow",
     "flow": "flow",
 }
-
-SHORT = {
-    "euler": EULER,
-    "euler-a": "EulerAncestralDiscreteScheduler",
-    "heun": "HeunDiscreteScheduler",
-    "lms": "LMSDiscreteScheduler",
-    "dpm++": "DPMSolverMultistepScheduler",
-    "deis": "DEISMultistepScheduler",
-    "unipc": "UniPCMultistepScheduler",
-    "edm": "EDMEulerScheduler",
-    "flow": FLOW,
-}
-"""Common names of schedulers; any other is its class, with or without «Scheduler», in any case."""
-
-SIGMAS = ("karras", "exponential", "beta")
-"""Spacings that are laid in sigmas, not in timesteps."""
 
 SHAPING = (
     "_class_name",
@@ -163,50 +143,6 @@ class Schedule:
         own = inspect.signature(getattr(diffusers, name).__init__).parameters
         defaults = {key: told.default for key, told in own.items() if told.default is not inspect.Parameter.empty}
         return cls({**defaults, **config, "_class_name": name}, kind, layer, prediction)
-
-    @classmethod
-    def chosen(
-        cls, config: Mapping[str, Any], scheduler: str | None = None, spacing: Spacing | None = None
-    ) -> Schedule:
-        """A model's schedule, or that of another scheduler in its noise, as the library's ``from_config`` makes it.
-
-        ``scheduler`` is a class or one of SHORT. UsageError for one that is not known, that writes levels of another
-        kind than the model was trained on, or that cannot be spaced so.
-        """
-        own = cls.from_config(config)
-        if scheduler is not None:
-            name = _class_of(scheduler)
-            if _trained_as(FOLLOWED[name][0]) != _trained_as(FOLLOWED[own.config["_class_name"]][0]):
-                raise UsageError(
-                    f"--scheduler {scheduler} does not fit the model",
-                    why=f"the model was trained on the noise of {own.config['_class_name']}",
-                    hint="a scheduler of that kind, or none",
-                )
-            own = cls.from_config({**config, "_class_name": name})
-        if spacing is None:
-            return own
-        return cls.from_config({**own.config, **own.spaced(spacing)})
-
-    def spaced(self, spacing: Spacing) -> dict[str, Any]:
-        """The settings that space the levels so; UsageError where the scheduler has none for it."""
-        import diffusers
-
-        known = inspect.signature(getattr(diffusers, self.layer).__init__).parameters
-        plain: dict[str, Any] = {f"use_{each}_sigmas": False for each in SIGMAS if f"use_{each}_sigmas" in known}
-        if spacing in SIGMAS:
-            told: dict[str, Any] = {f"use_{spacing}_sigmas": True}
-            if spacing != "beta" and "sigma_schedule" in known:
-                told = {"sigma_schedule": spacing}
-        else:
-            told = {"timestep_spacing": spacing}
-        if not told.keys() <= known.keys() or self.layer in OWN_TIMESTEPS:
-            name = str(self.config["_class_name"])
-            raise UsageError(
-                f"--timestep-spacing {spacing} does not fit the scheduler {name}",
-                why="its levels have a spacing of their own",
-                hint="--scheduler euler beside it, or leave the spacing out",
-            )
-        return {**plain, **told}
 
     @property
     def latent_scale(self) -> float:
@@ -301,18 +237,3 @@ class Schedule:
             why=why,
             hint=f"--steps at most {most}" if steps > most else "another number of --steps, such as 25",
         )
-
-
-def _class_of(name: str) -> str:
-    """A scheduler's class by a name of SHORT or its own; UsageError if laser follows none of that name."""
-    known = {each.removesuffix("Scheduler").lower(): each for each in FOLLOWED} | SHORT
-    found = known.get(name.strip().lower().removesuffix("scheduler"))
-    if found is None:
-        told = ", ".join(("ddim", "pndm", "lcm", "tcd", *SHORT))
-        raise UsageError(f"--scheduler {name} is not known", why="laser follows no scheduler of that name", hint=told)
-    return found
-
-
-def _trained_as(kind: Kind) -> str:
-    """Schedulers whose levels one network can be told: those of betas, of EDM and of flow matching."""
-    return "betas" if kind in ("alphas", "sigmas") else kind

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -9,7 +11,7 @@ def given_back(t: float, begin: Tensor | None, end: Tensor | None) -> Tensor | f
     """What a frame at t of a segment gets of what was lost [3, h, w] at its two ends; 0 where neither lost anything.
 
     (1 - t)^2 of the one and t^2 of the other, which soon leaves detail that only one of them shows. The rest, 2 t
-    (1 - t), goes to what both lost, as far as they are alike: all of it between two copies of one picture.
+    (1 - t), goes to what both lost where they are alike: all of it between two copies of one picture.
     """
     given: Tensor | float = 0.0
     for lost, share in ((begin, (1 - t) ** 2), (end, t**2)):
@@ -19,7 +21,15 @@ def given_back(t: float, begin: Tensor | None, end: Tensor | None) -> Tensor | f
     return given
 
 
-def likeness(a: Tensor, b: Tensor) -> float:
-    """The cosine between two pictures' details, 1 if they are the same; 0 if they have nothing in common."""
-    norms = float(a.norm() * b.norm())
-    return max(0.0, min(1.0, float((a * b).sum()) / norms)) if norms else 0.0
+def likeness(a: Tensor, b: Tensor) -> Tensor:
+    """The cosine between two pictures' details [3, h, w] around each place, [1, h, w].
+
+    1 where they are the same, 0 where they have nothing in common.
+    """
+    side = max(1, min(a.shape[-2:]) // 32)
+
+    def around(x: Tensor) -> Tensor:
+        return F.avg_pool2d(x.sum(0, keepdim=True), 2 * side + 1, 1, side, count_include_pad=False)
+
+    norms = (around(a * a) * around(b * b)).sqrt()
+    return torch.where(norms > 0, around(a * b) / norms, 0.0).clamp(0, 1)

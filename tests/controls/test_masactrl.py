@@ -20,10 +20,8 @@ def test_its_layers_on_sd15_are_10_to_15():
     assert masactrl.attentions(names_of(unet)) == ordered[10:16]
 
 
-def test_it_begins_at_step_4_of_50_and_motion_lets_go_half_way():
-    for control, end in ((masactrl.PUBLISHED, 50), (masactrl.CONTROL, 25)):
-        assert [i for i in range(50) if within(i, 50, control.attention_steps)] == list(range(4, end))
-    assert masactrl.CONTROL.name == "motion" and masactrl.CONTROL.mix is masactrl.PUBLISHED.mix
+def test_it_begins_at_step_4_of_50():
+    assert [i for i in range(50) if within(i, 50, masactrl.CONTROL.attention_steps)] == list(range(4, 50))
 
 
 def test_a_strength_moves_the_output_to_what_the_queries_read_of_the_source():

@@ -61,9 +61,9 @@ class Plain:
             outs = [attention(q[i], k[i], v[i]) for i in range(5)]
             if self.warm:
                 outs[4] = interpolated("outer", True, self.t, q[4], k[4], v[4], (k[0], v[0]), (k[2], v[2]))
-            if layer in MOTION and "masactrl" in self.of and self.step >= int(self.steps * 0.08):
+            if layer in MOTION and "motion" in self.of and self.step >= int(self.steps * 0.08):
                 read = [attention(q[i], k[0], v[0]) for i in range(5)]
-                outs = [(1 - s) * out + s * other for s, out, other in zip(self.of["masactrl"], outs, read, strict=True)]
+                outs = [(1 - s) * out + s * other for s, out, other in zip(self.of["motion"], outs, read, strict=True)]
             return attn.to_out[0](torch.stack(outs).transpose(1, 2).flatten(2))
 
         return run
@@ -117,9 +117,9 @@ def transcription(unet, spec, levels, params, t):
 
 CONTROLS = {
     "Plug-and-Play": ({"texture": 1.0}, {"texture": 1.0}),
-    "MasaCtrl": ({"masactrl": 1.0}, {"masactrl": 1.0}),
-    "both, letting go": ({"texture": 0.7, "masactrl": 0.5}, {}),
-    "blended": ({"texture": 0.2}, {"texture": 0.9, "masactrl": 0.4}),
+    "MasaCtrl": ({"motion": 1.0}, {"motion": 1.0}),
+    "both, letting go": ({"texture": 0.7, "motion": 0.5}, {}),
+    "blended": ({"texture": 0.2}, {"texture": 0.9, "motion": 0.4}),
     "hold": ({}, {}),
 }
 

@@ -95,7 +95,15 @@ class Fade(FrameJob):
 
 def test_a_new_verb_is_a_job_and_its_steps_which_know_no_command(monkeypatch):
     model = SimpleNamespace(
-        name="toy", revision="1", device="cpu", dtype="float16", size=8, nfe=0, embedded=False, cut_off=lambda text: ""
+        name="toy",
+        revision="1",
+        device="cpu",
+        dtype="float16",
+        size=8,
+        nfe=0,
+        embedded=False,
+        cut_off=lambda text: "",
+        read_text_encoders=None,
     )
 
     def prepare(job, model, saved, progress):

@@ -233,7 +233,7 @@ def test_laser_as_published_lets_go_of_the_source_evenly_and_mixes_four_fifths(s
     assert all(k.trajectory is None for k in spec.keyframes) and spec.blend is None
     assert spec.base is spec.keyframes[0].conditioning and [f.t for f in spec.frames] == [0.25, 0.5]
     mixed = segment_spec(inversion, target, "hybrid", []).keyframes[1]
-    assert mixed.strengths == {"masactrl": pytest.approx(0.2)}
+    assert mixed.strengths == {"motion": pytest.approx(0.2)}
     wanted = torch.lerp(spec.base.prompt_embeds, target.prompt_embeds, 0.8)
     assert torch.allclose(mixed.conditioning.prompt_embeds, wanted)
     assert segment_spec(inversion, target, "hold", []).keyframes[0].strengths == {}

@@ -8,6 +8,7 @@ import torch
 
 from laser_cli.errors import NotFoundError, UsageError
 from laser_cli.models.base import to_x0_eps
+from laser_cli.models.scheduler_choice import choose_schedule
 from laser_cli.models.schedules import FOLLOWED, Schedule
 
 BETAS = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "num_train_timesteps": 1000}
@@ -262,7 +263,7 @@ def test_another_scheduler_is_that_which_the_library_makes_of_the_models_own(noi
         **{key: value for key, value in SD15.items() if key not in ("_class_name", "clip_sample")}
     )
     made = getattr(diffusers, cls).from_config(own.config, clip_sample=False, **more)
-    schedule = Schedule.chosen({**SD15}, asked, spacing)
+    schedule = choose_schedule({**SD15}, asked, spacing)
     levels = schedule.levels(5)
     made.set_timesteps(5)
     assert [level.timestep for level in levels] == pytest.approx([float(t) for t in made.timesteps])
@@ -279,12 +280,12 @@ def test_another_scheduler_is_that_which_the_library_makes_of_the_models_own(noi
 def test_an_lcm_lora_gets_the_timesteps_of_latent_consistency():
     made = diffusers.LCMScheduler.from_config({**SD15})
     made.set_timesteps(4)
-    assert [level.timestep for level in Schedule.chosen(SD15, "lcm").levels(4)] == made.timesteps.tolist()
+    assert [level.timestep for level in choose_schedule(SD15, "lcm").levels(4)] == made.timesteps.tolist()
 
 
 def test_a_choice_changes_the_key_that_inversions_are_bound_to():
-    own = Schedule.chosen(SD15)
-    others = [Schedule.chosen(SD15, "euler"), Schedule.chosen(SD15, None, "trailing"), Schedule.chosen(SD15, "lcm")]
+    own = choose_schedule(SD15)
+    others = [choose_schedule(SD15, "euler"), choose_schedule(SD15, None, "trailing"), choose_schedule(SD15, "lcm")]
     assert own.key == Schedule.from_config(SD15).key
     assert len({own.key, *(each.key for each in others)}) == 4
 
@@ -303,4 +304,4 @@ def test_a_choice_changes_the_key_that_inversions_are_bound_to():
 )
 def test_a_schedule_that_cannot_be_is_refused(config, scheduler, spacing, said):
     with pytest.raises(UsageError, match=said):
-        Schedule.chosen(config, scheduler, spacing)
+        choose_schedule(config, scheduler, spacing)

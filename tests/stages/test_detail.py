@@ -20,9 +20,13 @@ def test_detail_of_one_end_alone_leaves_soon():
     assert given_back(0.5, None, None) == 0.0
 
 
-def test_unlike_details_do_not_mix():
-    a, b = torch.zeros(3, 4, 4), torch.zeros(3, 4, 4)
-    a[:, :2], b[:, 2:] = 1, 1
-    assert likeness(a, b) == 0 and likeness(a, -a) == 0 and likeness(a, a) == pytest.approx(1)
-    assert likeness(a, torch.zeros(3, 4, 4)) == 0
+def test_details_mix_only_where_they_are_alike():
+    a, b = torch.zeros(3, 64, 64), torch.zeros(3, 64, 64)
+    a[:, :20], b[:, 44:] = 1, 1
+    assert not likeness(a, b).any() and not likeness(a, -a).any() and not likeness(a, torch.zeros_like(a)).any()
     assert torch.equal(torch.as_tensor(given_back(0.5, a, b)), 0.25 * a + 0.25 * b)
+    a[:, 30:34], b[:, 30:34] = 1, 1  # what both show
+    mixed = torch.as_tensor(given_back(0.5, a, b))
+    assert torch.allclose(mixed[:, 31:33], torch.ones(3, 2, 64)) and torch.allclose(
+        mixed[:, :8], torch.full((3, 8, 64), 0.25)
+    )

@@ -114,15 +114,15 @@ def test_an_outline_is_what_it_learns_from():
     """Gradients reach the embedding of the condition as soon as what it adds is more than nothing."""
     torch.manual_seed(0)
     unet = UNet2DConditionModel(
-        **(unet_config("S1A", 4, 8) | {"block_out_channels": (16, 16, 16, 32), "cross_attention_dim": 8})
+        **(unet_config("S1A", 4, 16) | {"block_out_channels": (16, 16, 16, 32), "cross_attention_dim": 8})
     )
     vae = AutoencoderKL(block_out_channels=(4,) * 4, norm_num_groups=2, **BLOCKS)
     base = training.Base(unet, vae, None, None, None, FIRST, "cpu")
     net = training.new_net(base)
     for block in net.controlnet_down_blocks:
         torch.nn.init.normal_(block.weight, std=0.1)
-    x, t, states = torch.randn(1, 4, 8, 8), torch.tensor([500]), torch.randn(1, 77, 8)
-    training.predict(base, net, x, t, states, torch.ones(1, 1, 64, 64)).square().mean().backward()
+    x, t, states = torch.randn(1, 4, 16, 16), torch.tensor([500]), torch.randn(1, 77, 8)
+    training.predict(base, net, x, t, states, torch.ones(1, 1, 128, 128)).square().mean().backward()
     assert net.controlnet_cond_embedding.conv_out.weight.grad.abs().max() > 0
 
 

@@ -19,6 +19,7 @@ NAMES = (
     "texture alone",
     "motion alone",
     "hybrid alone",
+    "words alone",
     "AID alone",
     "text interpolation",
     "Plug-and-Play, dissolve",

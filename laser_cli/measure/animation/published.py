@@ -20,7 +20,7 @@ from laser_cli.stages.invert import Inversion, invert_picture, to_array, to_tens
 if TYPE_CHECKING:
     from laser_cli.measure.animation.methods import Task
 
-INJECTED = {"texture": "texture", "motion": "masactrl", "hybrid": "masactrl"}
+INJECTED = {"texture": "texture", "motion": "motion", "hybrid": "motion"}
 """The control of each signal; hybrid mixes keys and values, as motion replaces them."""
 MIXED = 0.8
 """What hybrid multiplies alpha by, so that it never arrives."""
