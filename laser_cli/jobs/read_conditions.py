@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -234,7 +235,7 @@ def _net(name: str, hint: str | None = None) -> Input:
     except NotFoundError as error:
         error.hint = hint or error.hint
         raise
-    local = Path(name).expanduser()
+    local = Path(os.path.expanduser(name))
     return Input(name=name_in_record(local) if local.exists() else name, path=path, sha256=files_key(path))
 
 

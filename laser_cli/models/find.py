@@ -65,7 +65,7 @@ def cached_model(name: str, variant: str | None = None, revision: str | None = N
 
 def cached_path(name: str, revision: str | None = None) -> Path | None:
     """Where a model lies on this machine, even if a download of it broke off; nothing is fetched."""
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))
     if name == STORYBOOK or path.is_dir() or path.suffix.lower() in ENDINGS:
         return WEIGHTS if name == STORYBOOK else path if path.is_dir() else _single_file(path)
     return _cached(name, revision) if name.count("/") == 1 and not name.startswith((".", "/", "~")) else None

@@ -96,7 +96,7 @@ class Landmarker:
     """
 
     def __init__(self, model: str | Path | None = None) -> None:
-        file = Path(model).expanduser() if model else find_task()
+        file = Path(os.path.expanduser(model)) if model else find_task()
         if file is None:
             raise NotFoundError(
                 "there is no model to find faces with",

@@ -170,7 +170,7 @@ def test_portraits_of_its_world_are_planned_by_the_embedded_planner(laser, descr
         assert "smiling" in plan.prompts[-1] and "short brown hair" in plan.prompts[-1]
 
 
-def test_animate_says_that_it_does_not_draw_a_face_track_and_show_tells_it(laser, tmp_path):
+def test_animate_says_that_a_face_track_takes_a_portrait_and_show_tells_it(laser, tmp_path):
     from laser_cli.cli.show import lines
 
     path = tmp_path / "plan.yaml"
@@ -180,7 +180,7 @@ def test_animate_says_that_it_does_not_draw_a_face_track_and_show_tells_it(laser
     )
     code, out, err = laser("animate", "--plan", path, "--dry-run", "--json", "--frames", "9")
     told = json.loads(out)
-    assert code == 0 and sum("face track" in line for line in err.splitlines()) == 1 and err.startswith("warning: ")
+    assert code == 0 and err.startswith("warning: the plan moves a face, which takes a portrait")
     assert told["frames"] == 9 and told["plan"]["face"] == [{"at": 90, "expression": {"jawOpen": 70}, "yaw": 5}]
     shown = lines({"settings": {"plan": told["plan"]}})
     assert "face 90%     jawOpen 70, yaw 5" in shown

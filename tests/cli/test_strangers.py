@@ -78,6 +78,10 @@ def test_a_record_that_names_a_path_elsewhere_is_told(laser, here):
     [
         (["animate", "photo.png", "night", "-o", "o.gif", "--model", "~nosuchuser/model"], 3),
         (["animate", "photo.png", "night", "-o", "o.gif", "--planner", "~nosuchuser/a.gguf"], 3),
+        (["animate", "photo.png", "night", "-o", "o.gif", "--vae", "~nosuchuser/x"], 3),
+        (["animate", "photo.png", "night", "-o", "o.gif", "--embedding", "~nosuchuser/x"], 3),
+        (["animate", "photo.png", "night", "-o", "o.gif", "--controlnet", "~nosuchuser/x"], 3),
+        (["animate", "photo.png", "night", "-o", "o.gif", "--portrait-adapter", "~nosuchuser/x"], 3),
         (["animate", "photo.png", "night", "-o", "o.gif", "--inversion", "photo.png"], 5),
         (["animate", "photo.png", "night", "-o", "o.gif", "--preset", "x" * 5000 + ".yaml"], 5),
         (["animate", "photo.png", "--plan", "deep.yaml", "-o", "o.gif"], 5),

@@ -1,5 +1,6 @@
 """Schedule maths."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -57,8 +58,12 @@ def test_noise_depends_on_the_seed_alone():
 @pytest.mark.parametrize("stride", [1, 2, 3, 7, 30])
 def test_fewer_levels_go_the_same_way(stride):
     levels = [level_of(10 * i, 1 - i / 20, 1 - (i - 1) / 20) for i in range(11, 0, -1)]
+    levels = [
+        replace(level, begin=(11 - i) / 11, end=(12 - i) / 11)
+        for level, i in zip(levels, range(11, 0, -1), strict=True)
+    ]
     fewer = every(levels, stride)
     assert len(fewer) == -(-11 // stride)
     assert fewer[0].signal == levels[0].signal and fewer[-1].next_signal == levels[-1].next_signal
-    assert all((a.next_signal, a.next_noise) == (b.signal, b.noise) for a, b in pairwise(fewer))
+    assert all((a.next_signal, a.next_noise, a.end) == (b.signal, b.noise, b.begin) for a, b in pairwise(fewer))
     assert (fewer == levels) == (stride == 1)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from laser_cli.errors import BadInputError
 from laser_cli.measure.plans import PlanFigures, prompt_attributes, scene_attributes, score_plans
 from laser_cli.plan.length import CLIP_TOKENS, clip_tokens
-from laser_cli.plan.wording import lexicon, parse_attributes, plan_by_rules
+from laser_cli.plan.rules import parse_attributes, plan_by_rules
+from laser_cli.plan.wording import lexicon
 from laser_cli.storybook import words
 from laser_cli.storybook.changes import sample_change
 from laser_cli.storybook.scenes import COLOURS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -40,7 +41,7 @@ def find_adapters(asked: str | None, model: str) -> Adapters | None:
     Raises NotFoundError for asked ones that are not there or not whole.
     """
     if asked is not None:
-        return _published(asked) if is_hellomeme(asked) else _in_folder(Path(asked).expanduser(), asked)
+        return _published(asked) if is_hellomeme(asked) else _in_folder(Path(os.path.expanduser(asked)), asked)
     from laser_cli.models.find import cached_path
     from laser_cli.models.identify import identify
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,7 +128,7 @@ def find_net(net: Net, folder: str | Path | None = None) -> Path:
 
 def local_file(net: Net, folder: str | Path) -> Path | None:
     """The file of a net in a folder: `REPO/diffusion_pytorch_model.safetensors` or `REPO.safetensors`."""
-    folder = Path(folder).expanduser()
+    folder = Path(os.path.expanduser(folder))
     tries = (folder / net.repo / FILE, folder / f"{net.repo}.safetensors")
     return next((file for file in tries if file.is_file()), None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -41,7 +42,7 @@ def sees(name: str) -> bool:
     if name.startswith("hf:"):
         here = any(known == name or known.startswith(f"{name}:") for known in find.cached())
     else:
-        here = Path(name).expanduser().exists()
+        here = Path(os.path.expanduser(name)).exists()
     return here and find.projector(find.find(name, lambda text: None)) is not None
 
 
