@@ -74,7 +74,7 @@ def storybook():
 
 @pytest.fixture(scope="session")
 def red_ball() -> np.ndarray:
-    """A drawn picture of the storybook world, (128, 128, 3) uint8; its caption is `RED_BALL`."""
+    """A drawn picture of the storybook world, (size, size, 3) uint8; its caption is `RED_BALL`."""
     from laser_cli.stages.invert import to_array
     from laser_cli.storybook.draw import draw
     from laser_cli.storybook.scenes import Scene

@@ -11,6 +11,7 @@ import pytest
 
 from laser_cli.output.record import read_record
 from laser_cli.presets_dir import presets_folder
+from laser_cli.storybook.look import SHIPPED
 
 COTTAGE = presets_folder() / "storybook" / "cottage.png"
 QUICK = ["--steps", "2", "--frames", "2", "--no-even-pace", "--prompt", "a red house in a meadow at noon"]
@@ -59,7 +60,7 @@ def test_the_run_ends_well_whatever_becomes_of_what_it_prints(here, line, enviro
 def test_messages_never_get_into_a_stream_of_frames(here):
     words = " ".join(f"'{word}'" for word in QUICK)
     done = shell(f"$LASER animate photo.png 'night falls' -o - --format rgb24 --sheet s.png {words} 2>&-")
-    assert done.returncode == 0 and len(done.stdout) == 2 * 128 * 128 * 3
+    assert done.returncode == 0 and len(done.stdout) == 2 * 3 * SHIPPED.size**2
     assert (here / "s.png").exists()
 
 

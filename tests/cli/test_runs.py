@@ -11,6 +11,7 @@ import pytest
 from laser_cli.output.frames import picture_prompt
 from laser_cli.output.record import read_record
 from laser_cli.presets_dir import presets_folder
+from laser_cli.storybook.look import SHIPPED
 
 COTTAGE = presets_folder() / "storybook" / "cottage.png"
 STAR = COTTAGE.with_name("star.png")
@@ -138,7 +139,7 @@ def test_a_dry_run_tells_what_the_run_then_does_and_writes_nothing(laser, tmp_pa
     assert {key: planned[key] for key in ("plan", "frames", "shown")} == {
         key: done[key] for key in ("plan", "frames", "shown")
     }
-    assert planned["shown"] == 6 and planned["size"] == [128, 128]
+    assert planned["shown"] == 6 and planned["size"] == [SHIPPED.size, SHIPPED.size]
     assert planned["memory"]["at_least"] > planned["memory"]["weights"] > 1_000_000
     code, stdout, stderr = laser("animate", COTTAGE, "night falls", "--dry-run", "--model", "nobody/knows-it")
     assert (
@@ -237,12 +238,13 @@ def test_environment_variables_are_the_flags_defaults(laser, tmp_path, monkeypat
 
 def test_raw_frames_stream_to_another_program(laser, tmp_path):
     command = [sys.executable, "-m", "laser_cli", "animate", str(COTTAGE), "night falls", *QUICK, "-o", "-"]
+    side = SHIPPED.size
     done = subprocess.run([*command, "--format", "rgb24"], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout) == 3 * 128 * 128 * 3
+    assert len(done.stdout) == 3 * 3 * side**2
     done = subprocess.run([*command, "--sheet", str(tmp_path / "s.png")], capture_output=True, check=False)
-    assert done.stdout.startswith(b"YUV4MPEG2 W128 H128 F12:1 ") and b"s.png" in done.stderr
-    assert len(done.stdout.split(b"\n", 1)[1]) == 3 * (6 + 128 * 128 * 3)
+    assert done.stdout.startswith(f"YUV4MPEG2 W{side} H{side} F12:1 ".encode()) and b"s.png" in done.stderr
+    assert len(done.stdout.split(b"\n", 1)[1]) == 3 * (6 + 3 * side**2)
     for wrong in (
         ["-o", "a.mp4", "--format", "y4m"],
         ["-o", "-", "--json"],

@@ -12,6 +12,7 @@ from PIL import Image
 from laser_cli.output.frames import write_png
 from laser_cli.output.record import read_record
 from laser_cli.presets_dir import presets_folder
+from laser_cli.storybook.look import SHIPPED
 
 COTTAGE = presets_folder() / "storybook" / "cottage.png"
 QUICK = ["--steps", "2", "--frames", "2", "--no-even-pace", "--prompt", "a red house in a meadow at noon"]
@@ -117,4 +118,4 @@ def test_an_inversion_of_nonsense_is_told_before_the_model_loads(laser, here):
     arguments = ["animate", "photo.png", "night falls", "--inversion", "i.safetensors", "-o", "o.gif", *QUICK[4:]]
     code, _, stderr = laser(*arguments)
     assert code == 5 and "not a number" in stderr and "model storybook on" not in stderr
-    assert Image.open("photo.png").size == (128, 128)
+    assert Image.open("photo.png").size == (SHIPPED.size, SHIPPED.size)

@@ -22,6 +22,7 @@ from laser_cli.jobs.settings import AnimateSettings, InterpolateSettings, Invert
 from laser_cli.jobs.sinks import Sinks
 from laser_cli.plan.schema import Plan, Segment
 from laser_cli.presets_dir import presets_folder
+from laser_cli.storybook.look import SHIPPED
 
 COTTAGE = presets_folder() / "storybook" / "cottage.png"
 PLAN = Plan(source="a house", segments=(Segment(prompt="a house at night", frames=3),))
@@ -72,7 +73,7 @@ def test_fingerprints_of_all_jobs_differ():
 @pytest.mark.parametrize("job", jobs()[:2], ids=["pictured", "drawn"])
 def test_a_placed_job_has_nothing_left_open_and_is_placed_but_once(job):
     here = place(job)
-    assert here.settings.size == 128 and here.revision not in (None, "abc")
+    assert here.settings.size == SHIPPED.size and here.revision not in (None, "abc")
     assert "auto" not in (here.settings.device, here.settings.dtype, here.settings.distance)
     assert place(here) == here
 
@@ -127,7 +128,7 @@ def test_an_input_that_changed_since_is_refused(tmp_path):
     file = tmp_path / "a.png"
     file.write_bytes(COTTAGE.read_bytes())
     picture = Input.of(file)
-    assert picture.picture().shape == (128, 128, 3) and picture.name == "a.png"
+    assert picture.picture().shape == (SHIPPED.size, SHIPPED.size, 3) and picture.name == "a.png"
     file.write_bytes(COTTAGE.with_name("star.png").read_bytes())
     with pytest.raises(BadInputError, match="has changed"):
         picture.picture()

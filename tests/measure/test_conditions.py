@@ -67,9 +67,11 @@ def test_blended_residuals_are_the_mean_of_both_nets(storybook, net):
     from laser_cli.models.control_net import hinted, residuals
 
     told = storybook.encode_prompts(["a red ball"])
-    hints = [net.hint(torch.rand(1, 3, 128, 128, generator=torch.Generator().manual_seed(i))) for i in (0, 1)]
+    size = storybook.size
+    hints = [net.hint(torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(i))) for i in (0, 1)]
     a, b = (conditions._under(told, hints, k, apart=True) for k in (0, 1))
-    x, level = torch.randn(1, 8, 16, 16), storybook.schedule.levels(2)[0]
+    side = size // storybook.scale
+    x, level = torch.randn(1, 8, side, side), storybook.schedule.levels(2)[0]
     with torch.no_grad():
         got = residuals([net, net], x, level, a.lerp(b, torch.tensor([0.25])), {})
         each = [residuals([net], x, level, hinted(told, {0: hint}), {}) for hint in hints]

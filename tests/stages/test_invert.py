@@ -19,7 +19,12 @@ def inversion(storybook, red_ball):
 
 def test_the_trajectory_runs_from_the_picture_to_noise(storybook, inversion):
     latents = inversion.trajectory.latents
-    assert latents.shape == (26, storybook.vae.config.latent_channels, 16, 16)
+    assert latents.shape == (
+        26,
+        storybook.vae.config.latent_channels,
+        storybook.size // storybook.scale,
+        storybook.size // storybook.scale,
+    )
     assert 0.7 < float(latents[-1].std()) < 1.3
 
 

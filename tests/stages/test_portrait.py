@@ -221,9 +221,9 @@ def test_v5c_asks_for_the_portraits_own_face(storybook, nets, face):
 
 
 def test_rows_without_a_drive_are_the_models_own(storybook, nets, face):
-    told = storybook.encode_prompts([WORDS.prompt])
-    portrait = read_reference(storybook.unet, nets, torch.zeros(1, 8, 16, 16), told.expand(2).prompt_embeds)
-    x, level = torch.randn(1, 8, 16, 16), storybook.schedule.levels(STEPS)[0]
+    told, side = storybook.encode_prompts([WORDS.prompt]), storybook.size // storybook.scale
+    portrait = read_reference(storybook.unet, nets, torch.zeros(1, 8, side, side), told.expand(2).prompt_embeds)
+    x, level = torch.randn(1, 8, side, side), storybook.schedule.levels(STEPS)[0]
     with torch.inference_mode(), knitted(storybook.backbone, portrait) as backbone:
         assert backbone.attentions == storybook.backbone.attentions
         for ours, plain in zip(

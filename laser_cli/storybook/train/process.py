@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -29,3 +31,14 @@ def stand_back() -> None:
         os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     else:
         os.nice(19)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """So many threads in each operation of the calling thread, for as long as nothing else works."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(count, before))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -21,6 +21,7 @@ from laser_cli.storybook.train.cache import AT_ONCE, Cache, Sources, stream
 from laser_cli.storybook.train.common import STOP, Clock, Run, learning_rate, log
 from laser_cli.storybook.train.learner import Learner, Replicas, Task, captions, noised, sample_batch
 from laser_cli.storybook.train.muon import optimizers
+from laser_cli.storybook.train.process import threads
 from laser_cli.storybook.train.report import Report
 from laser_cli.storybook.train.tokens import LENGTH, build
 
@@ -176,9 +177,10 @@ def train(
     kept = Cache(out / ("twins" if twins else "cache"), items, made_with, stream(frozen, seed, twins), device)
     if kept.discarded:
         print(f"the VAE, words or classifier changed: {kept.discarded:,} cached items are made anew", file=sys.stderr)
-    fill(kept, first, minutes / 4 if minutes else None)
     unseen = Cache(out / "held-out", held, made_with, stream(frozen, 1_000_003), device)
-    fill(unseen, held)
+    with threads(replicas):
+        fill(kept, first, minutes / 4 if minutes else None)
+        fill(unseen, held)
     if STOP.is_set():
         return out / "pipeline"
     vae = frozen.vae.config
@@ -230,7 +232,8 @@ def train(
         count, grown = count + 1, grown + batch
         running += (loss - running) / min(count, 100)
         if grown >= AT_ONCE * (RENEWED if len(kept) == kept.capacity else FRESH):
-            kept.grow()
+            with threads(replicas):
+                kept.grow()
             grown = 0
         if run.step % 25 == 0:
             values = {"step": run.step, "samples": run.step * batch, "minutes": run.clock.elapsed}
