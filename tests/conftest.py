@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+HANDLED = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
 settings.register_profile("untimed", deadline=None)  # no test depends on how busy the machine is
 settings.load_profile("untimed")
 
@@ -31,11 +33,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
 
 
-@pytest.fixture(scope="session", autouse=True)
-def heed_interrupts() -> None:
-    """Programs that tests start end on Ctrl-C even where a shell runs pytest in the background, which ignores it."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+@pytest.fixture(autouse=True)
+def heed_interrupts() -> Iterator[None]:
+    """Ctrl-C ends a test, and the programs that it starts, whatever the shell or an earlier test has made of it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell that runs pytest in the background
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    found = {number: signal.getsignal(number) for number in HANDLED}
+    yield
+    for number, handler in found.items():
+        if handler is not None:  # None: not Python's
+            signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

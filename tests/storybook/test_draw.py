@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from laser_cli.storybook.draw import draw, draw_with_masks
-from laser_cli.storybook.look import FIRST, SECOND
+from laser_cli.storybook.look import FIRST, SECOND, SHIPPED
 from laser_cli.storybook.scenes import SETTINGS, STYLES, Scene, blend, pure, sample
 from laser_cli.storybook.shapes import SUBJECTS
 from laser_cli.storybook.world import items
@@ -94,8 +94,8 @@ def test_the_way_between_two_scenes_has_no_jump(look):
 
 
 def test_pictures_have_the_size_of_their_look_unless_another_is_asked_for():
-    assert draw([DAY]).shape[-1] == FIRST.size == 128
-    assert draw([DAY], look=SECOND).shape[-1] == 256
+    assert draw([DAY]).shape[-1] == SHIPPED.size
+    assert draw([DAY], look=FIRST).shape[-1] == 128 and draw([DAY], look=SECOND).shape[-1] == 256
     assert draw([DAY], 64, look=SECOND).shape[-1] == 64
 
 

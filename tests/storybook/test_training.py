@@ -292,12 +292,18 @@ def tiny_task(count=6):
     )
 
 
+@pytest.fixture
+def float32(monkeypatch):
+    """Full precision on CPUs with bfloat16 units too."""
+    monkeypatch.setattr(common, "fast_bfloat16", lambda: False)
+
+
 def tiny_learner():
     torch.manual_seed(0)
     return learner.Learner(unet.new_unet(TINY_UNET), 3)
 
 
-def test_replicas_give_the_gradient_of_the_whole_batch():
+def test_replicas_give_the_gradient_of_the_whole_batch(float32):
     alone, shared = tiny_learner(), tiny_learner()
     task = tiny_task(7)
     loss = learner.Replicas(alone, 1).backward(task)
@@ -312,7 +318,7 @@ def test_replicas_give_the_gradient_of_the_whole_batch():
     assert all(torch.equal(next(twin.parameters()), next(shared.parameters())) for twin in crew.copies)
 
 
-def test_features_are_aligned_with_the_classifiers_maps():
+def test_features_are_aligned_with_the_classifiers_maps(float32):
     model, task = tiny_learner(), tiny_task()
     plain = model(task, align=0.0)
     with torch.no_grad():
