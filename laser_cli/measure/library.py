@@ -108,9 +108,10 @@ def library_sampler(model: Model, steps: int, params: SamplingParams) -> Callabl
 
     with quiet():
         scheduler = getattr(diffusers, model.schedule.layer).from_config(dict(model.schedule.config))
-        parts = {"vae": model.vae, "text_encoder": model.text_encoder, "tokenizer": model.tokenizer, "unet": model.unet}
+        # told embeddings; beside text encoders of another precision it would turn those into theirs
+        parts = {"vae": model.vae, "text_encoder": None, "tokenizer": None, "unet": model.unet}
         if model.second is not None:
-            second = {"text_encoder_2": model.second.encoder, "tokenizer_2": model.second.tokenizer}
+            second = {"text_encoder_2": None, "tokenizer_2": None}
             pipeline = diffusers.StableDiffusionXLPipeline(
                 **parts, **second, scheduler=scheduler, add_watermarker=False
             )

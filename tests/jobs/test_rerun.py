@@ -17,10 +17,9 @@ from laser_cli.jobs.rerun import read_job
 from laser_cli.jobs.settings import AnimateSettings, InterpolateSettings
 from laser_cli.jobs.sources import AnimateSources, InterpolateSources
 from laser_cli.output.frames import write_png
-from laser_cli.presets_dir import presets_folder
 
 RECORDS = Path(__file__).parent / "records"
-COTTAGE = presets_folder() / "storybook" / "cottage.png"
+COTTAGE = RECORDS / "cottage.png"
 
 
 @pytest.fixture(params=["animate", "interpolate"])

@@ -109,7 +109,7 @@ def test_courses_drawn_beside_each_other_are_those_drawn_alone(storybook):
     together = rendered(storybook, endpoints, approach, schedules)
     for schedule, way in zip(schedules, together, strict=True):
         (alone,) = rendered(storybook, endpoints, approach, [schedule])
-        assert way.shape == (4, 3, 128, 128)
+        assert way.shape == (4, 3, storybook.size, storybook.size)
         assert float((alone - way).abs().max()) <= 2 / 255
 
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from diffusers import UNet2DConditionModel
 
 from laser_cli.controls.knit.backbone import HALF, driven, knitted, undriven
 from laser_cli.controls.knit.control import ControlV3
@@ -22,6 +23,8 @@ from laser_cli.engine.schedule import noise_like
 from laser_cli.engine.spec import SamplingParams
 from laser_cli.engine.workers import Workers
 from laser_cli.errors import BadInputError
+from laser_cli.models.model import Model
+from laser_cli.models.unet import UNetBackbone
 from laser_cli.stages.checkpoint import Checkpointer
 from laser_cli.stages.invert import to_tensor
 from laser_cli.stages.portrait import Said, Words, draw_portrait
@@ -30,6 +33,27 @@ from laser_cli.tracks.schema import FaceTrack
 WORDS = Words("a portrait of a person with red hair")
 STEPS, FRAMES = 2, 4
 OWN = HeadPose(np.zeros((1, 3)), np.array([[0, 0, -4.5]]))
+
+
+@pytest.fixture(scope="module")
+def storybook(storybook: Model) -> Model:
+    """The embedded model around a random U-Net of four levels, which published adapters are made for; 128 px."""
+    torch.manual_seed(2)
+    unet = UNet2DConditionModel(
+        sample_size=16,
+        in_channels=8,
+        out_channels=8,
+        block_out_channels=(48, 96, 192, 192),
+        layers_per_block=1,
+        cross_attention_dim=256,
+        attention_head_dim=4,
+        norm_num_groups=16,
+    )
+    for name, part in unet.named_modules():
+        if name.endswith("attn2.to_out.0"):  # words are heard
+            part.weight.data.mul_(8)
+    unet.conv_out.weight.data.mul_(6)
+    return replace(storybook, backbone=UNetBackbone(unet.eval().requires_grad_(False), "v_prediction", storybook.scale))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +91,7 @@ def face() -> np.ndarray:
     from laser_cli.storybook.puppets import Puppet
     from laser_cli.storybook.world import draw
 
-    return to_array(draw([Puppet(hair_colour=(("red", 1.0),))])[0])
+    return to_array(draw([Puppet(hair_colour=(("red", 1.0),))], 128)[0])
 
 
 def motion(frames: int = FRAMES):

@@ -219,7 +219,8 @@ def train(
     def checkpoint() -> None:
         run.save()
         best = run.means["learner"].model
-        report(run.step, run.clock.elapsed, learner.unet, best.unet, best.text if learn_text else frozen.text)
+        with threads(replicas):
+            report(run.step, run.clock.elapsed, learner.unet, best.unet, best.text if learn_text else frozen.text)
 
     running, count, grown = 0.0, 0, 0
     while run.going():
