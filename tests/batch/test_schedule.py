@@ -185,15 +185,20 @@ def test_plans_are_made_ahead_and_one_that_fails_fails_its_job_alone(batch):
 
 
 def test_no_more_plans_are_ahead_than_are_needed_soon(batch, monkeypatch):
-    ahead = []
+    planned, drawn, ahead = [], [], []
+
+    def plan(task):
+        planned.append(task.number)
+        return task
 
     def answer(post, task, attempt):
-        ahead.append(task.number)
+        drawn.append(task.number)
+        ahead.append(len(planned) - len(drawn))
         return done(post, task, 1)
 
     monkeypatch.setattr(queues, "AHEAD", 2)
-    assert batch(Scripted(answer, ["a"]), "wwwww", waiting="w")[0].done == 5
-    assert ahead == [1, 2, 3, 4, 5]
+    assert batch(Scripted(answer, ["a"]), "w" * 9, plan=plan, waiting="w")[0].done == 9
+    assert sorted(planned) == sorted(drawn) == list(range(1, 10)) and max(ahead) <= 2
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])

@@ -75,6 +75,12 @@ def test_time_in_which_a_training_lay_still_does_not_count(monkeypatch):
     assert clock.elapsed == pytest.approx(0.2 + Clock.LONGEST / 60)
 
 
+@pytest.fixture
+def float32(monkeypatch):
+    """Full precision, also on CPUs whose bfloat16 kernels leave gradients of 1 x 1 maps unset."""
+    monkeypatch.setattr(common, "fast_bfloat16", lambda: False)
+
+
 def test_reports_and_checkpoints_are_due_at_their_times(tmp_path, monkeypatch):
     model = torch.nn.Linear(2, 2)
     run = common.Run(
@@ -89,6 +95,22 @@ def test_reports_and_checkpoints_are_due_at_their_times(tmp_path, monkeypatch):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), 3e38])
+def test_a_gradient_that_is_no_number_is_not_followed(tmp_path, wrong):
+    model = torch.nn.Linear(2, 2)
+    before = model.weight.detach().clone()
+    run = common.Run(tmp_path / "m.pt", {"model": model}, optimizers([model], 1.0, 1.0), 0.9, Clock(10, None))
+    assert run.going()
+    model.weight.grad, model.bias.grad = torch.full((2, 2), wrong), torch.zeros(2)
+    run.descend()
+    assert torch.equal(model.weight, before) and run.step == 1 and model.weight.grad is None
+    run.step = 5
+    assert run.going()
+    model.weight.grad, model.bias.grad = torch.ones(2, 2), torch.zeros(2)
+    run.descend()
+    assert not torch.equal(model.weight, before)
+
+
 def test_a_training_told_to_stop_writes_its_checkpoint(tmp_path, monkeypatch):
     monkeypatch.setattr(common.Run, "learn", lambda run, loss: common.STOP.set())
     look = replace(SECOND, size=64)
@@ -292,12 +314,6 @@ def tiny_task(count=6):
     )
 
 
-@pytest.fixture
-def float32(monkeypatch):
-    """Full precision on CPUs with bfloat16 units too."""
-    monkeypatch.setattr(common, "fast_bfloat16", lambda: False)
-
-
 def tiny_learner():
     torch.manual_seed(0)
     return learner.Learner(unet.new_unet(TINY_UNET), 3)
@@ -433,7 +449,7 @@ def test_a_pack_is_small_files_that_unpack_to_the_same(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_training_goes_on_where_it_stopped_and_installs_a_standard_pipeline(tmp_path):
+def test_training_goes_on_where_it_stopped_and_installs_a_standard_pipeline(tmp_path, float32):
     look = replace(SECOND, size=64)
     small = {"batch": 2, "crop": 32, "look": look, "shown": 2, "start": WEIGHTS}
     vae.train(tmp_path, steps=2, **small)

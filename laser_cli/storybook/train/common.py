@@ -114,13 +114,16 @@ class Run:
         self.descend()
 
     def descend(self) -> None:
-        """One step down the gradients that are there, their norm clipped at 1."""
-        torch.nn.utils.clip_grad_norm_([p for model in self.models.values() for p in model.parameters()], 1.0)
+        """One step down the gradients that are there, their norm clipped at 1; none that is not finite is taken."""
+        weights = [p for model in self.models.values() for p in model.parameters()]
+        sound = bool(torch.isfinite(torch.nn.utils.clip_grad_norm_(weights, 1.0)))
         for o in self.optimizers:
-            o.step()
+            if sound:
+                o.step()
             o.zero_grad(set_to_none=True)
-        for name, model in self.models.items():
-            self.means[name].update(model)
+        if sound:
+            for name, model in self.models.items():
+                self.means[name].update(model)
         self.step += 1
 
     def due(self) -> bool:
