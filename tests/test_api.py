@@ -13,6 +13,7 @@ from laser_cli.errors import LaserError
 from laser_cli.jobs.run import place
 from laser_cli.output.record import read_record
 from laser_cli.presets_dir import presets_folder
+from laser_cli.storybook.look import SHIPPED
 
 COTTAGE = presets_folder() / "storybook" / "cottage.png"
 QUICK = {"steps": 2, "frames": 3}
@@ -23,7 +24,7 @@ def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch, capsys):
     (tmp_path / "cottage.png").write_bytes(COTTAGE.read_bytes())
     example = textwrap.dedent(api.__doc__.split("\n\n", 1)[1]).replace("frames=", "steps=2, frames=")
     exec(compile(example, "example", "exec"), {})
-    assert capsys.readouterr().out == "night.gif 5 (128, 128, 3)\n"
+    assert capsys.readouterr().out == f"night.gif 5 ({SHIPPED.size}, {SHIPPED.size}, 3)\n"
     assert read_record(tmp_path / "night.gif")["settings"]["frames"] == 8
 
 
@@ -35,7 +36,7 @@ def test_the_readme_shows_the_same_example():
 
 def test_the_frames_are_the_commands_own(storybook, tmp_path):
     made = api.animate(COTTAGE, "night falls", model=storybook, **QUICK)
-    assert [frame.shape for frame in made.frames] == [(128, 128, 3)] * 3 and not made.paths
+    assert [frame.shape for frame in made.frames] == [(SHIPPED.size, SHIPPED.size, 3)] * 3 and not made.paths
     filed = api.animate(COTTAGE, "night falls", model=storybook, out=tmp_path / "a.png", **QUICK)
     assert filed.paths == (tmp_path / "a.png",) and not filed.frames
     assert filed.told["fingerprint"] == made.told["fingerprint"] == place(made.job, storybook).fingerprint

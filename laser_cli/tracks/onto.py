@@ -11,8 +11,8 @@ from laser_cli.tracks.schema import FaceTrack
 
 LEAD = 0.5
 """Seconds of the way from the portrait's own face to a track that begins elsewhere."""
-SAME_SHAPE, SAME_ANGLE = 0.08, 3.0
-"""Blendshapes and degrees up to which a track begins as the portrait is: no reader measures finer."""
+SAME_SHAPE, SAME_ANGLE = 0.15, 3.0
+"""Blendshapes and degrees up to which a track begins as the portrait is: readers of faces at rest are off by as much."""
 
 
 def onto_face(track: FaceTrack, own: FaceTrack, *, relative: bool) -> tuple[FaceTrack, int]:

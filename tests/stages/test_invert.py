@@ -25,7 +25,7 @@ def test_the_trajectory_runs_from_the_picture_to_noise(storybook, inversion):
         storybook.size // storybook.scale,
         storybook.size // storybook.scale,
     )
-    assert 0.7 < float(latents[-1].std()) < 1.3
+    assert 0.6 < float(latents[-1].std()) < 1.3
 
 
 def test_drawing_it_again_comes_close_to_the_round_trip(storybook, inversion):

@@ -13,8 +13,8 @@ from laser_cli.controls.knit.own import AdapterSettings, base_key, load_own, rea
 from laser_cli.models.model import Model
 from laser_cli.storybook.driving import PLACE
 from laser_cli.storybook.look import SHIPPED
+from laser_cli.storybook.train import common, portrait_faces, portraits
 from laser_cli.storybook.train import install as install_module
-from laser_cli.storybook.train import portrait_faces, portraits
 from laser_cli.storybook.train.install import install
 from laser_cli.storybook.train.portrait_faces import STATES, identities, make_faces
 from laser_cli.storybook.train.portraits import Adapters, Batch, loss_of
@@ -74,7 +74,8 @@ def test_what_is_predicted_leads_to_the_clean_latents(tiny, prediction):
     assert torch.allclose(x0, batch.latents, atol=1e-4) and torch.allclose(eps, batch.eps, atol=1e-4)
 
 
-def test_the_loss_is_the_papers(tiny):
+def test_the_loss_is_the_papers(tiny, monkeypatch):
+    monkeypatch.setattr(common, "fast_bfloat16", lambda: False)
     model, adapters, batch = tiny
     with torch.no_grad():
         told = batch.captions.repeat_interleave(3, 0)
