@@ -31,7 +31,7 @@ class Look:
 
 
 FIRST = Look()
-"""128 px, the world of the weights of November 21, 2026."""
+"""128 px, the world of the weights of 21 November 2026."""
 SECOND = Look(256, (0.34, 0.66), (0.60, 0.88), margin=0.97, line=1.35, glow=0.35, small=0.5, refined=True)
 """256 px, subjects a third to two thirds of the height, thin parts thicker."""
 LOOKS = (FIRST, SECOND)

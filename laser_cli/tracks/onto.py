@@ -12,7 +12,7 @@ from laser_cli.tracks.schema import FaceTrack
 LEAD = 0.5
 """Seconds of the way from the portrait's own face to a track that begins elsewhere."""
 SAME_SHAPE, SAME_ANGLE = 0.15, 3.0
-"""Blendshapes and degrees up to which a track begins as the portrait is: readers of a face at rest are that far off."""
+"""Blendshapes and degrees up to which a track begins as the portrait is: 0.12 was read of a puppet at rest."""
 
 
 def onto_face(track: FaceTrack, own: FaceTrack, *, relative: bool) -> tuple[FaceTrack, int]:
