@@ -17,6 +17,7 @@ from torch import Tensor
 
 from laser_cli.controls.aid import slerp
 from laser_cli.controls.base import from_layer
+from laser_cli.controls.carry import Carried
 from laser_cli.controls.registry import find_controls
 from laser_cli.controls.words import blend_mask
 from laser_cli.engine.batches import Call, Rounds
@@ -103,8 +104,7 @@ class _Render:
         """Latents of the keyframes at the beginning of each step under way."""
         self.offsets: dict[int, Tensor] = {}
         """How far each keyframe's stored trajectory lies from where a step led: what holds it there."""
-        ways = [(noises[f.segment], noises[f.segment + 1], f.t) for f in spec.frames]
-        self.frames = torch.cat([spec.slerp(*way) for way in ways]) if ways else torch.empty_like(noises[0][:0])
+        self.frames = torch.cat([*(spec.noise(f) for f in spec.frames), torch.empty_like(noises[0][:0])])
         self.clean = (torch.zeros_like(self.keyframes[0]), torch.zeros_like(self.frames))
 
     def steps(self, checkpoint: RenderState | None) -> Iterator[Step]:
@@ -195,14 +195,17 @@ class _Render:
             x, told = self.keyframes[call.step][index], Conditioning.cat([k.conditioning for k in keyframes])
             read = {} if spec.source in index else strengths_of([k.strengths for k in keyframes])
             segment, t, words = -1, None, words_of(keyframes)
+            blank = torch.tensor([k.blank for k in keyframes], device=self.device)
         else:
             frames = [spec.frames[j] for j in index]
             segment, t = frames[0].segment, torch.tensor([frame.t for frame in frames], device=self.device)
             x, told = self.frames[index], spec.told(call.step, segment, t)
             read, words = strengths_between(spec, frames), words_between(spec, segment, t)
+            begin, end = (spec.keyframes[segment + k].blank for k in (0, 1))
+            blank = begin + (end - begin) * t
         strengths = {name: s.to(self.device).repeat(repeat) for name, s in read.items()} if self.rounds.read else {}
         if unprompted:
-            x, told = torch.cat([x, x]), Conditioning.cat([spec.base.beside(told), told])
+            x, told = torch.cat([x, x]), Conditioning.cat([spec.away_from(told, blank), told])
         anchors = tuple(index) if call.kind == "keyframes" else ()
         return x, told, RowGroup(rows, unprompted, anchors, segment, t, strengths, words)
 
@@ -214,7 +217,8 @@ class _Render:
             segments = [self.spec.frames[j].segment for j in index]
             t = torch.tensor([self.spec.frames[j].t for j in index], device=self.device).view(-1, 1, 1, 1)
             begin, end = (self.offsets[step][[segment + k for segment in segments]] for k in (0, 1))
-            self.frames[index] = self._blended(latents + torch.lerp(begin, end, t), step, result.free)
+            latents = self._blended(latents + torch.lerp(begin, end, t), step, result.free)
+            self.frames[index] = self._carried(latents, step, [self.spec.carried(self.spec.frames[j]) for j in index])
             self.clean[1][index] = result.x0
             return
         after = self.keyframes.setdefault(step + 1, torch.empty_like(self.keyframes[step]))
@@ -224,6 +228,8 @@ class _Render:
             if result.free is not None and k != self.spec.source:
                 row = index.index(k)
                 x = self._blended(x[None], step, result.free[row : row + 1])[0]
+            if k != self.spec.source:
+                x = self._carried(x[None], step, [self.spec.keyframes[k].carried])[0]
             after[k] = trajectory.latents[len(self.levels) - step - 1] if trajectory else x
             offset[k] = after[k] - x
         self.clean[0][index] = result.x0
@@ -234,6 +240,14 @@ class _Render:
             return x
         source = self.keyframes[step + 1][self.spec.source]
         return source + free * (x - source)
+
+    def _carried(self, x: Tensor, step: int, how: Sequence[Carried]) -> Tensor:
+        """Latents after a step with the source's subject where it is carried to."""
+        carry = self.spec.carry
+        if carry is None or self.spec.source is None:
+            return x
+        source, done = self.keyframes[step + 1][self.spec.source][None], (step + 1) / len(self.levels)
+        return torch.cat([carry.hold(row, source, each, done) for row, each in zip(x.split(1), how, strict=True)])
 
     def _state(self, done: int) -> RenderState:
         keyframes, frames = self.clean

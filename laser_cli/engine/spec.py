@@ -10,6 +10,7 @@ from torch import Tensor
 
 from laser_cli.controls import aid
 from laser_cli.controls.base import Words
+from laser_cli.controls.carry import STAYING, Carried, Carry
 from laser_cli.engine.invert import Trajectory
 from laser_cli.models.conditioning import Conditioning
 
@@ -21,7 +22,8 @@ class Keyframe:
     With a ``trajectory`` it is held to it at every step, at any guidance. ``strengths``: how firmly it reads the
     source, 0..1 by control name (controls.registry). ``words``: how its prompt relates to the source's, for controls
     that read that (one row). ``guided``: whether guidance leads it away from the render's base; one whose conditioning
-    is the base needs none either way.
+    is the base needs none either way. ``carried``: how the source's subject is carried to its place there, if it
+    is. ``blank``: how far, 0..1, guidance leads away from the spec's ``blank`` in place of its base.
     """
 
     noise: Tensor
@@ -30,6 +32,8 @@ class Keyframe:
     strengths: Mapping[str, float] = field(default_factory=dict)
     words: Words | None = None
     guided: bool = True
+    carried: Carried = STAYING
+    blank: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,8 @@ class RenderSpec:
     ``base`` (one row): what guidance leads away from. A keyframe whose conditioning is that very object needs no
     guidance. ``source``: the keyframe that the controls read, if there is one. ``blend``: how the attention of frames
     is interpolated between their keyframes; None leaves it alone. ``conditioning`` of the frames: by default the
-    interpolation between their keyframes'. ``slerp``: how their noise is.
+    interpolation between their keyframes'. ``slerp``: how their noise is. ``carry``: what the source's subject is
+    carried with where it moves. ``blank``: the empty prompt, where keyframes are guided away from that in part.
     """
 
     keyframes: Sequence[Keyframe]
@@ -89,6 +94,8 @@ class RenderSpec:
     blend: aid.Blend | None = aid.best_outer
     conditioning: FrameConditioning | None = None
     slerp: Callable[[Tensor, Tensor, float], Tensor] = aid.slerp
+    carry: Carry | None = None
+    blank: Conditioning | None = None
 
     def told(self, step: int, segment: int, t: Tensor) -> Conditioning:
         """The conditioning of frames of a segment at t [n]."""
@@ -96,6 +103,25 @@ class RenderSpec:
             return self.conditioning(step, segment, t)
         begin, end = (self.keyframes[k].conditioning for k in (segment, segment + 1))
         return begin.lerp(end, t)
+
+    def away_from(self, told: Conditioning, blank: Tensor) -> Conditioning:
+        """What guidance leads rows away from: for each the base, and by its share [n] the blank prompt."""
+        base = self.base.beside(told)
+        return base if self.blank is None else base.lerp(self.blank.beside(told), blank)
+
+    def noise(self, frame: Frame) -> Tensor:
+        """The noise [1, c, h, w] of a frame."""
+        begin, end = (self.keyframes[frame.segment + k] for k in (0, 1))
+        if self.carry is not None and self.source is not None:
+            return self.carry.noise(self.keyframes[self.source].noise, self.carried(frame).shift)
+        return self.slerp(begin.noise, end.noise, frame.t)
+
+    def carried(self, frame: Frame) -> Carried:
+        """How a frame's subject is carried: evenly from its one keyframe's place to the other's."""
+        begin, end = (self.keyframes[frame.segment + k] for k in (0, 1))
+        a, b = begin.carried, end.carried
+        around = a.around and b.around
+        return Carried(a.shift + (b.shift - a.shift) * frame.t, min(a.held, b.held), around)
 
 
 @dataclass(frozen=True)

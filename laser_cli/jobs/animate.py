@@ -12,6 +12,9 @@ from laser_cli.jobs.job import FrameJob
 from laser_cli.jobs.settings import AnimateSettings
 from laser_cli.plan.schema import STRENGTHS, Plan, with_easing, with_frames
 
+BEFORE = {"local_blend": False, "carry": False, "guidance_base": 0.0, "strength_scale": 1.0}
+"""What settings that a record does not have stood for when it was written."""
+
 
 class AnimateJob(FrameJob):
     """An animation; without an image the first picture is drawn from the plan's source prompt.
@@ -89,7 +92,8 @@ class AnimateJob(FrameJob):
     @classmethod
     def unrecorded(cls, settings: dict[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
         """The plan, the picture, the inversion and the drive, whose contents a record does not tell."""
-        settings.setdefault("local_blend", False)  # made before there was one
+        for key, value in BEFORE.items():
+            settings.setdefault(key, value)
         image, inversion = settings.pop("image", None), settings.pop("inversion", None)
         audio, drive = cls.unrecorded_audio(settings), settings.pop("drive", None)
         led = unrecorded_conditions({key: settings.pop(key, None) for key in ("adapter", "controls")})

@@ -139,6 +139,9 @@ def build_animation(
     if "motion_from" in said.values and not any("motion" in signal(each.control) for each in directions.segments):
         why, hint = "no segment reads the picture by the control motion", "--control motion, or hybrid"
         raise UsageError("--motion-from would do nothing here", why=why, hint=hint)
+    if "guidance_base" in said.values and settings.negative_prompt is not None:
+        why, hint = "guidance leads away from the negative prompt alone", "one of the two"
+        raise UsageError("--guidance-base would do nothing beside --negative-prompt", why=why, hint=hint)
     own = [picture] * len(directions.prompts)
     adapter = read_adapter(
         sources, before, [None] * len(own), len(own) != _keyframes(before), "keyframe", settings.model

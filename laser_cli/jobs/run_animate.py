@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
     from laser_cli.jobs.animate import AnimateJob
     from laser_cli.jobs.progress import Progress
+    from laser_cli.jobs.settings import AnimateSettings
     from laser_cli.models.adapter import See
     from laser_cli.models.model import Model
-    from laser_cli.stages.animate import Leads
+    from laser_cli.stages.animate import Direction, Leads
     from laser_cli.stages.checkpoint import Checkpointer
     from laser_cli.stages.invert import Inversion, Report
     from laser_cli.stages.preview import PreviewWriter
@@ -48,8 +49,8 @@ def prepare(job: AnimateJob, model: Model, saved: Checkpointer | None, progress:
 
     def frames(report: Report, preview: PreviewWriter | None) -> Iterator[np.ndarray]:
         aids = (report, distance, saved, progress.warn, preview)
-        away = (settings.negative_prompt, leads, settings.local_blend)
-        return (drawn.array for drawn in animate(model, job.plan, inversion, params, first, *aids, *away))
+        direction = direction_of(settings, leads)
+        return (drawn.array for drawn in animate(model, job.plan, inversion, params, first, *aids, direction))
 
     return Rendering(
         model=model,
@@ -61,6 +62,14 @@ def prepare(job: AnimateJob, model: Model, saved: Checkpointer | None, progress:
         frames=frames,
         told=lambda: {"plan": job.recorded["plan"]},
     )
+
+
+def direction_of(settings: AnimateSettings, leads: Leads | None = None) -> Direction:
+    """What settings lead an animation by."""
+    from laser_cli.stages.animate import Direction
+
+    how = (settings.negative_prompt, settings.guidance_base, settings.strength_scale)
+    return Direction(*how, settings.local_blend, settings.carry, leads)
 
 
 def evaluations_of(job: AnimateJob, *, drawn_first: bool, inverted: bool) -> dict[str, int]:

@@ -172,6 +172,13 @@ class AnimateSettings(FrameSettings):
     strength: float | None = setting(
         None, DRAWING, "How firmly they keep it, instead of the plan's choice.", ge=0, le=1
     )
+    strength_scale: float = setting(
+        1.0,
+        DRAWING,
+        "By how much all strengths, planned or given, are multiplied. (default: the model's own, or {default})",
+        ge=0,
+        le=1,
+    )
     motion_from: int | None = setting(
         None,
         DRAWING,
@@ -180,10 +187,22 @@ class AnimateSettings(FrameSettings):
         ge=0,
         le=1000,
     )
+    guidance_base: float = setting(
+        0.5,
+        DRAWING,
+        "Guidance leads away from the picture's prompt (0), from no prompt (1), or from between. (default: {default})",
+        ge=0,
+        le=1,
+    )
     local_blend: bool = setting(
         True,
         DRAWING,
         "Where only the subject's kind, colour or pattern changes, keep the picture around it (default), or not.",
+    )
+    carry: bool = setting(
+        True,
+        DRAWING,
+        "Carry a subject that is told to be elsewhere («to the left») there, shape and all (default), or not.",
     )
     method: Literal["ddim", "direct", "fixed-point"] = setting(
         "direct", DRAWING, "Inversion method. (default: {default})"

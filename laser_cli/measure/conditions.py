@@ -20,7 +20,7 @@ from laser_cli.models.conditioning import Conditioning
 from laser_cli.models.control_net import ControlNet, conditioned, hinted, with_control_nets
 from laser_cli.models.model import Model
 from laser_cli.plan.schema import Plan, Segment
-from laser_cli.stages.animate import Leads, animate, source_conditioning
+from laser_cli.stages.animate import Direction, Leads, animate, source_conditioning
 from laser_cli.stages.conditions import Lead
 from laser_cli.stages.interpolate import Endpoint, FrameSchedule, InterpolationParams, interpolate, prepare
 from laser_cli.stages.invert import invert_picture, to_array, to_tensor
@@ -161,7 +161,9 @@ def moved(led: Model, each: Move, control: str, shown: bool, steps: int, guidanc
     leads = Leads([Lead((line,)) for line in lines]) if shown else None
     told = source_conditioning(led, captions[0], leads, (led.size, led.size))
     inversion = invert_picture(led, picture, captions[0], steps, conditioning=told)
-    frames = animate(led, plan, inversion, SamplingParams(guidance), picture, pace=None, leads=leads)
+    frames = animate(
+        led, plan, inversion, SamplingParams(guidance), picture, pace=None, direction=Direction(leads=leads)
+    )
     return torch.cat([to_tensor(frame.array) for frame in frames])
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from laser_cli.plan.wording.phrases import adjective_spans, main_phrase
+from laser_cli.plan.wording.edits import set_tail
+from laser_cli.plan.wording.phrases import adjective_spans, main_phrase, parse_attributes
 
 OUTLINE = frozenset(("size", "height", "girth"))
 """Adjectives that alter where the subject is, which its words do not look at yet."""
@@ -18,3 +19,25 @@ def only_the_subject_changes(before: str, after: str) -> bool:
         around.append((prompt[: phrase.start].lower().split(), prompt[phrase.end :].lower().split()))
         outlines.append({span.value for span in adjective_spans(prompt, phrase) if span.kind in OUTLINE})
     return before != after and around[0] == around[1] and outlines[0] == outlines[1]
+
+
+ACROSS = {"left": 0.25, "half left": 0.375, "middle": 0.5, "half right": 0.625, "right": 0.75}
+"""Where a place that a prompt names is, as a share of the picture's width; the middle goes without saying."""
+
+
+def moved_to(before: str, after: str) -> float | None:
+    """Where across the picture its subject comes to be, 0..1 from the left; None if the place told stays the same."""
+    begin, end = (str(parse_attributes(prompt).get("place", "middle")) for prompt in (before, after))
+    return None if begin == end else ACROSS.get(end)
+
+
+def same_subject(before: str, after: str) -> bool:
+    """Whether two prompts have a subject, and tell the same of it."""
+    phrases = [(prompt, main_phrase(prompt)) for prompt in (before, after)]
+    told = [prompt[phrase.body : phrase.end].lower() for prompt, phrase in phrases if phrase is not None]
+    return len(told) == 2 and told[0] == told[1]
+
+
+def only_the_place_changes(before: str, after: str) -> bool:
+    """Whether two prompts say the same but for where the subject is."""
+    return set_tail(before, "place", None) == set_tail(after, "place", None)

@@ -6,12 +6,14 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from laser_cli.controls.base import Words
+from laser_cli.controls.carry import STAYING
 from laser_cli.controls.registry import LOCAL_BLEND, signal
 from laser_cli.engine.render import render
 from laser_cli.engine.sample import denoise
@@ -22,6 +24,7 @@ from laser_cli.models.conditioning import Conditioning
 from laser_cli.models.model import Model
 from laser_cli.plan.easing import ease
 from laser_cli.plan.schema import Plan, Segment
+from laser_cli.stages.carrying import carrying, placeless
 from laser_cli.stages.checkpoint import Checkpointer
 from laser_cli.stages.conditions import Lead, led
 from laser_cli.stages.detail import given_back
@@ -50,22 +53,34 @@ class Leads:
     see: See | None = None
 
 
-def compose(
-    model: Model,
-    plan: Plan,
-    inversion: Inversion,
-    negative: str | None = None,
-    leads: Leads | None = None,
-    local: bool = False,
-) -> RenderSpec:
+@dataclass(frozen=True)
+class Direction:
+    """What an animation is led by beside its plan.
+
+    ``negative``: the prompt that guidance leads away from. Without one it leads away from the source's own
+    (negative-prompt inversion), so that the source needs none, and by ``guidance_base`` 0..1, as far as a keyframe is
+    another than the source, from the empty prompt. ``strength_scale``: what the plan's strengths are multiplied by.
+    ``local``: what differs from the source in its subject alone stays the source elsewhere (local blend). ``carry``: a
+    subject that is to be elsewhere is carried there (stages.carrying), unless ``leads`` say where.
+    """
+
+    negative: str | None = None
+    guidance_base: float = 0.0
+    strength_scale: float = 1.0
+    local: bool = False
+    carry: bool = False
+    leads: Leads | None = None
+
+
+PLAIN = Direction()
+
+
+def compose(model: Model, plan: Plan, inversion: Inversion, direction: Direction = PLAIN) -> RenderSpec:
     """The plan as a render: keyframes with their strengths, frames at their eased times.
 
-    Guidance leads away from the source's own prompt (negative-prompt inversion), so that the source needs none; with
-    ``negative`` from that prompt. A segment that leads to the source's prompt ends in the source itself, unless other
-    ``leads`` lead there. ``local``: what differs from the source in its subject alone stays the source elsewhere (local
-    blend).
+    A segment that leads to the source's prompt ends in the source itself, unless other leads lead there.
     """
-    source = inversion.trajectory
+    source, leads, negative = inversion.trajectory, direction.leads, direction.negative
     held = source if source.pinned else None
     told = model.encode_prompts(encoded_prompts(model, plan))
     conditionings, between = [source.conditioning, *(told.select([k]) for k in range(len(plan.segments)))], None
@@ -74,31 +89,47 @@ def compose(
         bare = replace(source.conditioning, image_embeds=model.unseen, spatial={})
         conditionings, poses = led(model, [bare, *conditionings[1:]], leads.keyframes, (width, height), leads.see)
         between = poses.of_frames(lambda step, k, t: conditionings[k].lerp(conditionings[k + 1], t))
-    blended = [local and local_blend(model, inversion.prompt, segment) for segment in plan.segments]
-    strengths = [_strengths(*told) for told in zip(plan.segments, blended, strict=True)]
+    blended = [direction.local and local_blend(model, inversion.prompt, segment) for segment in plan.segments]
+    moves = carrying(model, plan, inversion) if direction.carry and leads is None else None
+    carried = moves.keyframes if moves else [STAYING] * (1 + len(plan.segments))
+    scaled = partial(_strengths, direction.strength_scale)
+    strengths = [
+        placeless(*strengths) if how.shift else strengths
+        for strengths, how in zip(map(scaled, plan.segments, blended), carried[1:], strict=True)
+    ]
     words: list[Words | None] = [None] * (1 + len(plan.segments))
     if any(blended) or any(reads_words(segment.control) for segment in plan.segments):
         words = [words_between(model, inversion.prompt, prompt) for prompt in (inversion.prompt, *plan.prompts[1:])]
-    guided = negative is not None
-    keyframes = [Keyframe(source.noise, conditionings[0], held, strengths[0][0], words[0], guided)]
+    guided, other = negative is not None, direction.guidance_base if negative is None else 0.0
+    keyframes = [Keyframe(source.noise, conditionings[0], held, strengths[0][0], words[0], guided, carried[0])]
     frames: list[Frame] = []
     for k, segment in enumerate(plan.segments):
         alike = leads is None or leads.keyframes[k + 1].same(leads.keyframes[0])
         back = held is not None and segment.prompt == inversion.prompt and alike
         conditioning = conditionings[0] if back else conditionings[k + 1]
-        how = (held if back else None, strengths[k][1], words[k + 1], guided or not back)
-        keyframes.append(Keyframe(source.noise, conditioning, *how))
+        noise = moves.carry.noise(source.noise, carried[k + 1].shift) if moves else source.noise
+        how = (
+            held if back else None,
+            strengths[k][1],
+            words[k + 1],
+            guided or not back,
+            carried[k + 1],
+            0.0 if back else other,
+        )
+        keyframes.append(Keyframe(noise, conditioning, *how))
         steps = segment.frames - 1
         frames += [Frame(k, ease(segment.easing, j / steps)) for j in range(1, steps)]
     # away from words, under whatever leads the picture that is guided
     own = replace(conditionings[0], spatial={}) if leads else conditionings[0]
     base = own if negative is None else model.encode_prompts([negative])
-    return RenderSpec(keyframes, frames, base, source=0, conditioning=between)
+    blank = replace(model.encode_prompts([""]), image_embeds=base.image_embeds) if other else None
+    moved = moves.carry if moves else None
+    return RenderSpec(keyframes, frames, base, source=0, conditioning=between, carry=moved, blank=blank)
 
 
-def _strengths(segment: Segment, local: bool) -> tuple[dict[str, float], dict[str, float]]:
+def _strengths(scale: float, segment: Segment, local: bool) -> tuple[dict[str, float], dict[str, float]]:
     """Strengths by control at a segment's begin and end."""
-    shares, strength, more = signal(segment.control), segment.strength, {LOCAL_BLEND: 1.0} if local else {}
+    shares, strength, more = signal(segment.control), scale * segment.strength, {LOCAL_BLEND: 1.0} if local else {}
     begin, end = ({name: strength * share[at] for name, share in shares.items()} for at in (0, 1))
     return begin | more, end | more
 
@@ -125,20 +156,17 @@ def animate(
     checkpointer: Checkpointer | None = None,
     warn: Warn = lambda text: None,
     preview: PreviewWriter | None = None,
-    negative: str | None = None,
-    leads: Leads | None = None,
-    local: bool = False,
+    direction: Direction = PLAIN,
     wanted: AbstractSet[int] | None = None,
 ) -> Iterator[Picture]:
     """Yields the plan's frames in order; with ``exact_first``, the picture itself, frame 0 is exactly that.
 
     With ``pace`` drafts are rendered first, so that frames are equally far apart by that distance instead of in t. What
     the VAE loses of the picture is given back to the frames near it (stages.detail), so that nothing pops between frame
-    0 and frame 1. With a ``checkpointer`` it goes on from what that has saved of this render. ``local`` as of
-    ``compose``. ``wanted``: only these frames are drawn, the very pictures that they are among all; such a render has
-    no checkpoint.
+    0 and frame 1. With a ``checkpointer`` it goes on from what that has saved of this render. ``wanted``: only these
+    frames are drawn, the very pictures that they are among all; such a render has no checkpoint.
     """
-    spec = compose(model, plan, inversion, negative, leads, local)
+    spec = compose(model, plan, inversion, direction)
     saved = checkpointer.load(model.device, len(spec.frames)) if checkpointer else None
     if saved:
         spec = replace(spec, frames=saved.frames)

@@ -43,10 +43,11 @@ def test_a_record_of_the_last_release_becomes_the_job_that_writes_it_again(relea
         return build_interpolation(flags(said), sources=InterpolateSources(rerun=file))
 
     job = build({}).job
-    # settings that are new since then are at their defaults, but for one that would draw other pictures
+    # settings that are new since then are at their defaults, but for those that would draw other pictures
     new = {key: value for key, value in job.recorded.items() if key not in record["settings"]}
     assert {key: value for key, value in job.recorded.items() if key not in new} == record["settings"]
-    defaults = type(job.settings)().model_dump(mode="json") | {"local_blend": False}
+    changed = {"local_blend": False, "carry": False, "guidance_base": 0.0, "strength_scale": 1.0}
+    defaults = type(job.settings)().model_dump(mode="json") | changed
     assert all(value == defaults[key] for key, value in new.items())
     assert (job.seed, job.revision, job.settings.model) == (
         record["seed"], record["model"]["revision"], record["model"]["id"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from laser_cli.plan.difference import only_the_subject_changes
+from laser_cli.plan.difference import moved_to, only_the_place_changes, only_the_subject_changes, same_subject
 
 BALL = "a red ball in a meadow at noon"
 
@@ -35,3 +35,25 @@ def test_the_subject_alone(before, after):
 )
 def test_more_than_the_subject_or_nothing(before, after):
     assert not only_the_subject_changes(before, after) and not only_the_subject_changes(after, before)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "place"),
+    [
+        ("a red ball", "a red ball on the left", 0.25),
+        ("a red ball on the left in a meadow", "a red ball in a meadow", 0.5),
+        ("a red ball to the left at noon", "a red ball a little to the right at noon", 0.625),
+        ("a red ball on the left", "a blue ball to the left at night", None),
+        ("a red ball", "a red ball in the middle", None),
+    ],
+)
+def test_where_a_subject_moves(before, after, place):
+    assert moved_to(before, after) == place
+
+
+def test_what_else_changes_when_a_subject_moves():
+    here, there = "a red ball in a meadow at noon", "a red ball on the left in a meadow at noon"
+    assert only_the_place_changes(here, there) and same_subject(here, there)
+    assert not only_the_place_changes(here, there.replace("noon", "night"))
+    assert same_subject(here, there.replace("noon", "night"))
+    assert not same_subject(here, there.replace("red", "blue"))

@@ -11,7 +11,7 @@ from laser_cli.engine.spec import SamplingParams
 from laser_cli.measure.pictures import psnr
 from laser_cli.models.options import PromptStyle
 from laser_cli.plan.schema import Plan, Segment
-from laser_cli.stages.animate import animate, compose, generate
+from laser_cli.stages.animate import Direction, animate, compose, generate
 from laser_cli.stages.invert import invert_picture, to_tensor
 from laser_cli.stages.wording import unweighted
 from tests.stages.test_interpolate import tiny_model
@@ -145,7 +145,10 @@ def test_a_negative_prompt_is_what_guidance_leads_away_from_and_frame_0_stays_th
     asked = plan({"prompt": "a blue ball", "frames": 3})
     inverted = invert_picture(model, picture, SOURCE, 3)
     ways = {
-        negative: [p.array for p in animate(model, asked, inverted, SamplingParams(6.0), picture, negative=negative)]
+        negative: [
+            p.array
+            for p in animate(model, asked, inverted, SamplingParams(6.0), picture, direction=Direction(negative))
+        ]
         for negative in (None, "", "a cat at night")
     }
     assert all(np.array_equal(frames[0], picture) for frames in ways.values())
@@ -183,9 +186,9 @@ def test_weights_of_words_are_those_of_their_maps_and_not_of_their_embeddings(st
 
 
 def test_what_changes_in_the_subject_alone_keeps_the_picture_around_it(storybook, inversion):
-    def local(prompt, control="texture", **more):
+    def local(prompt, control="texture", local=False):
         two = plan({"prompt": prompt, "frames": 3, "control": control})
-        spec = compose(storybook, two, inversion, **more)
+        spec = compose(storybook, two, inversion, Direction(local=local))
         return ["words.local" in k.strengths and k.words is not None for k in spec.keyframes]
 
     assert local("a blue ball in a meadow at noon", local=True) == [True, True]

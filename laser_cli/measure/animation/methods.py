@@ -14,13 +14,14 @@ from torch import Tensor
 from laser_cli.engine.sample import denoise, last
 from laser_cli.engine.schedule import noise_like
 from laser_cli.engine.spec import SamplingParams
+from laser_cli.jobs.run_animate import direction_of
 from laser_cli.jobs.settings import AnimateSettings
 from laser_cli.measure.animation.asked import OURS, TRUE
 from laser_cli.measure.animation.edits import Edit, joined, times_of
 from laser_cli.measure.animation.published import as_published
 from laser_cli.models.model import Model
 from laser_cli.plan.schema import STRENGTHS, Plan, with_easing
-from laser_cli.stages.animate import animate, generate
+from laser_cli.stages.animate import PLAIN, Direction, animate, generate
 from laser_cli.stages.distances import Distance
 from laser_cli.stages.invert import Inversion, invert_picture, to_array, to_tensor
 from laser_cli.storybook.look import Look
@@ -71,7 +72,7 @@ def default(task: Task) -> Tensor:
     """What `laser animate` does."""
     pace = task.distance if task.settings.even_pace else None
     first = task.picture if task.settings.exact_first else None
-    return _drawn(task, task.plan, task.inversion, task.params, first, pace, task.settings.local_blend)
+    return _drawn(task, task.plan, task.inversion, task.params, first, pace, direction_of(task.settings))
 
 
 def alone(control: str, warmup: float = 0.0) -> Draw:
@@ -190,8 +191,8 @@ def _drawn(
     params: SamplingParams,
     exact_first: np.ndarray | None = None,
     pace: Distance | None = None,
-    local: bool = False,
+    direction: Direction = PLAIN,
 ) -> Tensor:
     shown = frozenset(task.shown)
-    drawn = animate(task.model, plan, inversion, params, exact_first, pace=pace, local=local, wanted=shown)
+    drawn = animate(task.model, plan, inversion, params, exact_first, pace=pace, direction=direction, wanted=shown)
     return torch.cat([to_tensor(picture.array) for picture in drawn])

@@ -28,7 +28,7 @@ from laser_cli.storybook.train.tokens import LENGTH, build
 WIDTH = 256
 HELD = 256
 """Held-out items in their own cache."""
-FRESH, RENEWED = 16, 64
+FRESH, RENEWED = 32, 64
 """Samples learned from for every new item while the cache grows and once it is full: an item costs as much as seven."""
 LATE = 2 / 3
 """The progress from which on subjects weigh more: earlier that ruins skies and grounds."""

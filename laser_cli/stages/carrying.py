@@ -1,0 +1,124 @@
+"""How an animation's subject is carried to where its prompts say it is (controls.carry)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from laser_cli.controls.base import QKV, Words
+from laser_cli.controls.carry import HELD, Carried, Carry
+from laser_cli.controls.registry import signal
+from laser_cli.controls.words import blend_mask, cover, cross_attentions
+from laser_cli.engine.schedule import noise_like
+from laser_cli.models.base import AttentionCall, plain_attention
+from laser_cli.models.model import Model
+from laser_cli.plan.difference import moved_to, only_the_place_changes, same_subject
+from laser_cli.plan.schema import Plan, Segment
+from laser_cli.plan.wording.phrases import main_phrase
+from laser_cli.stages.invert import Inversion
+from laser_cli.stages.wording import words_between
+
+LOOKED_AT = (0.4, 0.5, 0.6)
+"""The shares of the steps at which the source's attentions are read: earlier there is no picture, later no shape."""
+MOST = 0.6
+"""The share of a picture beyond which what was found is no subject that could move in it."""
+KEEPING = frozenset(("texture", "motion"))
+EDGE = 0.02
+"""How near to the picture's edge, in shares of its width, a whole subject comes."""
+
+
+class Carrying(NamedTuple):
+    """What subjects are carried with, and how that of each keyframe is, the source first."""
+
+    carry: Carry
+    keyframes: Sequence[Carried]
+
+
+@torch.inference_mode()
+def carrying(model: Model, plan: Plan, inversion: Inversion) -> Carrying | None:
+    """How the plan moves its subject; None if it does not, or if the model does not tell where the subject is.
+
+    Only segments that keep the source by ``texture`` or ``motion`` carry it: others hold a layout, or nothing.
+    """
+    source = inversion.prompt
+    wanted = [moved_to(source, segment.prompt) if _keeps(source, segment) else None for segment in plan.segments]
+    if all(place is None for place in wanted) or not cross_attentions(model.backbone.attentions):
+        return None
+    mask = subject_mask(model, inversion)
+    if mask is None:
+        return None
+    fresh = noise_like(tuple(inversion.trajectory.noise.shape[1:]), 0)[None].to(mask)
+    how = [Carried(around=True, held=1.0)]
+    for place, segment in zip(wanted, plan.segments, strict=True):
+        shift = 0.0 if place is None else shift_to(mask, place)
+        around = only_the_place_changes(source, segment.prompt)
+        how.append(Carried(shift, HELD * segment.strength, around))
+    return Carrying(Carry(mask, fresh), how)
+
+
+def _keeps(source: str, segment: Segment) -> bool:
+    """Whether a segment draws the source's own subject again."""
+    read = signal(segment.control).keys()
+    return bool(read) and read <= KEEPING and segment.strength > 0 and same_subject(source, segment.prompt)
+
+
+def placeless(*ends: Mapping[str, float]) -> tuple[dict[str, float], ...]:
+    """Strengths at a segment's ends with motion in place of texture, which would hold a subject where it was."""
+    told = []
+    for strengths in ends:
+        kept = {name: strength for name, strength in strengths.items() if name != "texture"}
+        told.append(kept | {"motion": max(strengths.get("motion", 0.0), strengths.get("texture", 0.0))})
+    return tuple(told)
+
+
+def shift_to(mask: Tensor, place: float) -> float:
+    """By how many latent pixels to the right a subject [1, 1, h, w] gets to a place in 0..1, all of it in the picture.
+
+    A subject that the picture cuts off may be cut off as far as it was.
+    """
+    columns = mask[0, 0].amax(0).nonzero()[:, 0] + 0.5
+    width, weights = mask.shape[-1], mask[0, 0].sum(0)
+    centre = float((weights * (torch.arange(width, device=mask.device) + 0.5)).sum() / weights.sum())
+    first, last = float(columns.min()), float(columns.max())
+    least, most = EDGE * width, (1 - EDGE) * width
+    return min(max(place * width - centre, min(0.0, least - first)), max(0.0, most - last))
+
+
+def subject_mask(model: Model, inversion: Inversion) -> Tensor | None:
+    """Where the words for the source's subject look, in its own latents, [1, 1, h, w] in 0 and 1; None if nowhere."""
+    prompt, trajectory = inversion.prompt, inversion.trajectory
+    phrase = main_phrase(prompt)
+    if phrase is None:
+        return None
+    words = words_between(model, prompt[: phrase.body] + prompt[phrase.end :], prompt)
+    looking, levels, steps = _Looking(words), model.schedule.levels(trajectory.steps), trajectory.steps
+    for step in sorted({int(share * steps) for share in LOOKED_AT}):
+        latents = trajectory.latents[steps - step : steps - step + 1]
+        model.backbone.predict(latents, levels[step], trajectory.conditioning, looking)
+    if not looking.covers:
+        return None
+    mask = blend_mask(looking.covers, (trajectory.latents.shape[-2], trajectory.latents.shape[-1]))
+    return mask if 0 < float(mask.mean()) <= MOST else None
+
+
+@dataclass
+class _Looking:
+    """Hooks that change nothing and see what the changed words look at, [1, 2, n] a layer."""
+
+    words: Words
+    features: Sequence[str] = ()
+    covers: list[Tensor] = field(default_factory=list)
+
+    def attend(self, call: AttentionCall) -> Tensor:
+        if call.kind == "cross":
+            own = QKV(call.q, call.k, call.v)
+            if (covered := cover(own, own, self.words)) is not None:
+                self.covers.append(covered)
+        return plain_attention(call)
+
+    def feature(self, name: str, x: Tensor) -> Tensor:
+        return x

@@ -1,0 +1,101 @@
+"""Where a plan moves its subject, and how it gets there."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from laser_cli.controls.carry import STAYING
+from laser_cli.engine.spec import SamplingParams
+from laser_cli.plan.schema import Plan, Segment
+from laser_cli.stages.animate import Direction, animate, compose
+from laser_cli.stages.carrying import carrying, placeless, shift_to, subject_mask
+from laser_cli.stages.invert import invert_picture, to_array, to_tensor
+from laser_cli.storybook.look import SHIPPED
+from laser_cli.storybook.scenes import Scene
+from laser_cli.storybook.world import caption_of, draw_with_masks
+
+BALL = Scene()
+CARRIED = Direction(carry=True)
+
+
+@pytest.fixture(scope="module")
+def ball():
+    """A red ball's picture, its mask [1, h, w] and its caption."""
+    pictures, masks = draw_with_masks([BALL], look=SHIPPED)
+    return to_array(pictures[0]), masks[0], caption_of(BALL)
+
+
+@pytest.fixture(scope="module")
+def inversion(storybook, ball):
+    return invert_picture(storybook, ball[0], ball[2], 8)
+
+
+def plan(ball, *prompts, **more):
+    segments = tuple(Segment(prompt=prompt, frames=3, **({"control": "motion"} | more)) for prompt in prompts)
+    return Plan(source=ball[2], segments=segments)
+
+
+def on_the(side, ball):
+    return ball[2].replace("ball", f"ball on the {side}")
+
+
+def test_the_words_for_the_subject_look_where_it_is(storybook, ball, inversion):
+    mask = subject_mask(storybook, inversion)[0, 0] > 0
+    true = F.adaptive_max_pool2d(ball[1], mask.shape)[0] > 0.5
+    assert (mask & true).sum() / true.sum() > 0.85 and (mask & true).sum() / (mask | true).sum() > 0.4
+
+
+def test_a_subject_gets_where_it_is_said_to_be_and_the_rest_stays(storybook, ball, inversion):
+    asked = plan(ball, on_the("left", ball))
+    drawn = [
+        to_tensor(p.array)[0] for p in animate(storybook, asked, inversion, SamplingParams(3.0), direction=CARRIED)
+    ]
+    red = [((p[0] - p[1]) > 0.3).float().sum(0) for p in drawn]  # a ball, and grass and sky that are not
+    at = [float((row * torch.linspace(0, 1, len(row))).sum() / row.sum()) for row in red]
+    assert at[0] == pytest.approx(0.5, abs=0.05) and at[1] < at[0] - 0.05 and at[2] < at[1] - 0.05
+    assert at[2] == pytest.approx(0.26, abs=0.08)
+    assert (drawn[2] - drawn[0])[..., -40:].abs().mean() < 0.02
+
+
+def test_the_shift_keeps_a_subject_in_the_picture_unless_it_was_cut_off():
+    mask = torch.zeros(1, 1, 8, 32)
+    mask[..., 2:6, 10:22] = 1
+    assert shift_to(mask, 0.5) == 0
+    assert shift_to(mask, 0.375) == pytest.approx(-4)
+    assert -10 <= shift_to(mask, 0.1) <= -9 and 9 <= shift_to(mask, 0.9) <= 10
+    cut = torch.zeros(1, 1, 8, 32)
+    cut[..., 0:8, 0:12] = 1
+    assert shift_to(cut, 0.1) == 0 and shift_to(cut, 0.5) == pytest.approx(10)
+
+
+def test_only_what_moves_is_carried(storybook, ball, inversion):
+    night = ball[2].replace("noon", "night")
+    assert carrying(storybook, plan(ball, night), inversion) is None
+    assert carrying(storybook, plan(ball, on_the("left", ball), control="hold", strength=0), inversion) is None
+    assert (
+        carrying(storybook, plan(ball, on_the("left", ball).replace("ball", "cat"), control="hybrid"), inversion)
+        is None
+    )
+    found = carrying(
+        storybook, plan(ball, on_the("right", ball), on_the("right", ball).replace("noon", "night"), ball[2]), inversion
+    )
+    source, there, at_night, back = found.keyframes
+    assert source.shift == 0 < there.shift == at_night.shift and back.shift == 0
+    assert there.around and not at_night.around
+
+
+def test_a_moved_keyframe_reads_no_layout(storybook, ball, inversion):
+    spec = compose(storybook, plan(ball, on_the("left", ball), control="texture", strength=0.8), inversion, CARRIED)
+    assert spec.keyframes[1].strengths == {"motion": 0.8} and spec.keyframes[1].carried.shift < 0
+    plain = compose(storybook, plan(ball, on_the("left", ball), control="texture", strength=0.8), inversion)
+    assert plain.carry is None and all(k.carried == STAYING for k in plain.keyframes)
+    assert placeless({"texture": 0.4, "motion": 0.6}, {}) == ({"motion": 0.6}, {"motion": 0.0})
+
+
+def test_strengths_are_scaled_and_the_source_needs_no_guidance(storybook, ball, inversion):
+    night = plan(ball, ball[2].replace("noon", "night"), control="texture", strength=0.8)
+    spec = compose(storybook, night, inversion, Direction(strength_scale=0.5, guidance_base=0.4))
+    assert spec.keyframes[1].strengths == {"texture": 0.4}
+    assert [k.blank for k in spec.keyframes] == [0.0, 0.4] and spec.base is spec.keyframes[0].conditioning
+    away = compose(storybook, night, inversion, Direction("a cat", guidance_base=0.4))
+    assert away.blank is None and [k.blank for k in away.keyframes] == [0.0, 0.0]
