@@ -44,10 +44,13 @@ class Carry:
 
     def noise(self, source: Tensor, shift: float) -> Tensor:
         """The source's noise [1, c, h, w] with its subject moved."""
+        return self.moved(source, shift, self.fresh.to(source))
+
+    def moved(self, x: Tensor, shift: float, behind: Tensor) -> Tensor:
+        """What is of the source, [1, c, h, w], with its subject moved and ``behind`` where that was."""
         if not shift:
-            return source
-        behind = torch.where(self.mask > 0, self.fresh.to(source), source)
-        return torch.where(self.there(shift) > 0, along(source, shift), behind)
+            return x
+        return torch.where(self.there(shift) > 0, along(x, shift), torch.where(self.mask > 0, behind, x))
 
     def hold(self, latents: Tensor, source: Tensor, how: Carried, done: float) -> Tensor:
         """Latents [1, c, h, w] after a step of a picture whose subject is carried, ``done`` the share of steps done.

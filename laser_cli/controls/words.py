@@ -85,11 +85,11 @@ def cover(own: QKV, source: QKV, words: Words) -> Tensor | None:
     return torch.stack([changed, lost], dim=1)
 
 
-def blend_mask(covers: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
+def blend_mask(covers: Sequence[Tensor], size: tuple[int, int], least: float | None = None) -> Tensor:
     """Where a picture may differ from its source, [b, 1, h, w] in 0 and 1: one everywhere if no word changes.
 
     ``covers`` [b, 2, n] of several layers. Those of the most places count: averaged, the largest of 3 x 3 places, at
-    the latents' size, and more than COVERED of the largest.
+    the latents' size, and more than ``least`` (COVERED) of the largest.
     """
     places = max(c.shape[-1] for c in covers)
     told = torch.stack([c for c in covers if c.shape[-1] == places]).mean(0)
@@ -97,7 +97,7 @@ def blend_mask(covers: Sequence[Tensor], size: tuple[int, int]) -> Tensor:
     told = F.max_pool2d(told.unflatten(-1, (height, places // height)), 3, stride=1, padding=1)
     told = F.interpolate(told, size, mode="bilinear")
     most = told.amax((2, 3), keepdim=True)
-    covered = ((told > COVERED * most) & (most > 0)).any(1, keepdim=True)
+    covered = ((told > (COVERED if least is None else least) * most) & (most > 0)).any(1, keepdim=True)
     return (covered | ~(most > 0).any(1, keepdim=True)).to(told)
 
 

@@ -217,8 +217,9 @@ class _Render:
             segments = [self.spec.frames[j].segment for j in index]
             t = torch.tensor([self.spec.frames[j].t for j in index], device=self.device).view(-1, 1, 1, 1)
             begin, end = (self.offsets[step][[segment + k for segment in segments]] for k in (0, 1))
-            latents = self._blended(latents + torch.lerp(begin, end, t), step, result.free)
-            self.frames[index] = self._carried(latents, step, [self.spec.carried(self.spec.frames[j]) for j in index])
+            carried = [self.spec.carried(self.spec.frames[j]) for j in index]
+            latents = self._blended(latents + self._moved(torch.lerp(begin, end, t), carried), step, result.free)
+            self.frames[index] = self._carried(latents, step, carried)
             self.clean[1][index] = result.x0
             return
         after = self.keyframes.setdefault(step + 1, torch.empty_like(self.keyframes[step]))
@@ -240,6 +241,14 @@ class _Render:
             return x
         source = self.keyframes[step + 1][self.spec.source]
         return source + free * (x - source)
+
+    def _moved(self, offsets: Tensor, how: Sequence[Carried]) -> Tensor:
+        """What holds frames near their keyframes, with the subject where it is carried to."""
+        carry = self.spec.carry
+        if carry is None:
+            return offsets
+        rows = zip(offsets.split(1), how, strict=True)
+        return torch.cat([carry.moved(row, each.shift, torch.zeros_like(row)) for row, each in rows])
 
     def _carried(self, x: Tensor, step: int, how: Sequence[Carried]) -> Tensor:
         """Latents after a step with the source's subject where it is carried to."""

@@ -24,11 +24,14 @@ from laser_cli.stages.wording import words_between
 
 LOOKED_AT = (0.4, 0.5, 0.6)
 """The shares of the steps at which the source's attentions are read: earlier there is no picture, later no shape."""
+FOUND = 0.2
+"""The share of its largest value from which on a map covers a subject: less than where a picture may differ, as what is
+left out of a subject stays behind."""
 MOST = 0.6
 """The share of a picture beyond which what was found is no subject that could move in it."""
 KEEPING = frozenset(("texture", "motion"))
-EDGE = 0.02
-"""How near to the picture's edge, in shares of its width, a whole subject comes."""
+ROUND = 0.04
+"""What a mask has around its subject, in shares of the width: so much of it may leave the picture."""
 
 
 class Carrying(NamedTuple):
@@ -84,7 +87,7 @@ def shift_to(mask: Tensor, place: float) -> float:
     width, weights = mask.shape[-1], mask[0, 0].sum(0)
     centre = float((weights * (torch.arange(width, device=mask.device) + 0.5)).sum() / weights.sum())
     first, last = float(columns.min()), float(columns.max())
-    least, most = EDGE * width, (1 - EDGE) * width
+    least, most = -ROUND * width, (1 + ROUND) * width
     return min(max(place * width - centre, min(0.0, least - first)), max(0.0, most - last))
 
 
@@ -101,7 +104,7 @@ def subject_mask(model: Model, inversion: Inversion) -> Tensor | None:
         model.backbone.predict(latents, levels[step], trajectory.conditioning, looking)
     if not looking.covers:
         return None
-    mask = blend_mask(looking.covers, (trajectory.latents.shape[-2], trajectory.latents.shape[-1]))
+    mask = blend_mask(looking.covers, (trajectory.latents.shape[-2], trajectory.latents.shape[-1]), FOUND)
     return mask if 0 < float(mask.mean()) <= MOST else None
 
 
