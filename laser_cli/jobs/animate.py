@@ -73,11 +73,12 @@ class AnimateJob(FrameJob):
 
     @property
     def labels(self) -> dict[int, str]:
-        """The prompts at the numbers of their keyframes."""
+        """The prompts at the numbers of their keyframes; those on the way to others stand where the pace puts them."""
         labels, at = {0: self.plan.source}, 0
         for segment in self.plan.segments:
             at += segment.frames - 1
-            labels[at] = segment.prompt
+            if not segment.via:
+                labels[at] = segment.prompt
         return labels
 
     @property

@@ -11,6 +11,7 @@ _CURVES: dict[str, Callable[[float], float]] = {
     "ease-in": lambda t: t * t,
     "ease-out": lambda t: t * (2 - t),
 }
+HALVINGS = 50
 assert set(_CURVES) == set(get_args(Easing))
 
 
@@ -19,3 +20,12 @@ def ease(name: str, t: float) -> float:
     if name not in _CURVES:
         raise ValueError(f"unknown easing {name!r}; known: {', '.join(_CURVES)}")
     return _CURVES[name](min(1.0, max(0.0, t)))
+
+
+def time_of(name: str, eased: float) -> float:
+    """The t in 0..1 whose eased time this is."""
+    low, high = 0.0, 1.0
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if ease(name, middle) < eased else (low, middle)
+    return high

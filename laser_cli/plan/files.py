@@ -29,6 +29,7 @@ HEADER = """\
 #   frames    pictures in the segment, first and last included; neighbours share the one between them
 #             without it a segment takes its even share
 #   back      true: the segment leads back to the picture itself, and needs no prompt
+#   via       true: its end is on the way of the next segment; their time runs as one, and an even pace may move it
 #   easing    linear | ease | ease-in | ease-out
 """
 CONDITION_HEADER = """\

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from laser_cli.plan.easing import Easing
-from laser_cli.plan.schema import Plan, Segment, share_frames
+from laser_cli.plan.schema import Plan, Segment
+from laser_cli.plan.way import lengths
 from laser_cli.plan.wording.edits import set_tail
 from laser_cli.plan.wording.phrases import parse_attributes
 
@@ -53,13 +53,12 @@ def with_intermediate_keyframes(plan: Plan) -> Plan:
         if segment.frames - 1 < 2 * len(way):
             segments.append(segment)
             continue
-        lengths = share_frames(segment.frames, [1] * len(way))
-        eased = _easings(segment.easing, len(way))
+        shares = lengths(segment.easing, [1.0] * len(way), segment.frames)
         segments += [
-            segment.model_copy(update={"prompt": prompt, "frames": frames, "easing": easing, "back": False})
-            for prompt, frames, easing in zip(way, lengths, eased, strict=True)
+            segment.model_copy(update={"prompt": prompt, "frames": frames, "via": True, "back": False})
+            for prompt, frames in zip(way, shares, strict=True)
         ]
-        segments[-1] = segments[-1].model_copy(update={"back": segment.back})
+        segments[-1] = segments[-1].model_copy(update={"via": segment.via, "back": segment.back})
     return plan.model_copy(update={"segments": tuple(segments)})
 
 
@@ -104,15 +103,3 @@ def _turns(begin: object, end: object) -> list[str | None]:
     between = sorted((after, name) for name in TURNS if 0 < (after := (HOURS[name] - start) % 24) < hours)
     names = [name for _, name in (between if forward else reversed(between))]
     return [f"at {name}" for name in names]
-
-
-def _easings(easing: Easing, count: int) -> list[Easing]:
-    """The easing of a segment laid over its parts: it starts and ends gently, and does not stop on the way."""
-    eased: list[Easing] = ["linear"] * count
-    if count == 1:
-        return [easing]
-    if easing in ("ease", "ease-in"):
-        eased[0] = "ease-in"
-    if easing in ("ease", "ease-out"):
-        eased[-1] = "ease-out"
-    return eased

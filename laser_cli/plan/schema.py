@@ -73,6 +73,7 @@ class Segment(_Model):
     """The way from one keyframe to the next: `frames` pictures, both keyframes included.
 
     Without a strength its control's usual one holds. With `back` the segment leads back to the source picture itself.
+    Where a segment ends that is `via` is on the way of the next one: their time runs as one, and the pace moves it.
     `condition` leads the keyframe that it ends in.
     """
 
@@ -82,6 +83,7 @@ class Segment(_Model):
     frames: Annotated[int, Field(strict=True, ge=2)]
     easing: Easing = "ease"
     back: StrictBool = False
+    via: StrictBool = False
     condition: Conditions = ()
 
     @model_validator(mode="before")
@@ -94,7 +96,7 @@ class Segment(_Model):
 
     @model_serializer(mode="wrap")
     def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        told = {key: value for key, value in handler(self).items() if key not in ("back", "condition") or value}
+        told = {key: value for key, value in handler(self).items() if key not in ("back", "via", "condition") or value}
         return _one_alone(told)
 
 
@@ -174,6 +176,12 @@ class Plan(_Model):
                 told = {"number": number}
                 message = "segment {number} leads back to the source: its prompt has to be the source's, or left out"
                 raise PydanticCustomError("back_prompt", message, told)
+        return self
+
+    @model_validator(mode="after")
+    def _ends_a_way(self) -> Plan:
+        if self.segments[-1].via:
+            raise PydanticCustomError("via_last", "the last segment is `via`, but no other comes after it")
         return self
 
     @field_validator("face")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -22,8 +23,8 @@ from laser_cli.engine.spec import Finished, Frame, Keyframe, RenderSpec, Samplin
 from laser_cli.models.adapter import See
 from laser_cli.models.conditioning import Conditioning
 from laser_cli.models.model import Model
-from laser_cli.plan.easing import ease
 from laser_cli.plan.schema import Plan, Segment
+from laser_cli.plan.way import laid
 from laser_cli.stages.carrying import carrying, placeless
 from laser_cli.stages.checkpoint import Checkpointer
 from laser_cli.stages.conditions import Lead, led
@@ -102,7 +103,6 @@ def compose(model: Model, plan: Plan, inversion: Inversion, direction: Direction
         words = [words_between(model, inversion.prompt, prompt) for prompt in (inversion.prompt, *plan.prompts[1:])]
     guided, other = negative is not None, direction.guidance_base if negative is None else 0.0
     keyframes = [Keyframe(source.noise, conditionings[0], held, strengths[0][0], words[0], guided, carried[0])]
-    frames: list[Frame] = []
     for k, segment in enumerate(plan.segments):
         alike = leads is None or leads.keyframes[k + 1].same(leads.keyframes[0])
         back = held is not None and segment.prompt == inversion.prompt and alike
@@ -117,8 +117,7 @@ def compose(model: Model, plan: Plan, inversion: Inversion, direction: Direction
             0.0 if back else other,
         )
         keyframes.append(Keyframe(noise, conditioning, *how))
-        steps = segment.frames - 1
-        frames += [Frame(k, ease(segment.easing, j / steps)) for j in range(1, steps)]
+    frames = [Frame(k, t) for k, t in laid(plan.segments)]
     # away from words, under whatever leads the picture that is guided
     own = replace(conditionings[0], spatial={}) if leads else conditionings[0]
     base = own if negative is None else model.encode_prompts([negative])
@@ -171,8 +170,8 @@ def animate(
     if saved:
         spec = replace(spec, frames=saved.frames)
     elif pace and spec.frames:
-        spec = paced(model, spec, params, inversion.steps, pace, report)
-    places = _places(plan)
+        spec = paced(model, spec, params, inversion.steps, pace, report, plan.segments)
+    places = _places(spec)
     if wanted is not None:
         spec, places = _only(spec, places, wanted)
     due = deque(i for i in range(plan.total_frames) if wanted is None or i in wanted)
@@ -242,12 +241,11 @@ class _Places:
     frames: list[int]
 
 
-def _places(plan: Plan) -> _Places:
+def _places(spec: RenderSpec) -> _Places:
     """Where keyframes and the frames between them stand in the animation."""
-    keyframes = [0]
-    for segment in plan.segments:
-        keyframes.append(keyframes[-1] + segment.frames - 1)
-    return _Places(keyframes, [i for i in range(plan.total_frames) if i not in set(keyframes)])
+    between = Counter(f.segment for f in spec.frames)
+    keyframes = list(accumulate((between[k] + 1 for k in range(len(spec.keyframes) - 1)), initial=0))
+    return _Places(keyframes, [i for i in range(keyframes[-1]) if i not in set(keyframes)])
 
 
 def _only(spec: RenderSpec, places: _Places, wanted: AbstractSet[int]) -> tuple[RenderSpec, _Places]:

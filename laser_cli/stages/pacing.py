@@ -17,6 +17,8 @@ from laser_cli.engine.render import render
 from laser_cli.engine.schedule import every
 from laser_cli.engine.spec import Frame, RenderSpec, SamplingParams
 from laser_cli.models.model import Model
+from laser_cli.plan.schema import Segment
+from laser_cli.plan.way import laid, spaced
 from laser_cli.stages.distances import Distance, rms
 from laser_cli.stages.invert import Report
 from laser_cli.stages.profile import (
@@ -44,8 +46,12 @@ def paced(
     steps: int,
     distance: Distance = rms,
     report: Report = lambda nfe: None,
+    planned: Sequence[Segment] = (),
 ) -> RenderSpec:
-    """The spec with its frames moved in time so that equal time is equal change; the same if drafts cost too much."""
+    """The spec with its frames moved in time so that equal time is equal change; the same if drafts cost too much.
+
+    ``planned``: its segments, of which those on one way give each other frames; without them each keeps its own.
+    """
     segments = len(spec.keyframes) - 1
     total = len(spec.frames) + segments + 1
     rounds = _rounds(segments, total, steps)
@@ -58,8 +64,18 @@ def paced(
         drafts = render(model.backbone, levels, replace(brief, frames=frames), params, workers=model.workers)
         return decoded(model, drafts, report)
 
-    profiles = [tempered(profile) for profile in measure_profiles(draft, segments, rounds, total, distance)]
-    return replace(spec, frames=[replace(f, t=time_at(profiles[f.segment], f.t)) for f in spec.frames])
+    measured = measure_profiles(draft, segments, rounds, total, distance)
+    profiles, frames = [tempered(profile) for profile in measured], spec.frames
+    if any(segment.via for segment in planned):
+        far = [sum(gap.distance for gap in profile) for profile in measured]
+        frames = [Frame(k, t) for k, t in laid(spaced(planned, _bounded(far)))]
+    return replace(spec, frames=[replace(f, t=time_at(profiles[f.segment], f.t)) for f in frames])
+
+
+def _bounded(far: Sequence[float]) -> list[float]:
+    """Distances of which none is more than STEEPEST nor less than FLATTEST times the mean."""
+    mean = sum(far) / len(far)
+    return [min(max(each, FLATTEST * mean), STEEPEST * mean) for each in far]
 
 
 def tempered(profile: DistanceProfile) -> DistanceProfile:

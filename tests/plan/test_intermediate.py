@@ -55,7 +55,9 @@ def test_a_plan_keeps_its_length_its_end_and_a_steady_course():
     plan = Plan(source="a house at noon", segments=(Segment(prompt="a house at night", frames=24),))
     longer = with_intermediate_keyframes(plan)
     assert longer.total_frames == 24 and longer.prompts[-1] == "a house at night"
-    assert [s.easing for s in longer.segments] == ["ease-in", "linear", "ease-out"]
+    assert [s.via for s in longer.segments] == [True, True, False]
+    first, middle, last = (s.frames for s in longer.segments)
+    assert first == last > middle, "the easing runs over all of the way"
     assert all(s.control == "texture" and s.strength == 0.8 for s in longer.segments)
     assert with_intermediate_keyframes(longer) == longer, "twice is once"
 

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from laser_cli.engine.spec import SamplingParams
 from laser_cli.plan.schema import Plan, Segment
+from laser_cli.plan.way import lengths
+from laser_cli.stages import pacing
 from laser_cli.stages.animate import animate, compose
 from laser_cli.stages.invert import invert_picture
 from laser_cli.stages.pacing import EXTRA, FLATTEST, STEEPEST, nfe, paced, tempered
@@ -85,3 +87,21 @@ def test_few_frames_are_laid_in_t_for_drafts_would_cost_too_much(storybook, red_
     assert paced(storybook, spec, SamplingParams(), 7, report=said.append) is spec
     assert not said and nfe(2, plan.total_frames, 7, 3.0) == 0
     assert len(list(animate(storybook, plan, inversion, SamplingParams(), pace=None))) == plan.total_frames
+
+
+def test_segments_on_one_way_give_each_other_frames(storybook, red_ball, monkeypatch):
+    plan, inversion = ball(storybook, red_ball, 13)
+    spec = compose(storybook, plan, inversion)
+    monkeypatch.setattr(pacing, "measure_profiles", lambda *args: [[Gap(0.0, 1.0, 3.0)], [Gap(0.0, 1.0, 1.0)]])
+    via = (plan.segments[0].model_copy(update={"via": True}), plan.segments[1])
+    moved, kept = (paced(storybook, spec, SamplingParams(), 7, planned=told) for told in (via, plan.segments))
+    counts = [[sum(f.segment == k for f in made.frames) for k in (0, 1)] for made in (moved, kept)]
+    assert counts[1] == [11, 11] and sum(counts[0]) == 22 and counts[0][0] == lengths("ease", [3.0, 1.0], 25)[0] - 2
+
+
+def test_keyframes_on_a_way_stand_where_the_pace_puts_them(storybook, red_ball):
+    plan, inversion = ball(storybook, red_ball, 13)
+    via = (plan.segments[0].model_copy(update={"via": True}), plan.segments[1])
+    plan = plan.model_copy(update={"segments": via})
+    drawn = list(animate(storybook, plan, inversion, SamplingParams()))
+    assert [p.index for p in drawn] == list(range(plan.total_frames))
