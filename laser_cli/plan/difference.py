@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from laser_cli.plan.wording.edits import set_tail
-from laser_cli.plan.wording.phrases import adjective_spans, main_phrase, parse_attributes
+from laser_cli.plan.wording.phrases import adjective_spans, main_phrase, noun_value, parse_attributes
 
 OUTLINE = frozenset(("size", "height", "girth"))
 """Adjectives that alter where the subject is, which its words do not look at yet."""
@@ -31,11 +31,11 @@ def moved_to(before: str, after: str) -> float | None:
     return None if begin == end else ACROSS.get(end)
 
 
-def same_subject(before: str, after: str) -> bool:
-    """Whether two prompts have a subject, and tell the same of it."""
-    phrases = [(prompt, main_phrase(prompt)) for prompt in (before, after)]
-    told = [prompt[phrase.body : phrase.end].lower() for prompt, phrase in phrases if phrase is not None]
-    return len(told) == 2 and told[0] == told[1]
+def same_subject(before: str, after: str, look: bool = False) -> bool:
+    """Whether two prompts have a subject, and the same one; with ``look`` also told alike, colour and all."""
+    phrases = [(prompt, phrase) for prompt in (before, after) if (phrase := main_phrase(prompt)) is not None]
+    told = {prompt[phrase.body : phrase.end].lower() if look else noun_value(phrase.head) for prompt, phrase in phrases}
+    return len(phrases) == 2 and len(told) == 1
 
 
 def only_the_place_changes(before: str, after: str) -> bool:

@@ -59,7 +59,8 @@ def carrying(model: Model, plan: Plan, inversion: Inversion) -> Carrying | None:
     for place, segment in zip(wanted, plan.segments, strict=True):
         shift = 0.0 if place is None else shift_to(mask, place)
         around = only_the_place_changes(source, segment.prompt)
-        how.append(Carried(shift, HELD * segment.strength, around))
+        held = HELD * segment.strength if same_subject(source, segment.prompt, look=True) else 0.0
+        how.append(Carried(shift, held, around))
     return Carrying(Carry(mask, fresh), how)
 
 

@@ -56,4 +56,7 @@ def test_what_else_changes_when_a_subject_moves():
     assert only_the_place_changes(here, there) and same_subject(here, there)
     assert not only_the_place_changes(here, there.replace("noon", "night"))
     assert same_subject(here, there.replace("noon", "night"))
-    assert not same_subject(here, there.replace("red", "blue"))
+    assert same_subject(here, there.replace("red", "blue")) and not same_subject(
+        here, there.replace("red", "blue"), True
+    )
+    assert same_subject(here, there, look=True) and not same_subject(here, there.replace("ball", "cat"))

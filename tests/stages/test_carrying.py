@@ -82,6 +82,8 @@ def test_only_what_moves_is_carried(storybook, ball, inversion):
     source, there, at_night, back = found.keyframes
     assert source.shift == 0 < there.shift == at_night.shift and back.shift == 0
     assert there.around and not at_night.around
+    blue = carrying(storybook, plan(ball, on_the("right", ball).replace("red", "blue")), inversion).keyframes[1]
+    assert blue.shift == there.shift and (blue.held, blue.around) == (0.0, False) and there.held > 0
 
 
 def test_a_moved_keyframe_reads_no_layout(storybook, ball, inversion):

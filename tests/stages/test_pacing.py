@@ -90,17 +90,17 @@ def test_few_frames_are_laid_in_t_for_drafts_would_cost_too_much(storybook, red_
 
 
 def test_segments_on_one_way_give_each_other_frames(storybook, red_ball, monkeypatch):
-    plan, inversion = ball(storybook, red_ball, 13)
+    plan, inversion = ball(storybook, red_ball, 26)
     spec = compose(storybook, plan, inversion)
     monkeypatch.setattr(pacing, "measure_profiles", lambda *args: [[Gap(0.0, 1.0, 3.0)], [Gap(0.0, 1.0, 1.0)]])
     via = (plan.segments[0].model_copy(update={"via": True}), plan.segments[1])
     moved, kept = (paced(storybook, spec, SamplingParams(), 7, planned=told) for told in (via, plan.segments))
     counts = [[sum(f.segment == k for f in made.frames) for k in (0, 1)] for made in (moved, kept)]
-    assert counts[1] == [11, 11] and sum(counts[0]) == 22 and counts[0][0] == lengths("ease", [3.0, 1.0], 25)[0] - 2
+    assert counts[1] == [24, 24] and sum(counts[0]) == 48 and counts[0][0] == lengths("ease", [3.0, 1.0], 51)[0] - 2
 
 
 def test_keyframes_on_a_way_stand_where_the_pace_puts_them(storybook, red_ball):
-    plan, inversion = ball(storybook, red_ball, 13)
+    plan, inversion = ball(storybook, red_ball, 26)
     via = (plan.segments[0].model_copy(update={"via": True}), plan.segments[1])
     plan = plan.model_copy(update={"segments": via})
     drawn = list(animate(storybook, plan, inversion, SamplingParams()))
