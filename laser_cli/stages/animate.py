@@ -25,7 +25,7 @@ from laser_cli.models.conditioning import Conditioning
 from laser_cli.models.model import Model
 from laser_cli.plan.schema import Plan, Segment
 from laser_cli.plan.way import laid
-from laser_cli.stages.carrying import carrying, placeless
+from laser_cli.stages.carrying import carried_detail, carrying, placeless
 from laser_cli.stages.checkpoint import Checkpointer
 from laser_cli.stages.conditions import Lead, led
 from laser_cli.stages.detail import given_back
@@ -179,6 +179,7 @@ def animate(
     if exact_first is not None:
         lost = to_tensor(exact_first).to(model.device) - model.decode(inversion.trajectory.latents[:1])
     details = _details(spec, places, lost[0]) if lost is not None else {}
+    carried = dict(zip(places.frames, spec.frames, strict=True)) if spec.carry else {}
     waiting: dict[int, Tensor] = {}
     levels = model.schedule.levels(inversion.steps)
     for step in render(model.backbone, levels, spec, params, saved.state if saved else None, model.workers):
@@ -200,7 +201,10 @@ def animate(
             index = due.popleft()
             picture = waiting.pop(index)
             if index in details:
-                picture = (picture + given_back(*details[index])).clamp(0, 1)
+                given = given_back(*details[index])
+                if index in carried and isinstance(given, Tensor):
+                    given = carried_detail(spec, carried[index], model.scale, given)
+                picture = (picture + given).clamp(0, 1)
             yield Picture(index, to_array(picture))
 
 

@@ -14,6 +14,7 @@ from laser_cli.controls.carry import HELD, Carried, Carry
 from laser_cli.controls.registry import signal
 from laser_cli.controls.words import blend_mask, cover, cross_attentions
 from laser_cli.engine.schedule import noise_like
+from laser_cli.engine.spec import Frame, RenderSpec
 from laser_cli.models.base import AttentionCall, plain_attention
 from laser_cli.models.model import Model
 from laser_cli.plan.difference import moved_to, only_the_place_changes, same_subject
@@ -62,6 +63,16 @@ def carrying(model: Model, plan: Plan, inversion: Inversion) -> Carrying | None:
         held = HELD * segment.strength if same_subject(source, segment.prompt, look=True) else 0.0
         how.append(Carried(shift, held, around))
     return Carrying(Carry(mask, fresh), how)
+
+
+def carried_detail(spec: RenderSpec, frame: Frame, scale: int, given: Tensor) -> Tensor:
+    """What a frame gets back of its picture's detail [3, h, w], ``scale`` times its latents' size, with its subject."""
+    shift = spec.carried(frame).shift
+    if spec.carry is None or not shift:
+        return given
+    mask = spec.carry.mask.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
+    moved = Carry(mask, mask).moved(given[None], scale * shift, torch.zeros_like(given)[None])
+    return moved[0]
 
 
 def _keeps(source: str, segment: Segment) -> bool:

@@ -1,5 +1,7 @@
 """Where a plan moves its subject, and how it gets there."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -8,7 +10,7 @@ from laser_cli.controls.carry import STAYING
 from laser_cli.engine.spec import SamplingParams
 from laser_cli.plan.schema import Plan, Segment
 from laser_cli.stages.animate import Direction, animate, compose
-from laser_cli.stages.carrying import carrying, placeless, shift_to, subject_mask
+from laser_cli.stages.carrying import carried_detail, carrying, placeless, shift_to, subject_mask
 from laser_cli.stages.invert import invert_picture, to_array, to_tensor
 from laser_cli.storybook.look import SHIPPED
 from laser_cli.storybook.scenes import Scene
@@ -101,3 +103,19 @@ def test_strengths_are_scaled_and_the_source_needs_no_guidance(storybook, ball, 
     assert [k.blank for k in spec.keyframes] == [0.0, 0.4] and spec.base is spec.keyframes[0].conditioning
     away = compose(storybook, night, inversion, Direction("a cat", guidance_base=0.4))
     assert away.blank is None and [k.blank for k in away.keyframes] == [0.0, 0.0]
+
+
+def test_the_detail_that_is_given_back_goes_with_the_subject(storybook, ball, inversion):
+    spec = compose(storybook, plan(ball, on_the("left", ball)), inversion, CARRIED)
+    (frame,), scale = spec.frames, storybook.scale
+    shift = round(spec.carried(frame).shift * scale) / scale  # whole pixels, to compare
+    end = spec.keyframes[1]
+    end = replace(end, carried=end.carried._replace(shift=shift / frame.t))
+    spec = replace(spec, keyframes=[spec.keyframes[0], end])
+    given = torch.randn(3, storybook.size, storybook.size, generator=torch.Generator().manual_seed(0))
+    moved = carried_detail(spec, frame, scale, given)
+    mask = spec.carry.mask[0, 0].repeat_interleave(scale, 0).repeat_interleave(scale, 1) > 0
+    there = torch.roll(mask, round(shift * scale), 1)
+    assert torch.allclose(moved[:, there], torch.roll(given, round(shift * scale), 2)[:, there], atol=1e-3)
+    assert not moved[:, mask & ~there].any() and torch.equal(moved[:, ~mask & ~there], given[:, ~mask & ~there])
+    assert carried_detail(compose(storybook, plan(ball, on_the("left", ball)), inversion), frame, scale, given) is given
