@@ -166,6 +166,12 @@ def test_a_negative_prompt_changes_the_pictures_and_not_the_first(laser, here):
     assert np.abs(frames["plain"][1] - frames["led"][1]).mean() > 0.5
 
 
+def test_what_guidance_leads_away_from_is_one_of_two(laser, here):
+    run = ("animate", "photo.png", "night falls", *QUICK, "-o", "night.png")
+    code, _, stderr = laser(*run, "--guidance-base", "0.7", "--negative-prompt", "dark")
+    assert code == 2 and "--guidance-base" in stderr and os.listdir() == ["photo.png"]
+
+
 def test_long_words_of_other_languages_count_as_the_tokenizer_has_them():
     from types import SimpleNamespace
 
