@@ -26,7 +26,7 @@ class Report:
     """Measures a U-Net and its average on held-out items, saves the pipeline of the better one and draws a sheet."""
 
     def __init__(
-        self, out: Path, sources: Sources, held: Cache, schedule: DDIMScheduler, shown: int, guidance: float = 1.5
+        self, out: Path, sources: Sources, held: Cache, schedule: DDIMScheduler, shown: int, guidance: float = 3.0
     ) -> None:
         self.out, self.sources, self.held, self.schedule, self.guidance = out, sources, held, schedule, guidance
         self.asked = list(islice(items(HELD_OUT, PUPPETS, sources.look), shown))
