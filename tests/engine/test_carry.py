@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from laser_cli.controls.carry import Carried, Carry
-from laser_cli.engine.render import render
-from laser_cli.engine.spec import Frame, Keyframe, RenderSpec, RenderState, SamplingParams
-from tests.engine.toy import LEVELS, close, finished, keyframe, told
+from laser_cli.engine.spec import Frame, Keyframe, RenderSpec, SamplingParams
+from tests.engine.toy import close, finished, keyframe, told, went_on
 
 MASK = torch.zeros(1, 1, 8, 8)
 MASK[..., 2:6, 1:3] = 1
@@ -52,16 +51,7 @@ def test_a_frame_begins_with_its_own_move(tiny):
 def test_a_render_that_goes_on_comes_to_the_same_pictures(tiny):
     spec, params = carried(3, [Frame(0, 0.5)]), SamplingParams(2.0, 0.5)
     _, whole = finished(tiny, spec, params)
-    with torch.inference_mode():
-        for step in render(tiny, LEVELS, spec, params):
-            if step.state and step.state.done == 1:
-                saved = RenderState(1, step.state.keyframes.clone(), step.state.frames.clone())
-        again = [
-            step.finished.latents
-            for step in render(tiny, LEVELS, spec, params, saved)
-            if step.finished and step.finished.keyframe < 0
-        ]
-    assert torch.equal(again[0][0], whole[0])
+    assert torch.equal(went_on(tiny, spec, params, 1), whole[0])
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])

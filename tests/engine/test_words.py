@@ -7,18 +7,16 @@ import torch
 from laser_cli.controls import words as words_control
 from laser_cli.controls.registry import find_controls
 from laser_cli.controls.words import align
-from laser_cli.engine.render import render
 from laser_cli.engine.router import RowGroup
 from laser_cli.engine.spec import (
     Frame,
     Keyframe,
     RenderSpec,
-    RenderState,
     SamplingParams,
     words_between,
     words_of,
 )
-from tests.engine.toy import LEVELS, close, finished, keyframe, told
+from tests.engine.toy import close, finished, keyframe, told, went_on
 
 TOKENS = 5
 WORDS = {"words": 1.0, "words.layout": 1.0}
@@ -68,16 +66,7 @@ def test_batches_do_not_change_the_pictures(tiny):
 def test_a_render_that_goes_on_comes_to_the_same_pictures(tiny):
     spec, params = edited(1, {**WORDS, "words.local": 1.0}, frames=[Frame(0, 0.5)]), SamplingParams(2.0, 0.5)
     _, whole = finished(tiny, spec, params)
-    with torch.inference_mode():
-        for step in render(tiny, LEVELS, spec, params):
-            if step.state and step.state.done == 2:
-                saved = RenderState(2, step.state.keyframes.clone(), step.state.frames.clone())
-        again = [
-            step.finished.latents
-            for step in render(tiny, LEVELS, spec, params, saved)
-            if step.finished and step.finished.keyframe < 0
-        ]
-    assert torch.equal(again[0][0], whole[0])
+    assert torch.equal(went_on(tiny, spec, params, 2), whole[0])
 
 
 def test_frames_stand_between_the_words_of_their_keyframes():

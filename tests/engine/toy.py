@@ -5,7 +5,7 @@ import torch
 from laser_cli.engine.invert import Trajectory
 from laser_cli.engine.render import render
 from laser_cli.engine.schedule import Schedule, noise_like
-from laser_cli.engine.spec import Keyframe, RenderSpec
+from laser_cli.engine.spec import Keyframe, RenderSpec, RenderState
 from laser_cli.models.conditioning import Conditioning
 
 STEPS = 4
@@ -63,3 +63,13 @@ def finished(backbone, spec, params, levels=LEVELS, **more):
 def close(a, b, atol=1e-4):
     """Whether two lists of latents are equal to rounding."""
     return len(a) == len(b) and all(torch.allclose(x, y, atol=atol) for x, y in zip(a, b, strict=True))
+
+
+@torch.inference_mode()
+def went_on(backbone, spec, params, done):
+    """The first frame's latents of a render that was broken off after so many steps and gone on with."""
+    for step in render(backbone, LEVELS, spec, params):
+        if step.state and step.state.done == done:
+            saved = RenderState(done, step.state.keyframes.clone(), step.state.frames.clone())
+    again = render(backbone, LEVELS, spec, params, saved)
+    return next(step.finished.latents[0] for step in again if step.finished and step.finished.keyframe < 0)
