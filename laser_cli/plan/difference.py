@@ -7,6 +7,8 @@ from laser_cli.plan.wording.phrases import adjective_spans, main_phrase, noun_va
 
 OUTLINE = frozenset(("size", "height", "girth"))
 """Adjectives that alter where the subject is, which its words do not look at yet."""
+ACROSS = {"left": 0.25, "half left": 0.375, "middle": 0.5, "half right": 0.625, "right": 0.75}
+"""Where a place that a prompt names is, as a share of the picture's width; the middle goes without saying."""
 
 
 def only_the_subject_changes(before: str, after: str) -> bool:
@@ -19,10 +21,6 @@ def only_the_subject_changes(before: str, after: str) -> bool:
         around.append((prompt[: phrase.start].lower().split(), prompt[phrase.end :].lower().split()))
         outlines.append({span.value for span in adjective_spans(prompt, phrase) if span.kind in OUTLINE})
     return before != after and around[0] == around[1] and outlines[0] == outlines[1]
-
-
-ACROSS = {"left": 0.25, "half left": 0.375, "middle": 0.5, "half right": 0.625, "right": 0.75}
-"""Where a place that a prompt names is, as a share of the picture's width; the middle goes without saying."""
 
 
 def moved_to(before: str, after: str) -> float | None:
