@@ -64,6 +64,9 @@ def add(
         Path | None,
         typer.Argument(help="Where its files lie, a folder for each repository. (default: the hub, its cache first)"),
     ] = None,
+    clips: Annotated[
+        bool, typer.Option("--clips", help="Download its motion modules as well, for frames that read each other.")
+    ] = False,
 ) -> None:
     """Find or download the nets that animate portraits, check that every tensor is there, and keep where they lie.
 
@@ -77,18 +80,22 @@ def add(
     find_version(name)
     if folder is not None and not folder.is_dir():
         raise NotFoundError(f"there is no folder {folder}")
-    _tell_adapter(name, folder, shown, download=True)
+    _tell_adapter(name, folder, shown, download=True, clips=clips)
     if folder is not None:
         remember(name, folder)
 
 
-def _tell_adapter(name: str, folder: Path | None, shown: Shown, *, download: bool = False) -> None:
+def _tell_adapter(name: str, folder: Path | None, shown: Shown, *, download: bool = False, clips: bool = False) -> None:
     from laser_cli.controls.knit.load import status
 
-    found = status(name, folder, download=download)
+    found = status(name, folder, download=download, video=clips)
     if not found.draws:
         missing = [f"{net.repo} is missing" for net in found.absent]
         raise NotFoundError(f"{name} is not whole", why="\n".join(missing), hint=f"laser models add {name} [FOLDER]")
+    if clips and not found.draws_clips:
+        missing = [f"{net.repo} is missing" for net in found.absent if net.for_video]
+        why = "\n".join(missing) if found.version.clips else "this version has no motion modules"
+        raise NotFoundError(f"{name} draws no clips", why=why)
     console = shown.console()
     for line in found.notes:
         console.note(line)

@@ -33,6 +33,7 @@ class Asked:
     clip: Input | None
     face: Input | None
     adapter: str | None
+    clips: bool | None
     stylize: str | None
     ratio: float
     start: float | None
@@ -67,6 +68,7 @@ def asked_drive(sources: AnimateSources, before: Recorded[AnimateJob] | None) ->
         face=_file(sources.face, recorded.face if recorded else None, before, "--face FILE"),
         # the model's own are found anew
         adapter=said("portrait_adapter", None if named == OWN else named),
+        clips=said("motion_modules", recorded.clips if recorded else None),
         stylize=said("stylize", recorded.stylize.name if recorded and recorded.stylize else None),
         ratio=said("drive_ratio", recorded.ratio if recorded else RATIO),
         start=said("drive_from", recorded.start if recorded else None),
@@ -98,7 +100,7 @@ def drive_by_clip(
     assert asked.clip is not None
     if picture is None:
         raise UsageError("--drive needs a portrait", hint="laser animate portrait.png --drive clip.mp4 -o out.mp4")
-    adapters = needed_adapters(asked.adapter, settings.model)
+    adapters = needed_adapters(asked.adapter, settings.model, asked.clips)
     own = _own_face(asked, adapters, picture)
     reading = Reading(asked.start, asked.end, settings.fps, puppet=asked.puppet)
     try:
@@ -151,12 +153,12 @@ def drive_by_plan(
     from laser_cli.controls.knit.find import find_adapters
     from laser_cli.tracks.planned import planned_track
 
-    needed = asked.adapter is not None
+    needed = asked.adapter is not None or bool(asked.clips)
     if picture is None:
         if plan.face:
             progress.warn("the plan moves a face, which takes a portrait: without one faces follow the prompts alone")
         return plan, None
-    adapters = find_adapters(asked.adapter, settings.model)
+    adapters = find_adapters(asked.adapter, settings.model, asked.clips)
     if adapters is None:
         if plan.face:
             progress.warn(f"{settings.model} has no portrait adapters: faces follow the prompts alone")
@@ -220,6 +222,7 @@ def _onto(asked: Asked, adapters: Adapters, own: FaceTrack, track: FaceTrack, re
     return Drive(
         adapters=Input(name=_named(adapters), path=adapters.path or Path(adapters.name), sha256=adapters.digest),
         puppets=adapters.puppets,
+        clips=adapters.clips,
         clip=asked.clip,
         face=asked.face,
         stylize=_reader(asked.stylize),

@@ -21,11 +21,12 @@ class Drive(Frozen):
     `adapters` and, with `stylize`, the model that reads the portrait are told apart by digests. Without a `clip` the
     track is the plan's face. `ratio`: how much of the head's change of place is taken; `start` and `end`, seconds of
     the clip; `relative`: only its changes are taken; `puppet`: it shows a storybook puppet. `lead`: frames from the
-    portrait's own face to the track's first.
+    portrait's own face to the track's first. `clips`: drawn by the adapters' motion modules.
     """
 
     adapters: Input
     puppets: bool
+    clips: bool = False
     clip: Input | None = None
     face: Input | None = None
     stylize: Input | None = None
@@ -48,7 +49,8 @@ class Drive(Frozen):
         """As a record keeps it: what was asked for, from which the tracks are made again."""
         files = {"adapters": self.adapters, "clip": self.clip, "face": self.face, "stylize": self.stylize}
         told = {name: file.recorded_file for name, file in files.items() if file}
-        said = {name: getattr(self, name) for name in ("puppets", "ratio", "start", "end", "relative", "puppet")}
+        names = ("puppets", "clips", "ratio", "start", "end", "relative", "puppet")
+        said = {name: getattr(self, name) for name in names}
         return told | {name: value for name, value in said.items() if value is not None}
 
     @classmethod

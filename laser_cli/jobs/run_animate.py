@@ -80,9 +80,16 @@ def evaluations_of(job: AnimateJob, *, drawn_first: bool, inverted: bool) -> dic
 
     settings, plan = job.settings, job.plan
     if job.drive:
-        from laser_cli.stages.portrait import READ
+        from laser_cli.controls.knit.versions import find_version
+        from laser_cli.stages import clip
+        from laser_cli.stages.sitting import READ
 
-        drawn = READ + render.nfe(plan.total_frames, settings.steps, settings.guidance)
+        count, steps, guidance = plan.total_frames, settings.steps, settings.guidance
+        if job.drive.clips:
+            stills = any(net.role == "animatediff" for net in find_version(job.drive.adapters.name).nets)
+            drawn = READ + clip.nfe(count, steps, guidance, stills)
+        else:
+            drawn = READ + render.nfe(count, steps, guidance)
         return {"first_picture": 0, "inversion": 0, "pacing": 0, "rendering": drawn, "total": drawn}
     guided = 2 if settings.guidance != 1 else 1
     unguided = int(settings.negative_prompt is None)  # guidance leads away from the source's own prompt

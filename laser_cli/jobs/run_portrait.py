@@ -33,14 +33,15 @@ def prepare(job: AnimateJob, model: Model, saved: Checkpointer | None, progress:
     from laser_cli.controls.knit.versions import is_hellomeme
     from laser_cli.engine.spec import SamplingParams
     from laser_cli.jobs.run_animate import evaluations_of
-    from laser_cli.stages.portrait import READ, Words, draw_portrait
+    from laser_cli.stages.portrait import draw_portrait
+    from laser_cli.stages.sitting import READ, Words
 
     drive, settings = job.drive, job.settings
     assert drive is not None and job.image is not None and drive.track is not None and drive.own is not None
     with progress.stage("first picture", model):
         picture = fitted(job.image.picture(), settings.size or model.size, model.scale, settings.fit, progress)
     path = None if is_hellomeme(str(drive.adapters.path)) else drive.adapters.path
-    nets = load_adapters(Adapters(drive.adapters.name, path, drive.adapters.sha256, drive.puppets), model)
+    nets = load_adapters(Adapters(drive.adapters.name, path, drive.adapters.sha256, drive.puppets, drive.clips), model)
     check_base(nets, model.unet, *picture.shape[:2])
     reader = _reader(drive, model)
     if model.embedded:

@@ -105,6 +105,12 @@ class AnimateSources(ConditionSources):
         metavar="NAME|FOLDER",
         min_length=1,
     )
+    motion_modules: bool | None = setting(
+        None,
+        PORTRAITS,
+        "Draw frames that read each other over time, by the adapters' motion modules. (default: where those are there)",
+        "--motion-modules/--no-motion-modules",
+    )
     face: Path | None = setting(
         None, PORTRAITS, "A track of the portrait's own face, where none can be found in the picture."
     )

@@ -91,11 +91,15 @@ class UNetBackbone:
         """Residual blocks' outputs before the residual is added."""
         return self._feature_maps
 
+    def count(self, rows: int) -> None:
+        """Counts so many function evaluations."""
+        self._count.add(rows)
+
     def predict(
         self, latents: Tensor, level: NoiseLevel, conditioning: Conditioning, hooks: Hooks | None = None
     ) -> tuple[Tensor, Tensor]:
         """The clean latents x0 and the noise eps, float32, each [b, c, h, w]."""
-        self._count.add(len(latents))
+        self.count(len(latents))
 
         def call(x: Tensor) -> Tensor:
             return self._call(x, level, conditioning, hooks)

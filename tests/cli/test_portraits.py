@@ -5,15 +5,20 @@ import json
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from itertools import pairwise
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
 import torch
+from diffusers import MotionAdapter as AnimateDiff
 from PIL import Image
 
-from laser_cli.controls.knit.own import AdapterSettings, base_key, new_adapters, save_adapters
+from laser_cli.controls.knit.find import Adapters
+from laser_cli.controls.knit.load import point_channels
+from laser_cli.controls.knit.motion import MotionAdapter, SKMotion
+from laser_cli.controls.knit.own import AdapterSettings, as_nets, base_key, new_adapters, save_adapters
 from laser_cli.models.find import WEIGHTS
 from laser_cli.output.ffmpeg import executable
 from laser_cli.output.record import read_record
@@ -147,6 +152,45 @@ def test_a_dry_run_tells_frames_and_evaluations(laser, portrait, adapters, track
     assert (told["frames"], told["evaluations"]["total"]) == (7, 9)
 
 
+def test_adapters_with_motion_modules_draw_clips(laser, tmp_path, portrait, track, storybook, monkeypatch):
+    blocks = tuple(storybook.unet.config.block_out_channels)
+    settings = AdapterSettings(blocks=blocks, base=base_key(storybook.unet), pixels=storybook.scale, place=PLACE)
+    points = point_channels(blocks)
+    torch.manual_seed(0)
+    motion = MotionAdapter(
+        lambda c: SKMotion(c, time_channels=4 * blocks[0]),
+        down=blocks,
+        up=[c for point, c in points.items() if point.startswith("up")],
+    )
+    for parameter in motion.parameters():
+        parameter.data.add_(torch.randn_like(parameter) * 0.3)
+    temporal = AnimateDiff(
+        block_out_channels=blocks,
+        motion_layers_per_block=1,
+        motion_num_attention_heads=4,
+        motion_norm_num_groups=16,
+        use_motion_mid_block=False,
+    )
+    still = as_nets(settings, *new_adapters(settings))
+    moving = replace(still, motion=motion, animatediff=temporal.eval())
+
+    def found(_asked, _model, clips):
+        return Adapters("hellomeme:v3", None, "0" * 16, puppets=True, clips=clips is not False)
+
+    monkeypatch.setattr("laser_cli.controls.knit.find._found", found)
+    monkeypatch.setattr("laser_cli.controls.knit.find.load_adapters", lambda it, _: moving if it.clips else still)
+    how = ["--drive", track, "-p", LOOKS, "--size", "128"]
+    for name, asked in (("clip", ["--motion-modules"]), ("frames", ["--no-motion-modules"])):
+        to = ["-o", tmp_path / f"{name}.gif", "--frames-dir", tmp_path / name]
+        code, stdout, stderr = laser("animate", portrait, *how, *asked, *to, *QUICK, "--json")
+        assert code == 0 and "kept in float32" not in stderr, stderr
+        assert read_record(tmp_path / f"{name}.gif")["settings"]["drive"]["clips"] == (name == "clip")
+        # of the clip two stills, seven frames, and what is read: the portrait and both ends, twice each
+        assert json.loads(stdout)["evaluations"] == (2 + 7 + 6 if name == "clip" else 7 + 2)
+    one, other = pictures(tmp_path / "clip"), pictures(tmp_path / "frames")
+    assert max(np.abs(a.astype(int) - b).max() for a, b in zip(one, other, strict=True)) > 10
+
+
 def test_what_cannot_be_drawn_is_told_before_the_work(laser, tmp_path, portrait, adapters, track, monkeypatch):
     def never(*_, **__):
         raise AssertionError("a model was loaded")
@@ -164,6 +208,7 @@ def test_what_cannot_be_drawn_is_told_before_the_work(laser, tmp_path, portrait,
         ([portrait, *drive, "--drive-from", "9", *ours], 5, "nothing between"),
         ([portrait, *drive, "--portrait-adapter", bare], 3, "are no portrait adapters"),
         ([portrait, *drive, "--portrait-adapter", "hellomeme:v7"], 3, "hellomeme:v7"),
+        ([portrait, *drive, "--motion-modules", *ours], 3, "has no motion modules"),
         ([*drive, *ours], 2, "needs a portrait"),
         ([portrait, "she smiles", "--drive-ratio", "1"], 2, "would do nothing"),
         ([portrait, *drive, "--drive-from", "2", "--drive-to", "1", *ours], 2, "has to come after"),

@@ -27,7 +27,8 @@ from laser_cli.models.model import Model
 from laser_cli.models.unet import UNetBackbone
 from laser_cli.stages.checkpoint import Checkpointer
 from laser_cli.stages.invert import to_tensor
-from laser_cli.stages.portrait import Said, Words, draw_portrait
+from laser_cli.stages.portrait import draw_portrait
+from laser_cli.stages.sitting import Said, Words
 from laser_cli.tracks.schema import FaceTrack
 
 WORDS = Words("a portrait of a person with red hair")

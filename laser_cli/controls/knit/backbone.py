@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 
@@ -89,18 +89,21 @@ class KnitBackbone:
         self, latents: Tensor, level: NoiseLevel, conditioning: Conditioning, hooks: Hooks | None = None
     ) -> tuple[Tensor, Tensor]:
         """The clean latents x0 and the noise eps, float32, each [b, c, h, w]."""
-        told = {name: x for name, x in conditioning.spatial.items() if name.startswith(PREFIX)}
-        if not told:
+        if HALF not in conditioning.spatial:
             return self.inner.predict(latents, level, conditioning, hooks)
-        others = {name: x for name, x in conditioning.spatial.items() if name not in told}
-        with insert(self.inner.unet, self._insertion(told)):
-            return self.inner.predict(latents, level, replace(conditioning, spatial=others), hooks)
+        insertion, others = self.inserted(conditioning)
+        with insert(self.inner.unet, insertion):
+            return self.inner.predict(latents, level, others, hooks)
 
-    def _insertion(self, told: Mapping[str, Tensor]) -> Insertion:
+    def inserted(self, conditioning: Conditioning) -> tuple[Insertion, Conditioning]:
+        """What enters a pass of driven rows, and what else they are told."""
+        told = {name: x for name, x in conditioning.spatial.items() if name.startswith(PREFIX)}
+        others = {name: x for name, x in conditioning.spatial.items() if name not in told}
         half = told[HALF][:, 0].long()
         drive = Drive(*(told.get(PREFIX + name) for name in PARTS))  # type: ignore[arg-type]
         prepared = {point: x[half] for point, x in self.portrait.prepared.items()}
-        return Insertion(self._control(drive, half.bool()), self.portrait.nets.reference, prepared)
+        insertion = Insertion(self._control(drive, half.bool()), self.portrait.nets.reference, prepared)
+        return insertion, replace(conditioning, spatial=others)
 
     def _control(self, drive: Drive, conditional: Tensor) -> dict[str, Tensor]:
         """Control maps of all rows; the unconditional ones share a drive, which is computed once."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from laser_cli.controls.knit.places import recall
-from laser_cli.controls.knit.versions import PREFIX, is_hellomeme
+from laser_cli.controls.knit.versions import PREFIX, VIDEO, is_hellomeme
 from laser_cli.errors import NotFoundError
 from laser_cli.models.options import files_key
 
@@ -26,22 +26,31 @@ FOLDER, OWN = "portraits", "own"
 
 
 class Adapters(NamedTuple):
-    """Adapters on this machine: their name, their folder (None: the hub's cache), a digest of their files, and whether
-    they draw puppets."""
+    """Adapters on this machine: their name, their folder (None: the hub's cache), a digest of their files, whether they
+    draw puppets, and whether clips, by their motion modules."""
 
     name: str
     path: Path | None
     digest: str
     puppets: bool
+    clips: bool = False
 
 
-def find_adapters(asked: str | None, model: str) -> Adapters | None:
+def find_adapters(asked: str | None, model: str, clips: bool | None = None) -> Adapters | None:
     """The adapters that are asked for by name or folder, else those of the model; None if it has none.
 
-    Raises NotFoundError for asked ones that are not there or not whole.
+    `clips`: whether they draw by motion modules; None, if those are there. Raises NotFoundError for asked ones that are
+    not there or not whole.
     """
+    found = _found(asked, model, clips)
+    if clips and found and not found.clips:
+        raise NotFoundError(f"{found.name} has no motion modules", hint="hellomeme:v5b has some")
+    return found
+
+
+def _found(asked: str | None, model: str, clips: bool | None) -> Adapters | None:
     if asked is not None:
-        return _published(asked) if is_hellomeme(asked) else _in_folder(Path(os.path.expanduser(asked)), asked)
+        return _published(asked, clips) if is_hellomeme(asked) else _in_folder(Path(os.path.expanduser(asked)), asked)
     from laser_cli.models.find import cached_path
     from laser_cli.models.identify import identify
 
@@ -52,13 +61,13 @@ def find_adapters(asked: str | None, model: str) -> Adapters | None:
         return _in_folder(path / FOLDER, OWN)
     known = [PREFIX + version for version in BY_CHOICE if recall(PREFIX + version)]
     if known and identify(path).family == FAMILY:
-        return _published(known[0])
+        return _published(known[0], clips)
     return None
 
 
-def needed_adapters(asked: str | None, model: str) -> Adapters:
+def needed_adapters(asked: str | None, model: str, clips: bool | None = None) -> Adapters:
     """As `find_adapters`; NotFoundError where there are none."""
-    found = find_adapters(asked, model)
+    found = find_adapters(asked, model, clips)
     if found is None:
         raise NotFoundError(
             f"{model} has no portrait adapters",
@@ -73,7 +82,7 @@ def load_adapters(found: Adapters, model: Model) -> Nets:
     if is_hellomeme(found.name):
         from laser_cli.controls.knit.load import load
 
-        return load(found.name, found.path, dtype=model.dtype, device=model.device)
+        return load(found.name, found.path, video=found.clips, dtype=model.dtype, device=model.device)
     from laser_cli.controls.knit.own import load_own
 
     assert found.path is not None
@@ -91,15 +100,20 @@ def _in_folder(folder: Path, name: str) -> Adapters:
     return Adapters(name, folder, files_key(folder), puppets)
 
 
-def _published(name: str) -> Adapters:
-    """A published version: whole, or downloaded now."""
+def _published(name: str, clips: bool | None) -> Adapters:
+    """A published version: whole, or downloaded now, with its motion modules if they are asked for."""
     from laser_cli.controls.knit.load import status
     from laser_cli.models.find import weights_key
 
-    found = status(name, download=True)
+    found = status(name, download=True, video=bool(clips))
     if not found.draws:
         missing = ", ".join(net.repo for net in found.absent if not net.for_video)
         raise NotFoundError(f"{name} is not whole", why=f"missing: {missing}", hint=f"laser models add {name} [FOLDER]")
-    files = sorted(file for role, file in found.files.items() if role not in ("animatediff", "motion"))
+    if clips and not found.draws_clips:
+        lacking = [f"{net.repo} is missing" for net in found.absent if net.for_video]
+        why = "\n".join(found.unfit or lacking) if found.version.clips else "this version has no motion modules"
+        raise NotFoundError(f"{name} cannot draw clips", why=why, hint="hellomeme:v5b can, with hm5_motion")
+    moving = clips is not False and found.draws_clips
+    files = sorted(file for role, file in found.files.items() if moving or role not in VIDEO)
     digest = hashlib.sha256("".join(map(weights_key, files)).encode()).hexdigest()[:16]
-    return Adapters(name, recall(name), digest, puppets=False)
+    return Adapters(name, recall(name), digest, puppets=False, clips=moving)

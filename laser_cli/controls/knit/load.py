@@ -103,7 +103,7 @@ def load(
     folder = folder or recall(PREFIX + version.name)
     unused = "control_pdfgc" if route == "arkit" else "control_arkit"
     wanted = [net for net in version.nets if net.role != unused and (video or not net.for_video)]
-    if video and not any(net.for_video for net in version.nets):
+    if video and not version.clips:
         raise NotFoundError(f"{PREFIX}{version.name} has no motion modules", hint=f"for videos use {PREFIX}v5b")
     loaded: dict[str, Any] = {net.role: load_net(net, find_net(net, folder), dtype, device) for net in wanted}
     control = next((loaded[role] for role in ("control", "control_arkit", "control_pdfgc") if role in loaded), None)
@@ -217,19 +217,25 @@ class Status:
         return not lacking(self.version, self.files)
 
     @property
+    def draws_clips(self) -> bool:
+        """Whether clips can be drawn, by its motion modules."""
+        return self.version.clips and not any(net.for_video for net in self.absent)
+
+    @property
     def notes(self) -> list[str]:
         """What is missing, and what works without it."""
         said = [*self.unfit, *(f"missing: {net.repo}, for {net.role}" for net in self.absent)]
-        motion = [net for net in self.version.nets if net.for_video]
-        if not motion:
+        if not self.version.clips:
             said.append("it has no motion modules: frames are drawn one by one")
-        elif any(net in self.absent for net in motion):
+        elif not self.draws_clips:
             said.append("without its motion modules frames are drawn one by one")
         return said + [f"not needed: {tool.name}, for {tool.gives}; {tool.instead}" for tool in FACE_TOOLS]
 
 
-def status(name: str, folder: str | Path | None = None, *, download: bool = False) -> Status:
-    """Find and check every net of a version, as `load` looks for them; `download` fetches those that frames need.
+def status(name: str, folder: str | Path | None = None, *, download: bool = False, video: bool = False) -> Status:
+    """Find and check every net of a version, as `load` looks for them.
+
+    `download` fetches those that frames need, with `video` those of clips as well.
 
     Raises NotFoundError for a file that is there and not whole, if single frames need it.
     """
@@ -237,7 +243,7 @@ def status(name: str, folder: str | Path | None = None, *, download: bool = Fals
     folder = folder or recall(PREFIX + version.name)
     for net in version.nets:
         file = local_file(net, folder) if folder else _cached(net)
-        if file is None and download and not folder and not net.for_video:
+        if file is None and download and not folder and (video or not net.for_video):
             file = _downloaded(net)
         try:
             if file is not None:

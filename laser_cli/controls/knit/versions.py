@@ -16,6 +16,9 @@ FILE = "diffusion_pytorch_model.safetensors"
 
 Role = Literal["reference", "control", "control_arkit", "control_pdfgc", "base", "projector", "animatediff", "motion"]
 
+VIDEO: tuple[Role, ...] = ("animatediff", "motion")
+"""The nets without which single frames are drawn all the same."""
+
 
 @dataclass(frozen=True)
 class Net:
@@ -28,7 +31,7 @@ class Net:
     @property
     def for_video(self) -> bool:
         """Whether single frames are drawn without it."""
-        return self.role in ("animatediff", "motion")
+        return self.role in VIDEO
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,11 @@ class Version:
     def title(self) -> str:
         """What users call it: `hellomeme:v5b`; adapters that are not published have their own name."""
         return f"{PREFIX}{self.name}" if self.name in VERSIONS else self.name
+
+    @property
+    def clips(self) -> bool:
+        """Whether its frames can read each other over time: v1 and v2 have AnimateDiff alone, v5c nothing."""
+        return any(net.role == "motion" for net in self.nets)
 
     @property
     def split_routes(self) -> bool:

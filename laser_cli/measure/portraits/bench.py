@@ -24,7 +24,8 @@ from laser_cli.measure.portraits.rows import KNITTING, ways
 from laser_cli.models.find import STORYBOOK
 from laser_cli.models.model import Model
 from laser_cli.stages.invert import to_array
-from laser_cli.stages.portrait import Words, draw_portrait
+from laser_cli.stages.portrait import draw_portrait
+from laser_cli.stages.sitting import Words
 from laser_cli.storybook.classifier import AttributeClassifier
 from laser_cli.storybook.driving import PLACE
 from laser_cli.storybook.look import look_of

@@ -17,7 +17,8 @@ from laser_cli.models.model import Model
 from laser_cli.plan.schema import Plan, Segment
 from laser_cli.stages.animate import animate
 from laser_cli.stages.invert import invert_picture, to_array, to_tensor
-from laser_cli.stages.portrait import READ, Words, draw_portrait
+from laser_cli.stages.portrait import draw_portrait
+from laser_cli.stages.sitting import READ, Words
 from laser_cli.storybook.world import caption_of
 
 Way = Callable[[Reenactment, Tensor, FaceMotion], tuple[Tensor, int]]

@@ -28,7 +28,8 @@ from laser_cli.models.find import STORYBOOK, WEIGHTS
 from laser_cli.models.load import load_model
 from laser_cli.models.model import Model
 from laser_cli.stages.invert import to_array, to_tensor
-from laser_cli.stages.portrait import Words, draw_portrait
+from laser_cli.stages.portrait import draw_portrait
+from laser_cli.stages.sitting import Words
 from laser_cli.storybook.driving import PLACE, motion_of
 from laser_cli.storybook.face_words import face_caption
 from laser_cli.storybook.look import Look, look_of

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 from laser_cli.controls.knit import load as loading
 from laser_cli.controls.knit.control import ControlV2
 from laser_cli.controls.knit.control_base import ControlBase, MapV5, ProjectedControl
+from laser_cli.controls.knit.find import find_adapters
 from laser_cli.controls.knit.load import LAYOUTS, Nets, check_base, load, status
 from laser_cli.controls.knit.motion import MotionAdapter, MotionV5
 from laser_cli.controls.knit.places import places, places_file, recall, remember
@@ -167,6 +168,32 @@ def test_only_what_frames_need_is_downloaded(folder, monkeypatch):
     )
     assert status("v5b", download=True).draws
     assert "songkey/hm5_motion" not in asked and len(asked) == 3
+
+
+def test_clips_are_drawn_where_motion_modules_are(folder, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    remember("hellomeme:v5b", folder)
+    clips, frames = find_adapters("hellomeme:v5b", "storybook"), find_adapters("hellomeme:v5b", "storybook", False)
+    assert clips.clips and not frames.clips and clips.digest != frames.digest
+    assert find_adapters("hellomeme:v5b", "storybook", True) == clips
+    (folder / "hm5_motion" / FILE).unlink()
+    assert find_adapters("hellomeme:v5b", "storybook") == frames
+    with pytest.raises(NotFoundError, match="v5b cannot draw clips"):
+        find_adapters("hellomeme:v5b", "storybook", True)
+    remember("hellomeme:v2", folder)
+    assert not find_adapters("hellomeme:v2", "storybook").clips
+
+
+def test_motion_modules_are_downloaded_when_asked_for(folder, monkeypatch, laser):
+    asked = []
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *_: None)
+    monkeypatch.setattr(
+        "huggingface_hub.hf_hub_download", lambda repo, file: asked.append(repo) or folder / repo[8:] / file
+    )
+    assert laser("models", "add", "hellomeme:v5b", "--clips")[0] == 0
+    assert "songkey/hm5_motion" in asked and len(asked) == 4
+    code, _, err = laser("models", "add", "hellomeme:v2", folder, "--clips")
+    assert code == 3 and "no motion modules" in err
 
 
 def test_one_route_is_enough(folder):

@@ -1,0 +1,123 @@
+"""A portrait before it is drawn: what moves each frame, what each is said to show, and the noise they come from."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate, pairwise
+
+import torch
+from torch import Tensor
+
+from laser_cli.controls.knit.backbone import driven, undriven
+from laser_cli.controls.knit.driven import FaceMotion
+from laser_cli.controls.knit.portrait import Portrait
+from laser_cli.engine.spec import Frame, Keyframe, RenderSpec
+from laser_cli.models.conditioning import Conditioning
+from laser_cli.plan.easing import ease
+from laser_cli.plan.schema import Plan
+
+READ = 2
+"""Evaluations of the U-Net that read a picture: without it, and with it."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a part of the frames is said to end with: its prompt, its frames with both ends, and its easing."""
+
+    prompt: str
+    frames: int
+    easing: str = "linear"
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the portrait is said to show, what it is to show nothing of, and what it becomes while the face moves."""
+
+    prompt: str
+    negative: str = ""
+    parts: tuple[Said, ...] = ()
+
+    @classmethod
+    def of(cls, plan: Plan, negative: str = "") -> Words:
+        """The prompts of a plan."""
+        return cls(plan.source, negative, tuple(Said(s.prompt, s.frames, s.easing) for s in plan.segments))
+
+    @property
+    def prompts(self) -> list[str]:
+        """The prompt of every keyframe: two at least."""
+        return [self.prompt, *(part.prompt for part in self.parts or (Said(self.prompt, 0),))]
+
+    def places(self, count: int) -> list[int]:
+        """The numbers of the keyframes among `count` frames. Raises ValueError for parts of another length."""
+        if not self.parts:
+            return [0, count - 1]
+        places = list(accumulate((part.frames - 1 for part in self.parts), initial=0))
+        if places[-1] != count - 1:
+            raise ValueError(f"words for {places[-1] + 1} frames, a motion of {count}")
+        return places
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """The portrait under a motion and words. `prompts` has a row for each of the words', `negative` and `noise` one.
+
+    `size`: height and width of the pictures.
+    """
+
+    portrait: Portrait
+    motion: FaceMotion
+    words: Words
+    prompts: Conditioning
+    negative: Conditioning
+    noise: Tensor
+    size: tuple[int, int]
+
+    @property
+    def count(self) -> int:
+        """How many frames there are."""
+        return len(self.motion.coefficients)
+
+    @cached_property
+    def places(self) -> list[int]:
+        """The frames at which the words' prompts are reached."""
+        return self.words.places(self.count)
+
+    @cached_property
+    def base(self) -> Conditioning:
+        """What guidance leads away from: no drive and no reference."""
+        drive = self.motion.drive([0], *self.size, self.portrait.nets.maps)
+        return undriven(self.negative, drive, self.portrait.pdfgc)
+
+    def told(self, numbers: Sequence[int]) -> Conditioning:
+        """What frames are said to show, a row each."""
+        said = []
+        for number in numbers:
+            part = min(bisect_right(self.places, number), len(self.places) - 1) - 1
+            begin, end = self.places[part], self.places[part + 1]
+            share = (number - begin) / (end - begin) if end > begin else 0.0
+            easing = self.words.parts[part].easing if self.words.parts else "linear"
+            t = torch.tensor([ease(easing, share)], device=self.prompts.prompt_embeds.device)
+            said.append(self.prompts.select([part]).lerp(self.prompts.select([part + 1]), t))
+        return Conditioning.cat(said)
+
+    def conditioning(self, numbers: Sequence[int]) -> Conditioning:
+        """The same under what drives each frame."""
+        return driven(self.told(numbers), self.motion.drive(numbers, *self.size, self.portrait.nets.maps))
+
+    def spec(self) -> RenderSpec:
+        """The motion as a render: keyframes where a prompt is reached, the others between them, each under its drive.
+
+        No attention is interpolated: what a frame shows comes from its prompt, its drive and the reference.
+        """
+        places = self.places if self.places[-1] else [0]
+
+        def conditioning(_step: int, segment: int, t: Tensor) -> Conditioning:
+            begin, end = places[segment], places[segment + 1]
+            return self.conditioning([begin + round(share * (end - begin)) for share in t.tolist()])
+
+        keyframes = [Keyframe(self.noise, self.conditioning([number])) for number in places]
+        rest = [Frame(k, i / (b - a)) for k, (a, b) in enumerate(pairwise(places)) for i in range(1, b - a)]
+        return RenderSpec(keyframes, rest, self.base, blend=None, conditioning=conditioning)
