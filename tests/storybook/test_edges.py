@@ -14,6 +14,7 @@ from laser_cli.storybook.look import FIRST, SECOND, look_of
 from laser_cli.storybook.outlines import edges, outlines
 from laser_cli.storybook.scenes import Scene
 from laser_cli.storybook.train import edges as training
+from laser_cli.storybook.train import edges_net
 from laser_cli.storybook.train.install import install
 from laser_cli.storybook.train.unet import SCHEDULE, unet_config
 from laser_cli.storybook.world import draw_with_masks
@@ -65,7 +66,7 @@ def test_its_settings_follow_the_u_net_and_one_layer_a_block_is_small_enough_to_
     unet = {"in_channels": 8, "block_out_channels": widths, "layers_per_block": 1, "cross_attention_dim": 256}
     unet |= {"attention_head_dim": (2,) * levels, "norm_num_groups": 16, "sample_size": side}
     with torch.device("meta"):
-        net = ControlNetModel(**training.net_config(unet, 3))
+        net = ControlNetModel(**edges_net.net_config(unet, 3))
     assert 2 * sum(p.numel() for p in net.parameters()) <= 6e6  # bytes, in half precision
     attended = [name for name in net.attn_processors if "attn1" in name]
     assert len(attended) == 1 and attended[0].startswith(f"down_blocks.{levels - 4}.")
@@ -73,14 +74,14 @@ def test_its_settings_follow_the_u_net_and_one_layer_a_block_is_small_enough_to_
 
 
 def test_it_begins_as_the_u_net_and_adds_nothing(folder):
-    base = training.load_base(folder / "pipeline", "cpu")
-    net = training.new_net(base)
+    base = edges_net.load_base(folder / "pipeline", "cpu")
+    net = edges_net.new_net(base)
     assert torch.equal(net.conv_in.weight, base.unet.conv_in.weight)
     assert torch.equal(net.down_blocks[1].resnets[0].conv1.weight, base.unet.down_blocks[1].resnets[0].conv1.weight)
     x, states, t = torch.randn(2, 4, 16, 16), torch.randn(2, 77, 16), torch.tensor([500, 900])
     shown = torch.ones(2, 1, 128, 128, dtype=torch.uint8)
     with torch.no_grad():
-        alone, led = (training.predict(base, each, x, t, states, shown) for each in (None, net))
+        alone, led = (edges_net.predict(base, each, x, t, states, shown) for each in (None, net))
     assert torch.allclose(alone, led, atol=1e-6)
 
 
@@ -88,7 +89,7 @@ def test_it_learns_from_outlines_goes_on_and_is_installed(folder, tmp_path):
     few = {"batch": 2, "number": 64, "first": 64, "held": 64, "shown": 1}
     before = {
         name: tensor.clone()
-        for name, tensor in training.load_base(folder / "pipeline", "cpu").unet.state_dict().items()
+        for name, tensor in edges_net.load_base(folder / "pipeline", "cpu").unet.state_dict().items()
     }
     training.train(folder, steps=2, **few)
     state = torch.load(folder / "edges.pt", weights_only=False)
@@ -99,7 +100,7 @@ def test_it_learns_from_outlines_goes_on_and_is_installed(folder, tmp_path):
     assert [line["step"] for line in lines if "led" in line] == [2, 3]
     net = ControlNetModel.from_pretrained(folder / "edges")
     assert net.controlnet_mid_block.weight.abs().max() > 0
-    after = training.load_base(folder / "pipeline", "cpu").unet.state_dict()
+    after = edges_net.load_base(folder / "pipeline", "cpu").unet.state_dict()
     assert all(torch.equal(before[name], tensor) for name, tensor in after.items())
     (folder / "pipeline").rename(folder / "elsewhere")  # only the net is installed
     try:
@@ -117,12 +118,12 @@ def test_an_outline_is_what_it_learns_from():
         **(unet_config("S1A", 4, 16) | {"block_out_channels": (16, 16, 16, 32), "cross_attention_dim": 8})
     )
     vae = AutoencoderKL(block_out_channels=(4,) * 4, norm_num_groups=2, **BLOCKS)
-    base = training.Base(unet, vae, None, None, None, FIRST, "cpu")
-    net = training.new_net(base)
+    base = edges_net.Base(unet, vae, None, None, None, FIRST, "cpu")
+    net = edges_net.new_net(base)
     for block in net.controlnet_down_blocks:
         torch.nn.init.normal_(block.weight, std=0.1)
     x, t, states = torch.randn(1, 4, 16, 16), torch.tensor([500]), torch.randn(1, 77, 8)
-    training.predict(base, net, x, t, states, torch.ones(1, 1, 128, 128)).square().mean().backward()
+    edges_net.predict(base, net, x, t, states, torch.ones(1, 1, 128, 128)).square().mean().backward()
     assert net.controlnet_cond_embedding.conv_out.weight.grad.abs().max() > 0
 
 
