@@ -23,6 +23,7 @@ from laser_cli.plan.planners import hint
 from laser_cli.plan.request import MOST_KEYFRAMES, PlanCallbacks, Planned, Planner, PlanRequest, check_description
 from laser_cli.plan.rules import plan_by_rules
 from laser_cli.plan.schema import share_frames
+from laser_cli.storybook.planner_checks import strange_words, untold_looks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -234,11 +235,10 @@ def _outside(request: PlanRequest) -> Planned:
 
 
 def _problems(draft: Draft, request: PlanRequest, world: World) -> Iterator[str]:
-    """What no answer of a trained model has: words from nowhere, a source that was not named."""
+    """What no answer of a trained model has: a source that was not named, words from nowhere, looks that change untold."""
     said = f"{request.description} {request.source or ''}".lower()
     if " ".join(draft.source.lower().split()) not in " ".join(said.split()):
         yield f"it took {draft.source!r} for what the picture shows"
-    known = world.words | set(re.findall(r"[a-z]+", said))
-    for keyframe in draft.keyframes:
-        if strange := [word for word in re.findall(r"[^\W\d_]+", keyframe.prompt.lower()) if word not in known]:
-            yield f"its prompt has {strange[0]!r}, which is no word of its world or of the request"
+    prompts = [keyframe.prompt for keyframe in draft.keyframes]
+    yield from strange_words(prompts, world.words | frozenset(re.findall(r"[a-z]+", said)))
+    yield from untold_looks(request.description, [draft.source, *prompts])

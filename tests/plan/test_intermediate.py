@@ -45,6 +45,9 @@ CAR = "a green car {} in the city {}"
             ],
         ),
         ("a horse in a field", "a zebra in a field", []),
+        # a head that turns stays where it is
+        ("a man, turned to the right", "a man, head lowered", []),
+        ("a cat looking a little to the left in a meadow", "a cat in a meadow", []),
     ],
 )
 def test_the_way_between(before, after, expected):

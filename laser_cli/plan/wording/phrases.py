@@ -83,11 +83,18 @@ def _adjective_pattern() -> re.Pattern[str]:
     )
 
 
+_DIRECTED = re.compile(
+    r"\b(?:turn|tilt|lean|look|fac|gaz|glanc|peer|point|inclin)(?:ed|ing|s)?(?: slightly| a little)?\s*$", re.IGNORECASE
+)
+
+
 def tail_spans(text: str) -> list[Span]:
     """The phrases for place, setting, time and weather, in the order of the text."""
     spans = []
     for found in _tail_pattern().finditer(text):
         noun = found["setting"]
+        if _DIRECTED.search(text, 0, found.start()):
+            continue  # where a head is turned is no place
         kind, value = ("setting", lex.SETTINGS[noun.lower()][0]) if noun else _tail_phrases()[found[0].lower()]
         spans.append(Span(kind, value, found.start(), found.end()))
     return spans
