@@ -235,7 +235,7 @@ def _outside(request: PlanRequest) -> Planned:
 
 
 def _problems(draft: Draft, request: PlanRequest, world: World) -> Iterator[str]:
-    """What no answer of a trained model has: a source that was not named, words from nowhere, looks that change untold."""
+    """What no answer of a trained model has: a source that was not named, strange words, looks that change untold."""
     said = f"{request.description} {request.source or ''}".lower()
     if " ".join(draft.source.lower().split()) not in " ".join(said.split()):
         yield f"it took {draft.source!r} for what the picture shows"

@@ -8,7 +8,10 @@ from laser_cli.storybook.face_changes import sample_face_change
 from laser_cli.storybook.planner_checks import strange_words, untold_looks
 from laser_cli.storybook.world import caption_of
 
-SOURCE = "a portrait of a person with pale skin, short gray hair, gray eyes, glasses and a black top hat, on a gray background"
+SOURCE = (
+    "a portrait of a person with pale skin, short gray hair, gray eyes, glasses and a black top hat, "
+    "on a gray background"
+)
 
 
 def after(old: str, new: str) -> str:

@@ -12,6 +12,10 @@ from torch import Tensor
 from laser_cli.controls.knit.driven import FaceMotion
 from laser_cli.controls.knit.load import Nets
 from laser_cli.engine.spec import SamplingParams
+from laser_cli.jobs.merge import flags
+from laser_cli.jobs.model import settle
+from laser_cli.jobs.run_animate import direction_of
+from laser_cli.jobs.settings import AnimateSettings
 from laser_cli.measure.portraits.items import Reenactment
 from laser_cli.models.model import Model
 from laser_cli.plan.schema import Plan, Segment
@@ -53,8 +57,9 @@ def by_words(
     segments = tuple(Segment(prompt=caption_of(p), control=control, frames=2) for p in item.targets)
     plan = Plan(source=caption_of(item.reference), segments=segments)
     inversion = invert_picture(model, to_array(reference), plan.source, steps)
-    params = SamplingParams(guidance=1.5)
-    frames = list(animate(model, plan, inversion, params, pace=None))[1:]
+    settings = settle(AnimateSettings, flags({"model": model.name}))
+    params, led = SamplingParams(guidance=settings.guidance), direction_of(settings)
+    frames = list(animate(model, plan, inversion, params, pace=None, direction=led))[1:]
     return torch.cat([to_tensor(frame.array) for frame in frames]), model.nfe - before
 
 
