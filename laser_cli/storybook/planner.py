@@ -23,7 +23,6 @@ from laser_cli.plan.planners import hint
 from laser_cli.plan.request import MOST_KEYFRAMES, PlanCallbacks, Planned, Planner, PlanRequest, check_description
 from laser_cli.plan.rules import plan_by_rules
 from laser_cli.plan.schema import share_frames
-from laser_cli.storybook.planner_checks import strange_words, untold_looks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -236,6 +235,8 @@ def _outside(request: PlanRequest) -> Planned:
 
 def _problems(draft: Draft, request: PlanRequest, world: World) -> Iterator[str]:
     """What no answer of a trained model has: a source that was not named, strange words, looks that change untold."""
+    from laser_cli.storybook.planner_checks import strange_words, untold_looks
+
     said = f"{request.description} {request.source or ''}".lower()
     if " ".join(draft.source.lower().split()) not in " ".join(said.split()):
         yield f"it took {draft.source!r} for what the picture shows"
