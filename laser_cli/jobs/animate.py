@@ -12,7 +12,7 @@ from laser_cli.jobs.job import FrameJob
 from laser_cli.jobs.settings import AnimateSettings
 from laser_cli.plan.schema import STRENGTHS, Plan, with_easing, with_frames
 
-BEFORE = {"local_blend": False, "carry": False, "guidance_base": 0.0, "strength_scale": 1.0}
+BEFORE = {"local_blend": False, "carry": False, "guidance_base": 0.0, "strength_scale": 1.0, "fresh_noise": 0.0}
 """What settings that a record does not have stood for when it was written."""
 
 

@@ -69,7 +69,7 @@ def direction_of(settings: AnimateSettings, leads: Leads | None = None) -> Direc
     from laser_cli.stages.animate import Direction
 
     how = (settings.negative_prompt, settings.guidance_base, settings.strength_scale)
-    return Direction(*how, settings.local_blend, settings.carry, leads)
+    return Direction(*how, settings.local_blend, settings.carry, leads, settings.fresh_noise, settings.seed)
 
 
 def evaluations_of(job: AnimateJob, *, drawn_first: bool, inverted: bool) -> dict[str, int]:

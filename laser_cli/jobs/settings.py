@@ -194,6 +194,14 @@ class AnimateSettings(FrameSettings):
         ge=0,
         le=1,
     )
+    fresh_noise: float = setting(
+        0.0,
+        DRAWING,
+        "How much of the noise is fresh where the picture changes: more lets go of what it shows. "
+        "(default: the model's own, or {default})",
+        ge=0,
+        le=1,
+    )
     local_blend: bool = setting(
         True,
         DRAWING,

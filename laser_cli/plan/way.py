@@ -51,3 +51,13 @@ def laid(segments: Sequence[Segment]) -> Iterable[tuple[int, float]]:
         for k, (begin, end) in enumerate(pairwise(marks), start=way.start):
             done = [ease(parts[-1].easing, at / marks[-1]) for at in range(begin, end + 1)]
             yield from ((k, (now - done[0]) / (done[-1] - done[0])) for now in done[1:-1])
+
+
+def apart(segments: Sequence[Segment], backs: Sequence[bool]) -> list[float]:
+    """How far each segment's end is from the source, 0..1: 0 if it leads back there, and on a way in between."""
+    shares: list[float] = []
+    for way in ways(segments):
+        begin, end = shares[-1] if shares else 0.0, 0.0 if backs[way.stop - 1] else 1.0
+        count = way.stop - way.start
+        shares += [begin + (end - begin) * (i + 1) / count for i in range(count)]
+    return shares

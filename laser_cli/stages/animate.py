@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from laser_cli.controls.aid import slerp
 from laser_cli.controls.base import Words
 from laser_cli.controls.carry import STAYING
 from laser_cli.controls.registry import LOCAL_BLEND, signal
@@ -24,7 +25,7 @@ from laser_cli.models.adapter import See
 from laser_cli.models.conditioning import Conditioning
 from laser_cli.models.model import Model
 from laser_cli.plan.schema import Plan, Segment
-from laser_cli.plan.way import laid
+from laser_cli.plan.way import apart, laid
 from laser_cli.stages.carrying import carried_detail, carrying, placeless
 from laser_cli.stages.checkpoint import Checkpointer
 from laser_cli.stages.conditions import Lead, led
@@ -53,6 +54,10 @@ class Leads:
     keyframes: Sequence[Lead]
     see: See | None = None
 
+    def back(self, keyframe: int) -> bool:
+        """Whether a keyframe is led as the source is."""
+        return self.keyframes[keyframe].same(self.keyframes[0])
+
 
 @dataclass(frozen=True)
 class Direction:
@@ -62,7 +67,8 @@ class Direction:
     (negative-prompt inversion), so that the source needs none, and by ``guidance_base`` 0..1, as far as a keyframe is
     another than the source, from the empty prompt. ``strength_scale``: what the plan's strengths are multiplied by.
     ``local``: what differs from the source in its subject alone stays the source elsewhere (local blend). ``carry``: a
-    subject that is to be elsewhere is carried there (stages.carrying), unless ``leads`` say where.
+    subject that is to be elsewhere is carried there (stages.carrying), unless ``leads`` say where. ``fresh`` 0..1: how
+    much of the keyframes' noise is fresh (of ``seed``); the rest is the picture's own, which holds on to what it shows.
     """
 
     negative: str | None = None
@@ -71,6 +77,8 @@ class Direction:
     local: bool = False
     carry: bool = False
     leads: Leads | None = None
+    fresh: float = 0.0
+    seed: int = 0
 
 
 PLAIN = Direction()
@@ -101,13 +109,20 @@ def compose(model: Model, plan: Plan, inversion: Inversion, direction: Direction
     words: list[Words | None] = [None] * (1 + len(plan.segments))
     if any(blended) or any(reads_words(segment.control) for segment in plan.segments):
         words = [words_between(model, inversion.prompt, prompt) for prompt in (inversion.prompt, *plan.prompts[1:])]
+    new = noise_like(tuple(source.noise.shape[1:]), direction.seed)[None].to(source.noise)
+    backs = [
+        held is not None and segment.prompt == inversion.prompt and (leads is None or leads.back(k + 1))
+        for k, segment in enumerate(plan.segments)
+    ]
+    fresh = [direction.fresh * share for share in apart(plan.segments, backs)]
     guided, other = negative is not None, direction.guidance_base if negative is None else 0.0
     keyframes = [Keyframe(source.noise, conditionings[0], held, strengths[0][0], words[0], guided, carried[0])]
-    for k, segment in enumerate(plan.segments):
-        alike = leads is None or leads.keyframes[k + 1].same(leads.keyframes[0])
-        back = held is not None and segment.prompt == inversion.prompt and alike
+    for k, back in enumerate(backs):
         conditioning = conditionings[0] if back else conditionings[k + 1]
-        noise = moves.carry.noise(source.noise, carried[k + 1].shift) if moves else source.noise
+        if moves:  # a carried subject goes with its own noise
+            noise = moves.carry.noise(source.noise, carried[k + 1].shift)
+        else:
+            noise = slerp(source.noise, new, fresh[k]) if fresh[k] else source.noise
         how = (
             held if back else None,
             strengths[k][1],

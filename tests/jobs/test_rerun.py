@@ -46,7 +46,7 @@ def test_a_record_of_the_last_release_becomes_the_job_that_writes_it_again(relea
     # settings that are new since then are at their defaults, but for those that would draw other pictures
     new = {key: value for key, value in job.recorded.items() if key not in record["settings"]}
     assert {key: value for key, value in job.recorded.items() if key not in new} == record["settings"]
-    changed = {"local_blend": False, "carry": False, "guidance_base": 0.0, "strength_scale": 1.0}
+    changed = {"local_blend": False, "carry": False, "guidance_base": 0.0, "strength_scale": 1.0, "fresh_noise": 0.0}
     defaults = type(job.settings)().model_dump(mode="json") | changed
     assert all(value == defaults[key] for key, value in new.items())
     assert (job.seed, job.revision, job.settings.model) == (

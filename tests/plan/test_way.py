@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from laser_cli.plan.easing import ease, time_of
 from laser_cli.plan.files import parse_plan, plan_text
 from laser_cli.plan.schema import Plan, Segment
-from laser_cli.plan.way import laid, lengths, spaced, ways
+from laser_cli.plan.way import apart, laid, lengths, spaced, ways
 
 EASINGS = ("linear", "ease", "ease-in", "ease-out")
 
@@ -21,6 +21,12 @@ def segments(*told, easing="ease"):
 def test_which_segments_are_one():
     parts = segments((3, False), (4, True), (5, True), (6, False), (7, False))
     assert [(way.start, way.stop) for way in ways(parts)] == [(0, 1), (1, 4), (4, 5)]
+
+
+def test_how_far_ends_are_from_the_source():
+    parts = segments((3, True), (4, False), (5, False), (6, True), (7, False))
+    assert apart(parts, [False, False, False, False, True]) == [0.5, 1.0, 1.0, 0.5, 0.0]
+    assert apart(parts[:1], [True]) == [] and apart(parts[2:3], [True]) == [0.0]
 
 
 @pytest.mark.parametrize("easing", EASINGS)

@@ -6,7 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from laser_cli.controls.aid import slerp
 from laser_cli.controls.carry import STAYING
+from laser_cli.engine.schedule import noise_like
 from laser_cli.engine.spec import SamplingParams
 from laser_cli.plan.schema import Plan, Segment
 from laser_cli.stages.animate import Direction, animate, compose
@@ -103,6 +105,22 @@ def test_strengths_are_scaled_and_the_source_needs_no_guidance(storybook, ball, 
     assert [k.blank for k in spec.keyframes] == [0.0, 0.4] and spec.base is spec.keyframes[0].conditioning
     away = compose(storybook, night, inversion, Direction("a cat", guidance_base=0.4))
     assert away.blank is None and [k.blank for k in away.keyframes] == [0.0, 0.0]
+
+
+def test_fresh_noise_grows_with_the_distance_from_the_source(storybook, ball, inversion):
+    noon, dusk, night = ball[2], ball[2].replace("noon", "dusk"), ball[2].replace("noon", "night")
+    way = [
+        Segment(prompt=dusk, frames=3, via=True),
+        Segment(prompt=night, frames=3),
+        Segment(prompt=noon, frames=3),
+    ]
+    story = Plan(source=noon, segments=tuple(way))
+    spec = compose(storybook, story, inversion, Direction(fresh=0.8, seed=5))
+    own, (source, half, whole, back) = inversion.trajectory.noise, (k.noise for k in spec.keyframes)
+    new = noise_like(tuple(own.shape[1:]), 5)[None]
+    assert torch.equal(source, own) and torch.equal(back, own)
+    assert torch.equal(half, slerp(own, new, 0.4)) and torch.equal(whole, slerp(own, new, 0.8))
+    assert all(torch.equal(k.noise, own) for k in compose(storybook, story, inversion).keyframes)
 
 
 def test_the_detail_that_is_given_back_goes_with_the_subject(storybook, ball, inversion):
