@@ -203,11 +203,11 @@ def whole(storybook, moving, face) -> list[np.ndarray]:
 
 
 def test_a_clip_of_two_windows_is_the_published_one(storybook, moving, face, whole):
-    assert apart(whole, published(storybook, moving, face, 14)) <= 1
+    assert apart(whole, published(storybook, moving, face, 14)) <= 3
 
 
 def test_a_clip_of_one_window_is_the_published_one(storybook, moving, face):
-    assert apart(draw(storybook, moving, face, 3), published(storybook, moving, face, 3)) <= 1
+    assert apart(draw(storybook, moving, face, 3), published(storybook, moving, face, 3)) <= 3
 
 
 def test_frames_read_each_other(storybook, moving, face):
@@ -218,7 +218,7 @@ def test_frames_read_each_other(storybook, moving, face):
 def test_neither_halves_apart_nor_workers_change_the_pictures(storybook, moving, face, whole):
     apart_halves = SamplingParams(guidance=GUIDANCE, batch_size=1)
     shared = replace(storybook, workers=Workers(2))
-    assert apart(whole, draw(shared, moving, face, 14, params=apart_halves)) <= 1
+    assert apart(whole, draw(shared, moving, face, 14, params=apart_halves)) <= 3
 
 
 def test_maps_that_are_not_kept_are_read_again(storybook, face, monkeypatch):
