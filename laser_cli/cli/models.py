@@ -93,9 +93,7 @@ def _tell_adapter(name: str, folder: Path | None, shown: Shown, *, download: boo
         missing = [f"{net.repo} is missing" for net in found.absent]
         raise NotFoundError(f"{name} is not whole", why="\n".join(missing), hint=f"laser models add {name} [FOLDER]")
     if clips and not found.draws_clips:
-        missing = [f"{net.repo} is missing" for net in found.absent if net.for_video]
-        why = "\n".join(missing) if found.version.clips else "this version has no motion modules"
-        raise NotFoundError(f"{name} draws no clips", why=why)
+        raise NotFoundError(f"{name} cannot draw clips", why=found.why_no_clips)
     console = shown.console()
     for line in found.notes:
         console.note(line)

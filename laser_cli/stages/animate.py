@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,12 +31,11 @@ from laser_cli.stages.checkpoint import Checkpointer
 from laser_cli.stages.conditions import Lead, led
 from laser_cli.stages.detail import given_back
 from laser_cli.stages.distances import Distance, rms
+from laser_cli.stages.follow import Warn, finished
 from laser_cli.stages.invert import Inversion, Report, to_array, to_tensor
 from laser_cli.stages.pacing import paced
 from laser_cli.stages.preview import PreviewWriter
 from laser_cli.stages.wording import encoded_prompts, local_blend, reads_words, words_between
-
-Warn = Callable[[str], object]
 
 
 @dataclass(frozen=True)
@@ -197,20 +196,13 @@ def animate(
     carried = dict(zip(places.frames, spec.frames, strict=True)) if spec.carry else {}
     waiting: dict[int, Tensor] = {}
     levels = model.schedule.levels(inversion.steps)
-    for step in render(model.backbone, levels, spec, params, saved.state if saved else None, model.workers):
-        report(step.nfe)
-        if step.batch_size:
-            warn(smaller_batches(step.batch_size))
-        if step.state and checkpointer:
-            checkpointer.save(step.state, spec.frames)
-        if step.state and preview:
-            preview.update(model, step.state, places.keyframes, places.frames)
-        if step.finished is None:
-            continue
-        indices = _indices(step.finished, places)
+    steps = render(model.backbone, levels, spec, params, saved.state if saved else None, model.workers)
+    kept = (report, warn, checkpointer, preview)
+    for done in finished(steps, model, spec.frames, (places.keyframes, places.frames), *kept):
+        indices = _indices(done, places)
         if wanted is not None and wanted.isdisjoint(indices):
             continue
-        pictures = model.decode(step.finished.latents)
+        pictures = model.decode(done.latents)
         waiting.update(zip(indices, pictures, strict=True))
         while due and due[0] in waiting:
             index = due.popleft()
@@ -221,11 +213,6 @@ def animate(
                     given = carried_detail(spec, carried[index], model.scale, given)
                 picture = (picture + given).clamp(0, 1)
             yield Picture(index, to_array(picture))
-
-
-def smaller_batches(size: int) -> str:
-    """The warning shown when a batch ran out of memory and is retried at a smaller size."""
-    return f"out of memory: going on with {size} frames at a time (--chunk {size} begins with that)"
 
 
 @torch.inference_mode()

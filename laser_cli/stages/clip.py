@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from laser_cli.controls.knit.backbone import KnitBackbone
-from laser_cli.controls.knit.clip import WINDOW, ClipBackbone, Pads, depths, read_frame, windows
+from laser_cli.controls.knit.clip import WINDOW, ClipBackbone, Pads, depths, windows
 from laser_cli.controls.knit.insertion import hooked
+from laser_cli.controls.knit.portrait import read_picture
 from laser_cli.engine.sample import denoise, last
 from laser_cli.engine.schedule import guide, noise_like
 from laser_cli.engine.spec import SamplingParams
@@ -62,7 +63,8 @@ class Clip:
     def frames(self) -> Iterator[Tensor]:
         """The latents [1, c, h, w] of all frames in order."""
         deep = depths(self.sitting.count)
-        noise = self._noise(len(deep[0]))
+        shape = (len(deep[0]), *self.sitting.noise.shape[1:])
+        noise = noise_like(shape, self.seed).to(self.model.device)
         found: dict[int, Tensor] = {}
         with hooked(self.backbone.unet):
             if self.stills:
@@ -72,10 +74,6 @@ class Clip:
                 # v3 and v4 keep what has been read of a frame, v5 reads what was drawn last
                 found = {**drawn, **found} if self.stills else {**found, **drawn}
         yield from drawn.values()
-
-    def _noise(self, count: int) -> Tensor:
-        shape = tuple(self.sitting.noise.shape[1:])
-        return noise_like((count, *shape), self.seed).to(self.model.device)
 
     def _stills(self, numbers: Sequence[int]) -> dict[int, Tensor]:
         """Frames drawn one by one, from one noise."""
@@ -94,7 +92,7 @@ class Clip:
             self.report(READ)
             self.knit.inner.count(READ)
             prompts = torch.cat([self.sitting.negative.prompt_embeds, self.sitting.told([number]).prompt_embeds])
-            return read_frame(self.reader.unet, found[number], prompts)
+            return read_picture(self.reader.unet, found[number], prompts)
 
         def pads_of(window: range) -> Pads | None:
             return Pads.between(read(numbers[window[0]]), read(numbers[window[-1]])) if padded else None

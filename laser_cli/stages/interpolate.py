@@ -17,10 +17,11 @@ from laser_cli.engine.spec import Frame, FrameConditioning, Keyframe, RenderSpec
 from laser_cli.models.adapter import See
 from laser_cli.models.conditioning import Conditioning
 from laser_cli.models.model import Model
-from laser_cli.stages.animate import Picture, Warn, smaller_batches
+from laser_cli.stages.animate import Picture
 from laser_cli.stages.checkpoint import Checkpointer
 from laser_cli.stages.conditions import Lead, PoseTracks, led
 from laser_cli.stages.detail import given_back
+from laser_cli.stages.follow import Warn, finished
 from laser_cli.stages.invert import Report, invert_picture, to_array, to_tensor
 from laser_cli.stages.preview import PreviewWriter
 
@@ -222,23 +223,16 @@ def interpolate(
     lost: dict[int, Tensor] = {}
     waiting: dict[int, Tensor] = {}
     due = 0
-    for step in render(model.backbone, levels, spec, params.sampling, state, model.workers):
-        report(step.nfe)
-        if step.batch_size:
-            warn(smaller_batches(step.batch_size))
-        if step.state and checkpointer:
-            checkpointer.save(step.state, schedule.frames)
-        if step.state and preview:
-            preview.update(model, step.state, schedule.places, numbers if spec.frames else [])
-        if step.finished is None:
-            continue
-        if step.finished.keyframe >= 0:
-            k = step.finished.keyframe
-            ends[k] = model.decode(step.finished.latents)[0]
+    steps = render(model.backbone, levels, spec, params.sampling, state, model.workers)
+    places = (schedule.places, numbers if spec.frames else [])
+    for done in finished(steps, model, schedule.frames, places, report, warn, checkpointer, preview):
+        if done.keyframe >= 0:
+            k = done.keyframe
+            ends[k] = model.decode(done.latents)[0]
             if exact and k in endpoints.pictures:
                 lost[k] = endpoints.pictures[k] - ends[k]
         else:
-            waiting.update(zip(numbers[step.finished.first :], model.decode(step.finished.latents), strict=False))
+            waiting.update(zip(numbers[done.first :], model.decode(done.latents), strict=False))
         while len(ends) == len(spec.keyframes) and due < schedule.total:
             if due in schedule.places:
                 picture = _whole(ends, lost, schedule.places.index(due))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 
 import numpy as np
 import torch
@@ -17,9 +18,10 @@ from laser_cli.engine.schedule import noise_like
 from laser_cli.engine.spec import SamplingParams
 from laser_cli.models.base import NoiseLevel
 from laser_cli.models.model import Model
-from laser_cli.stages.animate import Picture, Warn, smaller_batches
+from laser_cli.stages.animate import Picture
 from laser_cli.stages.checkpoint import Checkpointer
 from laser_cli.stages.clip import Clip
+from laser_cli.stages.follow import Warn, finished
 from laser_cli.stages.invert import Report, to_array, to_tensor
 from laser_cli.stages.preview import PreviewWriter
 from laser_cli.stages.sitting import READ, Sitting, Words
@@ -70,15 +72,16 @@ def draw_portrait(
     with knitted(model.backbone, portrait) as backbone:
         if nets.motion is not None:
             clip = Clip(model, backbone, sitting, params, levels, seed, report, shown)
-            drawing: Iterator[Tensor] = (model.decode(x)[0] for x in clip.frames())
+            drawing = (model.decode(x)[0] for x in clip.frames())
         else:
             drawing = _one_by_one(model, backbone, sitting, params, levels, report, warn, checkpointer, preview)
-        for number, drawn in enumerate(drawing):
-            if fade and number == 0:
-                lost = to_tensor(picture)[0].to(drawn) - drawn
-            if lost is not None and number < fade:
-                drawn = (drawn + (1 - number / fade) ** 2 * lost).clamp(0, 1)
-            yield Picture(number, to_array(drawn))
+        with closing(drawing):  # nothing may run on when the adapters are taken out
+            for number, drawn in enumerate(drawing):
+                if fade and number == 0:
+                    lost = to_tensor(picture)[0].to(drawn) - drawn
+                if lost is not None and number < fade:
+                    drawn = (drawn + (1 - number / fade) ** 2 * lost).clamp(0, 1)
+                yield Picture(number, to_array(drawn))
 
 
 def _one_by_one(
@@ -91,25 +94,17 @@ def _one_by_one(
     warn: Warn,
     checkpointer: Checkpointer | None,
     preview: PreviewWriter | None,
-) -> Iterator[Tensor]:
+) -> Generator[Tensor, None, None]:
     """The frames [3, h, w] in order, in the render loop."""
     spec, places = sitting.spec(), sorted(set(sitting.places))
     between = [i for i in range(sitting.count) if i not in set(places)]
     saved = checkpointer.load(model.device, len(spec.frames)) if checkpointer else None
     waiting: dict[int, Tensor] = {}
     due = 0
-    for step in render(backbone, levels, spec, params, saved.state if saved else None, model.workers):
-        report(step.nfe)
-        if step.batch_size:
-            warn(smaller_batches(step.batch_size))
-        if step.state and checkpointer:
-            checkpointer.save(step.state, spec.frames)
-        if step.state and preview:
-            preview.update(model, step.state, places, between)
-        if step.finished is None:
-            continue
-        pictures, first = model.decode(step.finished.latents), step.finished.first
-        at = [places[step.finished.keyframe]] if first < 0 else between[first : first + len(pictures)]
+    steps = render(backbone, levels, spec, params, saved.state if saved else None, model.workers)
+    for done in finished(steps, model, spec.frames, (places, between), report, warn, checkpointer, preview):
+        pictures, first = model.decode(done.latents), done.first
+        at = [places[done.keyframe]] if first < 0 else between[first : first + len(pictures)]
         waiting.update(zip(at, pictures, strict=True))
         while due in waiting:
             yield waiting.pop(due)

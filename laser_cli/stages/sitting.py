@@ -93,15 +93,14 @@ class Sitting:
 
     def told(self, numbers: Sequence[int]) -> Conditioning:
         """What frames are said to show, a row each."""
-        said = []
-        for number in numbers:
-            part = min(bisect_right(self.places, number), len(self.places) - 1) - 1
+        parts = [max(0, min(bisect_right(self.places, n), len(self.places) - 1) - 1) for n in numbers]
+        shares = []
+        for number, part in zip(numbers, parts, strict=True):
             begin, end = self.places[part], self.places[part + 1]
-            share = (number - begin) / (end - begin) if end > begin else 0.0
             easing = self.words.parts[part].easing if self.words.parts else "linear"
-            t = torch.tensor([ease(easing, share)], device=self.prompts.prompt_embeds.device)
-            said.append(self.prompts.select([part]).lerp(self.prompts.select([part + 1]), t))
-        return Conditioning.cat(said)
+            shares.append(ease(easing, (number - begin) / (end - begin)) if end > begin else 0.0)
+        t = torch.tensor(shares, device=self.prompts.prompt_embeds.device)
+        return self.prompts.select(parts).lerp(self.prompts.select([part + 1 for part in parts]), t)
 
     def conditioning(self, numbers: Sequence[int]) -> Conditioning:
         """The same under what drives each frame."""

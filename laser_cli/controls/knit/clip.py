@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from diffusers import UNetMotionModel
 from torch import Tensor
 
 from laser_cli.controls.knit.backbone import KnitBackbone
-from laser_cli.controls.knit.insertion import Insertion, insert
+from laser_cli.controls.knit.insertion import insert
 from laser_cli.models.base import NoiseLevel, to_x0_eps
 from laser_cli.models.conditioning import Conditioning
 from laser_cli.models.numerics import in_safe_precision
@@ -58,18 +57,6 @@ class Pads:
     def half(self, number: int) -> Pads:
         """Of one half alone."""
         return Pads({point: x[number : number + 1] for point, x in self.maps.items()})
-
-
-def read_frame(unet: Any, latents: Tensor, prompt_embeds: Tensor) -> dict[str, Tensor]:
-    """What a U-Net makes of a finished frame [1, c, h, w], as it reads a portrait: at timestep 0, half of it without.
-
-    `prompt_embeds` [2, n, d]: the negative prompt's and the frame's.
-    """
-    features: dict[str, Tensor] = {}
-    with torch.no_grad(), insert(unet, Insertion(), features):
-        unet(torch.cat([torch.zeros_like(latents), latents]), 0, encoder_hidden_states=prompt_embeds)
-    features.pop("mid", None)
-    return features
 
 
 class ClipBackbone:

@@ -110,9 +110,9 @@ def _published(name: str, clips: bool | None) -> Adapters:
         missing = ", ".join(net.repo for net in found.absent if not net.for_video)
         raise NotFoundError(f"{name} is not whole", why=f"missing: {missing}", hint=f"laser models add {name} [FOLDER]")
     if clips and not found.draws_clips:
-        lacking = [f"{net.repo} is missing" for net in found.absent if net.for_video]
-        why = "\n".join(found.unfit or lacking) if found.version.clips else "this version has no motion modules"
-        raise NotFoundError(f"{name} cannot draw clips", why=why, hint="hellomeme:v5b can, with hm5_motion")
+        raise NotFoundError(
+            f"{name} cannot draw clips", why=found.why_no_clips, hint="hellomeme:v5b can, with hm5_motion"
+        )
     moving = clips is not False and found.draws_clips
     files = sorted(file for role, file in found.files.items() if moving or role not in VIDEO)
     digest = hashlib.sha256("".join(map(weights_key, files)).encode()).hexdigest()[:16]

@@ -222,6 +222,12 @@ class Status:
         return self.version.clips and not any(net.for_video for net in self.absent)
 
     @property
+    def why_no_clips(self) -> str:
+        """What is missing for clips."""
+        missing = [f"{net.repo} is missing" for net in self.absent if net.for_video]
+        return "\n".join(self.unfit or missing) if self.version.clips else "this version has no motion modules"
+
+    @property
     def notes(self) -> list[str]:
         """What is missing, and what works without it."""
         said = [*self.unfit, *(f"missing: {net.repo}, for {net.role}" for net in self.absent)]

@@ -51,13 +51,23 @@ def read_reference(
             hint=f"give a face track of the portrait itself, or use {PREFIX}v5b",
         )
     control = controls(nets, own, pdfgc=pdfgc) if own is not None and nets.version.reference_control else {}
-    features: dict[str, Tensor] = {}
-    # the unconditional half sees no reference at all
-    rows = torch.cat([torch.zeros_like(latents), latents])
-    with torch.no_grad(), insert(unet, Insertion(control=control), features):
-        unet(rows, 0, encoder_hidden_states=prompt_embeds)
+    features = read_picture(unet, latents, prompt_embeds, control)
     with torch.no_grad():
         return Portrait(nets, nets.reference.prepare(features), pdfgc)
+
+
+def read_picture(
+    unet: Any, latents: Tensor, prompt_embeds: Tensor, control: Mapping[str, Tensor] | None = None
+) -> dict[str, Tensor]:
+    """The maps by insertion point that a U-Net makes of a picture's clean latents [1, c, h, w] at timestep 0.
+
+    Two rows each: the unconditional half sees no picture at all. `prompt_embeds` as of `read_reference`.
+    """
+    features: dict[str, Tensor] = {}
+    rows = torch.cat([torch.zeros_like(latents), latents])
+    with torch.no_grad(), insert(unet, Insertion(control=control or {}), features):
+        unet(rows, 0, encoder_hidden_states=prompt_embeds)
+    return features
 
 
 @torch.no_grad()
