@@ -18,7 +18,7 @@ from PIL import Image
 from laser_cli.controls.knit.find import Adapters
 from laser_cli.controls.knit.load import point_channels
 from laser_cli.controls.knit.motion import MotionAdapter, SKMotion
-from laser_cli.controls.knit.own import AdapterSettings, as_nets, base_key, new_adapters, save_adapters
+from laser_cli.controls.knit.own import AdapterSettings, as_nets, base_probe, new_adapters, save_adapters
 from laser_cli.models.find import WEIGHTS
 from laser_cli.output.ffmpeg import executable
 from laser_cli.output.record import read_record
@@ -39,7 +39,7 @@ def adapters(storybook, tmp_path_factory):
     torch.manual_seed(0)
     unet = storybook.unet
     blocks = tuple(unet.config.block_out_channels)
-    settings = AdapterSettings(blocks=blocks, base=base_key(unet), pixels=storybook.scale, place=PLACE)
+    settings = AdapterSettings(blocks=blocks, base=base_probe(unet), pixels=storybook.scale, place=PLACE)
     reference, control = new_adapters(settings)
     for part in (reference, control):
         for name, parameter in part.named_parameters():
@@ -129,7 +129,8 @@ def test_a_puppets_video_moves_another_and_its_sound_stays(laser, tmp_path, port
 def test_a_sentence_moves_a_face_and_the_portrait_needs_no_words(laser, tmp_path, portrait, adapters):
     out = tmp_path / "a.gif"
     to = ["--portrait-adapter", adapters, "-o", out, "--frames", "6", "--planner", "rules", *QUICK]
-    code, _, stderr = laser("animate", portrait, "she smiles and turns left", *to)
+    # in the precision that is the default where a machine computes in it
+    code, _, stderr = laser("animate", portrait, "she smiles and turns left", *to, "--dtype", "bfloat16")
     assert code == 0, stderr
     assert "read from the picture" in stderr
     settings = read_record(out)["settings"]
@@ -150,11 +151,16 @@ def test_a_dry_run_tells_frames_and_evaluations(laser, portrait, adapters, track
     assert code == 0, stderr
     told = json.loads(stdout)
     assert (told["frames"], told["evaluations"]["total"]) == (7, 9)
+    # where nobody says, a model's own adapters draw twelve guided steps a frame
+    for said, steps in (([], 12), (["--steps", "5"], 5)):
+        code, stdout, stderr = laser("animate", portrait, *how, *said)
+        assert code == 0, stderr
+        assert json.loads(stdout)["evaluations"]["total"] == 7 * 2 * steps + 2
 
 
 def test_adapters_with_motion_modules_draw_clips(laser, tmp_path, portrait, track, storybook, monkeypatch):
     blocks = tuple(storybook.unet.config.block_out_channels)
-    settings = AdapterSettings(blocks=blocks, base=base_key(storybook.unet), pixels=storybook.scale, place=PLACE)
+    settings = AdapterSettings(blocks=blocks, base=base_probe(storybook.unet), pixels=storybook.scale, place=PLACE)
     points = point_channels(blocks)
     torch.manual_seed(0)
     motion = MotionAdapter(
@@ -235,7 +241,7 @@ def test_adapters_of_another_unet_are_refused(laser, tmp_path, portrait, adapter
     other = tmp_path / "other"
     shutil.copytree(adapters, other)
     settings = json.loads((other / "config.json").read_text())
-    (other / "config.json").write_text(json.dumps({**settings, "base": "0" * 16}))
+    (other / "config.json").write_text(json.dumps({**settings, "base": [0.0] * len(settings["base"])}))
     how = ["--drive", track, "--portrait-adapter", other, "-p", LOOKS, "-o", tmp_path / "a.gif"]
     code, _, stderr = laser("animate", portrait, *how, *QUICK)
     assert code == 5 and "another U-Net" in stderr and not (tmp_path / "a.gif").exists()

@@ -1,5 +1,6 @@
 """Driven portraits as clips: the published recursion of windows, on narrow nets."""
 
+import copy
 from dataclasses import replace
 from itertools import pairwise
 
@@ -248,3 +249,17 @@ def test_the_unet_is_as_before(storybook, moving, face):
 
 def test_frame_0_can_be_the_picture_itself(storybook, moving, face):
     assert np.array_equal(draw(storybook, moving, face, 3, fade=2)[0], face)
+
+
+def test_half_precision_draws_nearly_the_same(storybook, moving, face):
+    parts = {name: copy.deepcopy(getattr(moving, name)) for name in ("reference", "control", "motion", "animatediff")}
+    half = replace(moving, **{name: part and part.to(torch.bfloat16) for name, part in parts.items()})
+    unet = UNet2DConditionModel.from_config(storybook.unet.config)
+    unet.load_state_dict(storybook.unet.state_dict())
+    unet = unet.eval().to(torch.bfloat16)
+    model = replace(storybook, backbone=UNetBackbone(unet, "v_prediction", storybook.scale), dtype=torch.bfloat16)
+    errors = [
+        np.abs(a.astype(int) - b.astype(int)).mean()
+        for a, b in zip(draw(storybook, moving, face, 3), draw(model, half, face, 3), strict=True)
+    ]
+    assert 0 < max(errors) < 4

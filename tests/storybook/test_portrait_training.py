@@ -9,7 +9,7 @@ import torch
 
 from laser_cli.controls.knit.drive import Drive, no_parts
 from laser_cli.controls.knit.find import find_adapters
-from laser_cli.controls.knit.own import AdapterSettings, base_key, load_own, read_settings
+from laser_cli.controls.knit.own import AdapterSettings, base_probe, load_own, read_settings
 from laser_cli.models.model import Model
 from laser_cli.storybook.driving import PLACE
 from laser_cli.storybook.look import SHIPPED
@@ -44,7 +44,7 @@ def tiny():
     """A small U-Net as a model, adapters for it, and a batch of two references with three pictures each."""
     unet = small_unet(12)
     unet.requires_grad_(False)
-    settings = AdapterSettings(blocks=(16, 32), base=base_key(unet), pixels=8, place=PLACE)
+    settings = AdapterSettings(blocks=(16, 32), base=base_probe(unet), pixels=8, place=PLACE)
     model = SimpleNamespace(unet=unet, device=torch.device("cpu"), schedule=SimpleNamespace(prediction="epsilon"))
     torch.manual_seed(1)
     batch = Batch(
@@ -124,9 +124,9 @@ def test_it_stops_goes_on_and_is_installed(tmp_path, monkeypatch, plain, storybo
     made = portraits.train(tmp_path, steps=1, batch=1, first=1, plain=plain)
     first = read_settings(made)
     assert first.plain == plain and made.name == ("portraits-plain" if plain else "portraits")
-    files = sorted((tmp_path / f"faces-{first.base}").iterdir())
+    files = sorted((tmp_path / f"faces-{portraits.digest(first.base)}").iterdir())
     portraits.train(tmp_path, steps=2, batch=1, first=1, plain=plain)
-    assert sorted((tmp_path / f"faces-{first.base}").iterdir()) == files
+    assert sorted((tmp_path / f"faces-{portraits.digest(first.base)}").iterdir()) == files
     log = [json.loads(line) for line in (tmp_path / f"{made.name}.log").read_text().splitlines()]
     assert [line["step"] for line in log] == [1, 2] and {"held out", "held out without"} <= set(log[-1])
     assert (tmp_path / f"{made.name}.png").is_file()

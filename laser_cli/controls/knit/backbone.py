@@ -113,7 +113,7 @@ class KnitBackbone:
                 continue
             wanted = rows if conditional[rows[0]] else rows[:1]
             picked = Drive(*(None if part is None else part[wanted] for part in _parts(drive).values()))  # type: ignore[arg-type]
-            for point, x in self.portrait.nets.control(picked).items():
+            for point, x in self.portrait.nets.controls(picked).items():
                 maps = found.setdefault(point, x.new_empty(len(conditional), *x.shape[1:]))
                 maps[rows] = x
         return found

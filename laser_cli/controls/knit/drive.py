@@ -36,6 +36,10 @@ class Drive:
         if (self.coefficients is None) != (self.parts is None) or arkit == (self.pdfgc is not None):
             raise ValueError("a drive has either coefficients and parts, or a PD-FGC vector")
 
+    def to(self, where: torch.dtype | torch.device) -> Drive:
+        """The same in a precision, or on a device."""
+        return replace(self, **{name: x.to(where) for name, x in vars(self).items() if x is not None})
+
     def unconditional(self, pdfgc: Tensor | None = None) -> Drive:
         """The drive of the unconditional half: a map of -1, and zeros.
 

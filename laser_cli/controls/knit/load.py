@@ -79,6 +79,19 @@ class Nets:
     place: tuple[float, float, float] | None = None
 
     @property
+    def dtype(self) -> torch.dtype:
+        """The precision that the nets compute in."""
+        return next(self.reference.parameters()).dtype
+
+    def controls(self, drive: Drive) -> dict[str, Tensor]:
+        """Control maps of a drive by insertion point."""
+        return dict(self.control(drive.to(self.dtype)))
+
+    def prepare(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What the reference net reads of a picture's maps by insertion point."""
+        return self.reference.prepare({point: x.to(self.dtype) for point, x in features.items()})
+
+    @property
     def own(self) -> bool:
         """Whether these are a model's own adapters, and none that were published."""
         return self.version.name not in VERSIONS

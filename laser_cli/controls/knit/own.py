@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError
@@ -22,17 +23,19 @@ from laser_cli.errors import BadInputError, NotFoundError
 
 SETTINGS, WEIGHTS = "config.json", "model.safetensors"
 """The files of a folder of adapters."""
+PROBED = 32
+"""Weights by which a U-Net is known."""
 
 
 class AdapterSettings(BaseModel):
-    """What adapters are made for: the `blocks` of their U-Net and its `base` (see `base_key`), how many `pixels` a
+    """What adapters are made for: the `blocks` of their U-Net and its `base` (see `base_probe`), how many `pixels` a
     place of its latents stands for, whose `faces`, and where those heads are (`place`: x, y, z of a `HeadPose`)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     version: Literal[1] = 1
     blocks: tuple[int, ...]
-    base: str
+    base: tuple[float, ...]
     pixels: int
     faces: Literal["puppets", "people"] = "puppets"
     place: tuple[float, float, float] | None = None
@@ -79,7 +82,7 @@ def save_adapters(folder: Path, settings: AdapterSettings, reference: nn.Module,
 def load_own(folder: Path, unet: Any, dtype: torch.dtype, device: torch.device | str) -> Nets:
     """The adapters of a folder for this U-Net. Raises NotFoundError, BadInputError for another U-Net's."""
     settings = read_settings(folder)
-    if settings.base != base_key(unet):
+    if not fits(settings.base, unet):
         raise BadInputError(
             f"the portrait adapters in {folder} do not fit this model",
             why="they were trained on another U-Net",
@@ -99,7 +102,13 @@ def load_own(folder: Path, unet: Any, dtype: torch.dtype, device: torch.device |
     return as_nets(settings, reference, control)
 
 
-def base_key(unet: Any) -> str:
-    """What tells a U-Net from others: a digest of its first convolution in half precision, which LoRAs leave alone."""
-    weight = unet.conv_in.weight.detach().float().cpu().half().contiguous()
-    return hashlib.sha256(weight.numpy().tobytes()).hexdigest()[:16]
+def base_probe(unet: Any) -> tuple[float, ...]:
+    """What tells a U-Net from others: some weights of its first convolution, which LoRAs leave alone."""
+    weights = unet.conv_in.weight.detach().float().cpu().flatten()
+    return tuple(round(x, 6) for x in weights[:: max(1, len(weights) // PROBED)][:PROBED].tolist())
+
+
+def fits(base: Sequence[float], unet: Any) -> bool:
+    """Whether this is the U-Net of a `base_probe`, in whichever precision."""
+    probe = base_probe(unet)
+    return len(probe) == len(base) and np.allclose(probe, base, rtol=2**-7, atol=1e-5)

@@ -14,6 +14,7 @@ from laser_cli.controls.knit.insertion import Insertion, halves, insert
 from laser_cli.controls.knit.load import Nets
 from laser_cli.controls.knit.versions import PREFIX
 from laser_cli.errors import BadInputError
+from laser_cli.models.numerics import in_safe_precision
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def read_reference(
     control = controls(nets, own, pdfgc=pdfgc) if own is not None and nets.version.reference_control else {}
     features = read_picture(unet, latents, prompt_embeds, control)
     with torch.no_grad():
-        return Portrait(nets, nets.reference.prepare(features), pdfgc)
+        return Portrait(nets, nets.prepare(features), pdfgc)
 
 
 def read_picture(
@@ -64,9 +65,13 @@ def read_picture(
     Two rows each: the unconditional half sees no picture at all. `prompt_embeds` as of `read_reference`.
     """
     features: dict[str, Tensor] = {}
-    rows = torch.cat([torch.zeros_like(latents), latents])
+
+    def call(rows: Tensor) -> Tensor:
+        out: Tensor = unet(rows.to(unet.dtype), 0, encoder_hidden_states=prompt_embeds.to(unet.dtype)).sample
+        return out
+
     with torch.no_grad(), insert(unet, Insertion(control=control or {}), features):
-        unet(rows, 0, encoder_hidden_states=prompt_embeds)
+        in_safe_precision("the U-Net", unet, call, torch.cat([torch.zeros_like(latents), latents]))
     return features
 
 
@@ -76,7 +81,7 @@ def controls(nets: Nets, drive: Drive, *, guided: bool = True, pdfgc: Tensor | N
 
     Raises BadInputError for a PD-FGC drive of v1 or v2 without their unconditional vector.
     """
-    driven = dict(nets.control(drive))
+    driven = nets.controls(drive)
     if not guided:
         return driven
     if drive.pdfgc is not None and pdfgc is None and not nets.version.zero_pdfgc:
@@ -86,7 +91,7 @@ def controls(nets: Nets, drive: Drive, *, guided: bool = True, pdfgc: Tensor | N
             hint="drive it with coefficients, or use a later version",
         )
     # the same for every frame: one row is computed
-    empty = nets.control(_first(drive).unconditional(pdfgc))
+    empty = nets.controls(_first(drive).unconditional(pdfgc))
     count = len(drive.condition)
     return halves({point: x.expand(count, *x.shape[1:]) for point, x in empty.items()}, driven)
 

@@ -6,7 +6,9 @@ places of the features, so that eyes and mouths, a few places of the latents, ar
 
 from __future__ import annotations
 
+import hashlib
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +23,7 @@ from laser_cli.controls.knit.driven import FaceMotion
 from laser_cli.controls.knit.find import FOLDER
 from laser_cli.controls.knit.insertion import Insertion, hooked, insert
 from laser_cli.controls.knit.load import Nets
-from laser_cli.controls.knit.own import AdapterSettings, as_nets, base_key, new_adapters, save_adapters
+from laser_cli.controls.knit.own import AdapterSettings, as_nets, base_probe, new_adapters, save_adapters
 from laser_cli.controls.knit.pose import HeadPose
 from laser_cli.engine.spec import SamplingParams
 from laser_cli.models.find import STORYBOOK, WEIGHTS
@@ -58,10 +60,7 @@ class Batch(NamedTuple):
 
     def to(self, device: torch.device) -> Batch:
         """The batch on a device."""
-        drive = self.drive
-        assert drive.coefficients is not None and drive.parts is not None
-        moved = Drive(*(x.to(device) for x in (drive.condition, drive.coefficients, drive.parts)))
-        return Batch(*(moved if x is drive else x.to(device) for x in self))  # type: ignore[union-attr, arg-type]
+        return Batch(*(x.to(device) for x in self))  # type: ignore[arg-type]
 
     def noisy(self, alphas: Tensor) -> Tensor:
         """The rows' latents at their timesteps."""
@@ -168,7 +167,7 @@ def train(
     look, unet, name = look_of(model.size), model.unet, "portraits-plain" if plain else FOLDER
     settings = AdapterSettings(
         blocks=tuple(unet.config.block_out_channels),
-        base=base_key(unet),
+        base=base_probe(unet),
         pixels=model.scale,
         place=PLACE,
         plain=plain,
@@ -184,8 +183,8 @@ def train(
         Clock(steps, minutes),
         lambda progress: learning_rate(progress, warmup=0.01, level=0.5),
     )
-    cache = FaceCache(out / f"faces-{settings.base}", model, look, seed)
-    held = FaceCache(out / f"faces-{settings.base}", model, look, HELD_OUT)
+    faces = out / f"faces-{digest(settings.base)}"
+    cache, held = FaceCache(faces, model, look, seed), FaceCache(faces, model, look, HELD_OUT)
     while len(held) < 2 * AT_ONCE and not STOP.is_set():
         held.grow()
     while len(cache.chunks) < first and not STOP.is_set():
@@ -218,6 +217,11 @@ def train(
     return out / name
 
 
+def digest(base: Sequence[float]) -> str:
+    """The name of a U-Net in those of folders."""
+    return hashlib.sha256(repr(tuple(base)).encode()).hexdigest()[:16]
+
+
 class Report:
     """Writes the adapters, held-out losses, and a sheet of references, truths and results."""
 
@@ -237,7 +241,7 @@ class Report:
         rows = []
         for pair, true in zip(self.pairs, self.true, strict=True):
             words = Words(face_caption(replace(pair[0], yaw=0.0, pitch=0.0, roll=0.0), None, frozenset({"expression"})))
-            how = (SamplingParams(guidance=1.0), 10)
+            how = (SamplingParams(guidance=2.0), 12)
             (shown,) = draw_portrait(self.model, adapters.nets, to_array(true[0]), motion_of([pair[1]]), words, *how)
             rows += [true[0], true[1], to_tensor(shown.array)[0]]
         save_grid(torch.stack(rows), 6, self.out / f"{self.name}.png")

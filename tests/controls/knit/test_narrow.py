@@ -1,5 +1,6 @@
 """Adapters for U-Nets of any width: what they leave alone untrained, what their maps tell, their files."""
 
+import copy
 import json
 from types import SimpleNamespace
 
@@ -16,7 +17,8 @@ from laser_cli.controls.knit.own import (
     WEIGHTS,
     AdapterSettings,
     as_nets,
-    base_key,
+    base_probe,
+    fits,
     load_own,
     new_adapters,
     read_settings,
@@ -31,7 +33,7 @@ STORYBOOKS = ((48, 96, 192, 192), (32, 48, 96, 192, 192))
 
 
 def settings(unet, **other) -> AdapterSettings:
-    return AdapterSettings(blocks=BLOCKS, base=base_key(unet), pixels=8, place=(0, 0, -2.1), **other)
+    return AdapterSettings(blocks=BLOCKS, base=base_probe(unet), pixels=8, place=(0, 0, -2.1), **other)
 
 
 def drive(count: int, side: int) -> Drive:
@@ -79,6 +81,16 @@ def random_adapters(unet, **other):
             parameter.data.add_(torch.randn_like(parameter) * 0.1)
         part.eval().requires_grad_(False)
     return adapters
+
+
+def test_a_u_net_is_known_in_every_precision(unet):
+    """A bfloat16 one, too, whose file was in half precision."""
+    probe = base_probe(unet)
+    for first, then in ((torch.float32, torch.bfloat16), (torch.float16, torch.bfloat16), (torch.float16,) * 2):
+        assert fits(probe, copy.deepcopy(unet).to(first).to(then))
+    other = copy.deepcopy(unet)
+    torch.nn.init.normal_(other.conv_in.weight, std=0.1)
+    assert not fits(probe, other) and not fits(probe[:-1], unet)
 
 
 @pytest.mark.parametrize("blocks", STORYBOOKS)
