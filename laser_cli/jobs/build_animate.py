@@ -156,8 +156,10 @@ def build_animation(
     if drive and (adapter or controls):
         raise UsageError("a drive leads the picture by itself", why="an IP-Adapter or a ControlNet was given as well")
     check_recorded(drive, asked, progress)
-    if drive and "guidance" not in (*said.values, *(base.values if base else ())):
-        settings = settings.model_copy(update={"guidance": drive.guidance})
+    if drive:
+        asked_for = {name for each in (said, layer, base) if each for name in each.values}
+        untold = {name: value for name, value in drive.sampling.items() if name not in asked_for}
+        settings = settings.model_copy(update=untold)
     audio = before.audio(progress) if before else None
     job = AnimateJob(
         settings=settings.model_copy(update={"frames": directions.total_frames}),

@@ -12,7 +12,10 @@ from laser_cli.jobs.inputs import Input, named
 from laser_cli.tracks.schema import FaceTrack
 
 RATIO = 0.5
-OWN_GUIDANCE, PUBLISHED_GUIDANCE = 1.0, 1.5
+OWN_SAMPLING: Mapping[str, Any] = {"guidance": 2.0, "steps": 12}
+PUBLISHED_SAMPLING: Mapping[str, Any] = {"guidance": 1.5}
+"""How frames are drawn where nobody says. A model's own adapters: twelve guided steps cost what 24 without guidance do,
+and read better in expression, pose and looks."""
 
 
 class Drive(Frozen):
@@ -40,9 +43,9 @@ class Drive(Frozen):
     lead: int = 0
 
     @property
-    def guidance(self) -> float:
-        """How strongly prompts lead where nobody says: a model's own adapters need none, half the work."""
-        return OWN_GUIDANCE if self.puppets else PUBLISHED_GUIDANCE
+    def sampling(self) -> Mapping[str, Any]:
+        """The settings of sampling where nobody says."""
+        return OWN_SAMPLING if self.puppets else PUBLISHED_SAMPLING
 
     @property
     def recorded(self) -> dict[str, Any]:

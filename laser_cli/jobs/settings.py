@@ -161,7 +161,13 @@ class AnimateSettings(FrameSettings):
         ge=2,
         le=MOST_FRAMES,
     )
-    steps: int = setting(25, DRAWING, "Denoising steps. (default: {default}, or the inversion's)", ge=1, le=1000)
+    steps: int = setting(
+        25,
+        DRAWING,
+        "Denoising steps. (default: {default}, or the inversion's; 12 for a portrait driven by a model's own adapters)",
+        ge=1,
+        le=1000,
+    )
     exact_first: bool = setting(
         True, DRAWING, "Write the picture itself as frame 0 (default), or its way through the model."
     )

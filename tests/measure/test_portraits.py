@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from laser_cli.controls.knit.own import AdapterSettings, base_key, new_adapters, save_adapters
+from laser_cli.controls.knit.own import AdapterSettings, base_probe, new_adapters, save_adapters
 from laser_cli.measure.pictures import ssim
 from laser_cli.measure.portraits.bench import bench_portraits, flickers
 from laser_cli.measure.portraits.items import AT_ONCE, CLIP, drawn, read_motion, sample_reenactments
@@ -54,7 +54,7 @@ def test_flicker_counts_what_the_truth_does_not_do():
 def test_every_row_is_measured(storybook, tmp_path):
     unet = storybook.unet
     blocks = tuple(unet.config.block_out_channels)
-    settings = AdapterSettings(blocks=blocks, base=base_key(unet), pixels=storybook.scale, place=PLACE)
+    settings = AdapterSettings(blocks=blocks, base=base_probe(unet), pixels=storybook.scale, place=PLACE)
     save_adapters(tmp_path, settings, *new_adapters(settings))
     figures, pictures = bench_portraits(storybook, load_classifier(), 1, 1, str(tmp_path))
     assert pictures.shape[:2] == (3, 6)
@@ -64,8 +64,8 @@ def test_every_row_is_measured(storybook, tmp_path):
             assert told[f"{kind}, {row}: SSIM"].of == 1
     assert told["self, true renders: SSIM"].value == 1 and told["flicker, " + KNITTING].value > 0
     assert told["evaluations a frame, " + COPIED].value == 0
-    # one step a frame, and two rows that read each of the three references
+    # one guided step a frame, and two rows that read each of the three references
     knitting = told["evaluations a frame, " + KNITTING]
-    assert knitting.value == pytest.approx((9 + 6) / 9) and knitting.target == 27
+    assert knitting.value == pytest.approx((2 * 9 + 6) / 9) and knitting.target == 27
     barred = {f.name.split(": ")[1].split(",")[0] for f in figures if f.target is not None and ": " in f.name}
     assert barred == {"expression error", "pose error", "identity kept"}

@@ -143,7 +143,9 @@ def animate(
 def portraits(
     on: OnModel,
     items: Annotated[int, typer.Option(min=1, help="Self-reenactments, and as many cross-reenactments.")] = 200,
-    steps: Steps = 25,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Denoising steps. (default: as animate draws)", show_default=False)
+    ] = None,
     portrait_adapter: Annotated[
         str | None, typer.Option(help="Portrait adapters. (default: the model's own)", show_default=False)
     ] = None,

@@ -89,7 +89,7 @@ def bench_portraits(
     model: Model,
     classifier: AttributeClassifier,
     count: int = 200,
-    steps: int = 25,
+    steps: int | None = None,
     adapter: str | None = None,
     compare: str | None = None,
     say: Say = lambda text: None,

@@ -12,6 +12,7 @@ from torch import Tensor
 from laser_cli.controls.knit.driven import FaceMotion
 from laser_cli.controls.knit.load import Nets
 from laser_cli.engine.spec import SamplingParams
+from laser_cli.jobs.drive import OWN_SAMPLING
 from laser_cli.jobs.merge import flags
 from laser_cli.jobs.model import settle
 from laser_cli.jobs.run_animate import direction_of
@@ -31,8 +32,9 @@ COPIED, WORDS, ATTENTION, KNITTING = "reference copied", "text prompts only", "a
 COMPARED = "the other adapters"
 
 
-def ways(model: Model, nets: Nets, steps: int, other: Nets | None = None) -> dict[str, Way]:
-    """All ways by name; `other` adapters beside, such as those of plain attention."""
+def ways(model: Model, nets: Nets, steps: int | None = None, other: Nets | None = None) -> dict[str, Way]:
+    """All ways by name, in as many steps as animate draws each in, or in `steps`; `other` adapters beside, such as
+    those of plain attention."""
     found: dict[str, Way] = {
         COPIED: copied,
         WORDS: partial(by_words, model, steps, "hold"),
@@ -50,26 +52,26 @@ def copied(item: Reenactment, reference: Tensor, motion: FaceMotion) -> tuple[Te
 
 
 def by_words(
-    model: Model, steps: int, control: str, item: Reenactment, reference: Tensor, motion: FaceMotion
+    model: Model, steps: int | None, control: str, item: Reenactment, reference: Tensor, motion: FaceMotion
 ) -> tuple[Tensor, int]:
     """An animation of the reference by captions of what it should become, with or without the source's attention."""
     before = model.nfe
     segments = tuple(Segment(prompt=caption_of(p), control=control, frames=2) for p in item.targets)
     plan = Plan(source=caption_of(item.reference), segments=segments)
-    inversion = invert_picture(model, to_array(reference), plan.source, steps)
     settings = settle(AnimateSettings, flags({"model": model.name}))
+    inversion = invert_picture(model, to_array(reference), plan.source, steps or settings.steps)
     params, led = SamplingParams(guidance=settings.guidance), direction_of(settings)
     frames = list(animate(model, plan, inversion, params, pace=None, direction=led))[1:]
     return torch.cat([to_tensor(frame.array) for frame in frames]), model.nfe - before
 
 
 def by_nets(
-    model: Model, steps: int, nets: Nets, item: Reenactment, reference: Tensor, motion: FaceMotion
+    model: Model, steps: int | None, nets: Nets, item: Reenactment, reference: Tensor, motion: FaceMotion
 ) -> tuple[Tensor, int]:
     """Portrait adapters under the drive; the words tell the looks alone."""
     before = model.nfe
     bare = replace(item.reference, yaw=0.0, pitch=0.0, roll=0.0)
     words = Words(caption_of(bare, unsaid=frozenset({"expression"})))
-    params = SamplingParams(guidance=1.0)
-    frames = draw_portrait(model, nets, to_array(reference), motion, words, params, steps)
+    params = SamplingParams(guidance=OWN_SAMPLING["guidance"])
+    frames = draw_portrait(model, nets, to_array(reference), motion, words, params, steps or OWN_SAMPLING["steps"])
     return torch.cat([to_tensor(frame.array) for frame in frames]), model.nfe - before + READ
