@@ -94,7 +94,7 @@ class AnimateJob(FrameJob):
     def unrecorded(cls, settings: dict[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
         """The plan, the picture, the inversion and the drive, whose contents a record does not tell."""
         for key, value in BEFORE.items():
-            settings.setdefault(key, value)
+            settings.setdefault(key, 1.0 if key == "fresh_noise" and settings.get("drive") else value)
         image, inversion = settings.pop("image", None), settings.pop("inversion", None)
         audio, drive = cls.unrecorded_audio(settings), settings.pop("drive", None)
         led = unrecorded_conditions({key: settings.pop(key, None) for key in ("adapter", "controls")})

@@ -90,7 +90,8 @@ def evaluations_of(job: AnimateJob, *, drawn_first: bool, inverted: bool) -> dic
             drawn = READ + clip.nfe(count, steps, guidance, stills)
         else:
             drawn = READ + render.nfe(count, steps, guidance)
-        return {"first_picture": 0, "inversion": 0, "pacing": 0, "rendering": drawn, "total": drawn}
+        own = invert.nfe(steps, "direct") if settings.fresh_noise < 1 and job.drive.stylize is None else 0
+        return {"first_picture": 0, "inversion": own, "pacing": 0, "rendering": drawn, "total": drawn + own}
     guided = 2 if settings.guidance != 1 else 1
     unguided = int(settings.negative_prompt is None)  # guidance leads away from the source's own prompt
     way = (len(plan.segments), plan.total_frames, settings.steps, settings.guidance)

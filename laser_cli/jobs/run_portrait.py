@@ -53,8 +53,8 @@ def prepare(job: AnimateJob, model: Model, saved: Checkpointer | None, progress:
     before = model.nfe
 
     def frames(report: Report, preview: PreviewWriter | None) -> Iterator[np.ndarray]:
-        how = (params, settings.steps, settings.seed, own, report, progress.warn, reader, fade, saved, preview)
-        return (drawn.array for drawn in draw_portrait(model, nets, picture, motion, words, *how))
+        how = (params, settings.steps, settings.seed, own, report, progress.warn, reader, fade, settings.fresh_noise)
+        return (drawn.array for drawn in draw_portrait(model, nets, picture, motion, words, *how, saved, preview))
 
     def told() -> Mapping[str, Any]:
         return {"plan": job.recorded["plan"], "drive": drive.recorded, "evaluations": model.nfe - before + READ}

@@ -70,14 +70,15 @@ class Clip:
             if self.stills:
                 found = self._stills(sorted({deep[0][0], deep[0][-1]}))
             for numbers in reversed(deep):
-                drawn = self._depth(numbers, noise[: len(numbers)], found)
+                rows = [self.sitting.noise_of(number, noise[i : i + 1]) for i, number in enumerate(numbers)]
+                drawn = self._depth(numbers, torch.cat(rows), found)
                 # v3 and v4 keep what has been read of a frame, v5 reads what was drawn last
                 found = {**drawn, **found} if self.stills else {**found, **drawn}
         yield from drawn.values()
 
     def _stills(self, numbers: Sequence[int]) -> dict[int, Tensor]:
         """Frames drawn one by one, from one noise."""
-        told, x = self.sitting.conditioning(numbers), self.sitting.noise.expand(len(numbers), -1, -1, -1)
+        told, x = self.sitting.conditioning(numbers), torch.cat([self.sitting.noise_of(number) for number in numbers])
         away = self.sitting.base.beside(told)
         drawn = last(denoise(self.knit, x, self.levels, told, away, self.guidance))
         self.report(len(numbers) * len(self.levels) * self.halves)

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from laser_cli.controls.knit.backbone import KnitBackbone, knitted
+from laser_cli.controls.knit.backbone import KnitBackbone, driven, knitted
 from laser_cli.controls.knit.driven import FaceMotion
 from laser_cli.controls.knit.load import Nets, check_base
 from laser_cli.controls.knit.portrait import read_reference
+from laser_cli.engine.invert import invert
 from laser_cli.engine.render import render
 from laser_cli.engine.schedule import noise_like
 from laser_cli.engine.spec import SamplingParams
@@ -42,17 +43,19 @@ def draw_portrait(
     warn: Warn = lambda text: None,
     reader: Model | None = None,
     fade: int = 0,
+    fresh: float = 1.0,
     checkpointer: Checkpointer | None = None,
     preview: PreviewWriter | None = None,
 ) -> Iterator[Picture]:
     """Yields a frame for each of the motion's, drawn under the portrait `picture` [h, w, 3] uint8.
 
     The reference is read once, whatever the number of frames and steps. Nets with motion modules draw clips, all others
-    frame by frame from one noise. `own`: the motion of the portrait's own face (one frame), which v5c needs. `reader`:
-    the model that reads the portrait, where it is not the one that draws. `fade`: frame 0 is exactly the picture, and
-    what the drawn one lacks of it is given to so many frames, less and less; for motions that begin as the portrait is
-    held. With a `checkpointer` it goes on from what that has saved of this render (clips begin anew). Raises
-    BadInputError for a model or a size that the nets do not fit.
+    frame by frame. `own`: the motion of the portrait's own face (one frame), which v5c needs. `reader`: the model that
+    reads the portrait, where it is not the one that draws. `fresh` 0..1: how much of the noise is fresh, of `seed`; the
+    rest is the portrait's own, inverted under its `own` face. `fade`: frame 0 is exactly the picture, and what the
+    drawn one lacks of it is given to so many frames, less and less, in which the noise turns from the portrait's own;
+    for motions that begin as the portrait is held. With a `checkpointer` it goes on from what that has saved of this
+    render (clips begin anew). Raises BadInputError for a model or a size that the nets do not fit.
     """
     height, width = picture.shape[:2]
     check_base(nets, model.unet, height, width)
@@ -66,10 +69,14 @@ def draw_portrait(
     noise = noise_like(tuple(latents.shape[1:]), seed)[None].to(model.device)
     said = model.encode_prompts([words.negative, *words.prompts])
     prompts, negative = said.select(slice(1, None)), said.select([0])
-    sitting = Sitting(portrait, motion, words, prompts, negative, noise, (height, width))
     levels = model.schedule.levels(steps)
-    lost: Tensor | None = None
+    held = lost = None
     with knitted(model.backbone, portrait) as backbone:
+        if fresh < 1 and own is not None and reader is None:
+            told = driven(prompts.select([0]), own.drive([0], height, width, nets.maps))
+            for held in invert(backbone, latents, levels, told):  # noqa: B007
+                report(1)
+        sitting = Sitting(portrait, motion, words, prompts, negative, noise, (height, width), held, fresh, fade)
         if nets.motion is not None:
             clip = Clip(model, backbone, sitting, params, levels, seed, report, shown)
             drawing = (model.decode(x)[0] for x in clip.frames())
@@ -96,7 +103,7 @@ def _one_by_one(
     preview: PreviewWriter | None,
 ) -> Generator[Tensor, None, None]:
     """The frames [3, h, w] in order, in the render loop."""
-    spec, places = sitting.spec(), sorted(set(sitting.places))
+    spec, places = sitting.spec(), sitting.keyframes
     between = [i for i in range(sitting.count) if i not in set(places)]
     saved = checkpointer.load(model.device, len(spec.frames)) if checkpointer else None
     waiting: dict[int, Tensor] = {}

@@ -11,6 +11,7 @@ from itertools import accumulate, pairwise
 import torch
 from torch import Tensor
 
+from laser_cli.controls.aid import slerp
 from laser_cli.controls.knit.backbone import driven, undriven
 from laser_cli.controls.knit.driven import FaceMotion
 from laser_cli.controls.knit.portrait import Portrait
@@ -64,7 +65,8 @@ class Words:
 class Sitting:
     """The portrait under a motion and words. `prompts` has a row for each of the words', `negative` and `noise` one.
 
-    `size`: height and width of the pictures.
+    `size`: height and width of the pictures. `held`: the portrait's own noise, which holds what it shows; `fresh` 0..1
+    is the share of `noise` beside it, which grows from none in frame 0 to all of that in frame `settled`.
     """
 
     portrait: Portrait
@@ -74,6 +76,9 @@ class Sitting:
     negative: Conditioning
     noise: Tensor
     size: tuple[int, int]
+    held: Tensor | None = None
+    fresh: float = 1.0
+    settled: int = 0
 
     @property
     def count(self) -> int:
@@ -84,6 +89,20 @@ class Sitting:
     def places(self) -> list[int]:
         """The frames at which the words' prompts are reached."""
         return self.words.places(self.count)
+
+    @cached_property
+    def keyframes(self) -> list[int]:
+        """The frames that are drawn as keyframes: those, and where the noise has settled."""
+        settled = {self.settled} if self.held is not None and self.settled < self.count else set()
+        return sorted({*self.places, *settled}) if self.count > 1 else [0]
+
+    def noise_of(self, number: int, fresh: Tensor | None = None) -> Tensor:
+        """The noise of a frame, of which a part is `noise`, or another fresh one."""
+        noise = self.noise if fresh is None else fresh
+        if self.held is None:
+            return noise
+        turned = 1.0 if number >= self.settled else number / self.settled
+        return slerp(self.held, noise, self.fresh * turned)
 
     @cached_property
     def base(self) -> Conditioning:
@@ -107,16 +126,16 @@ class Sitting:
         return driven(self.told(numbers), self.motion.drive(numbers, *self.size, self.portrait.nets.maps))
 
     def spec(self) -> RenderSpec:
-        """The motion as a render: keyframes where a prompt is reached, the others between them, each under its drive.
+        """The motion as a render: keyframes, and the others between them, each under its drive.
 
         No attention is interpolated: what a frame shows comes from its prompt, its drive and the reference.
         """
-        places = self.places if self.places[-1] else [0]
+        places = self.keyframes
 
         def conditioning(_step: int, segment: int, t: Tensor) -> Conditioning:
             begin, end = places[segment], places[segment + 1]
             return self.conditioning([begin + round(share * (end - begin)) for share in t.tolist()])
 
-        keyframes = [Keyframe(self.noise, self.conditioning([number])) for number in places]
+        keyframes = [Keyframe(self.noise_of(number), self.conditioning([number])) for number in places]
         rest = [Frame(k, i / (b - a)) for k, (a, b) in enumerate(pairwise(places)) for i in range(1, b - a)]
         return RenderSpec(keyframes, rest, self.base, blend=None, conditioning=conditioning)

@@ -92,7 +92,7 @@ def test_a_track_moves_a_portrait(laser, tmp_path, portrait, adapters, track):
     told = json.loads(stdout)
     drawn = pictures(frames)
     # the track begins as the portrait is held: no way to it is drawn
-    assert told["frames"] == len(drawn) == 7 and told["evaluations"] == 7 + 2
+    assert told["frames"] == len(drawn) == 7 and told["evaluations"] == 7 + 2 + 1
     assert np.array_equal(drawn[0], np.asarray(Image.open(portrait).convert("RGB")))
     assert all(np.abs(a.astype(int) - b).mean() > 0.1 for a, b in pairwise(drawn))
     record = read_record(out)["settings"]
@@ -150,12 +150,12 @@ def test_a_dry_run_tells_frames_and_evaluations(laser, portrait, adapters, track
     code, stdout, stderr = laser("animate", portrait, *how, *QUICK)
     assert code == 0, stderr
     told = json.loads(stdout)
-    assert (told["frames"], told["evaluations"]["total"]) == (7, 9)
+    assert (told["frames"], told["evaluations"]["total"]) == (7, 10)
     # where nobody says, a model's own adapters draw twelve guided steps a frame
     for said, steps in (([], 12), (["--steps", "5"], 5)):
         code, stdout, stderr = laser("animate", portrait, *how, *said)
         assert code == 0, stderr
-        assert json.loads(stdout)["evaluations"]["total"] == 7 * 2 * steps + 2
+        assert json.loads(stdout)["evaluations"]["total"] == 7 * 2 * steps + 2 + steps
 
 
 def test_adapters_with_motion_modules_draw_clips(laser, tmp_path, portrait, track, storybook, monkeypatch):

@@ -214,6 +214,24 @@ def test_frame_0_can_be_the_picture_itself(storybook, nets, face):
     assert apart(plain[3:], faded[3:]) == 0 and apart(plain[1:2], faded[1:2]) > apart(plain[2:3], faded[2:3]) > 0
 
 
+def test_frames_can_come_from_the_portraits_own_noise(storybook, nets, face):
+    """Inverted under its own face it draws the picture again, at a guidance of 1; fresh noise comes with the fade."""
+    at_rest = face_motion(FaceTrack.of(12, ("jawOpen",), np.zeros((5, 1))), OWN)
+    how = {"params": SamplingParams(guidance=1.0), "steps": 16, "own": motion(1), "seed": 4}
+
+    def distances(**given):
+        drawn = draw_portrait(storybook, nets, face, at_rest, WORDS, **how, **given)
+        return [float(np.abs(one.array.astype(float) - face).mean()) for one in drawn]
+
+    own, fresh, half = distances(fresh=0.0), distances(), distances(fresh=0.5)
+    assert max(own) < 0.5 * min(fresh) and max(own) < min(half) < min(fresh)
+    before, told = storybook.nfe, []
+    turning = distances(fresh=1 - 1e-6, fade=2, report=told.append)
+    # frame 0 is the picture, frame 1 half way, and then all is fresh
+    assert turning[0] == 0 and turning[1] < turning[2] == pytest.approx(fresh[2], abs=0.5)
+    assert sum(told) - 2 == storybook.nfe - before == 16 + 5 * 16
+
+
 def test_a_render_that_was_broken_off_goes_on(storybook, nets, face, tmp_path):
     whole, ticks = draw(storybook, nets, face), iter(range(0, 10_000, 100))
     saving = Checkpointer(tmp_path / "render", "mine", clock=lambda: next(ticks))

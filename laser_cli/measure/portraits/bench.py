@@ -98,7 +98,7 @@ def bench_portraits(
     [rows, columns, 3, h, w], reference, truth, and each way. Raises NotFoundError for a model without adapters."""
     nets = load_adapters(needed_adapters(adapter, model.name), model)
     other = load_adapters(needed_adapters(compare, model.name), model) if compare else None
-    known, look = ways(model, nets, steps, other), look_of(model.size)
+    known, look = ways(model, classifier, nets, steps, other), look_of(model.size)
     items = sample_reenactments(count)
     scores: dict[tuple[str, str], Score] = defaultdict(Score)
     flicker: dict[str, list[float]] = defaultdict(list)

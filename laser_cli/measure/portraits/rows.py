@@ -17,13 +17,14 @@ from laser_cli.jobs.merge import flags
 from laser_cli.jobs.model import settle
 from laser_cli.jobs.run_animate import direction_of
 from laser_cli.jobs.settings import AnimateSettings
-from laser_cli.measure.portraits.items import Reenactment
+from laser_cli.measure.portraits.items import Reenactment, read_motion
 from laser_cli.models.model import Model
 from laser_cli.plan.schema import Plan, Segment
 from laser_cli.stages.animate import animate
 from laser_cli.stages.invert import invert_picture, to_array, to_tensor
 from laser_cli.stages.portrait import draw_portrait
 from laser_cli.stages.sitting import READ, Words
+from laser_cli.storybook.classifier import AttributeClassifier
 from laser_cli.storybook.world import caption_of
 
 Way = Callable[[Reenactment, Tensor, FaceMotion], tuple[Tensor, int]]
@@ -32,17 +33,23 @@ COPIED, WORDS, ATTENTION, KNITTING = "reference copied", "text prompts only", "a
 COMPARED = "the other adapters"
 
 
-def ways(model: Model, nets: Nets, steps: int | None = None, other: Nets | None = None) -> dict[str, Way]:
+def ways(
+    model: Model,
+    classifier: AttributeClassifier,
+    nets: Nets,
+    steps: int | None = None,
+    other: Nets | None = None,
+) -> dict[str, Way]:
     """All ways by name, in as many steps as animate draws each in, or in `steps`; `other` adapters beside, such as
-    those of plain attention."""
+    those of plain attention. The classifier reads the reference's own face."""
     found: dict[str, Way] = {
         COPIED: copied,
         WORDS: partial(by_words, model, steps, "hold"),
         ATTENTION: partial(by_words, model, steps, "motion"),
-        KNITTING: partial(by_nets, model, steps, nets),
+        KNITTING: partial(by_nets, model, classifier, steps, nets),
     }
     if other is not None:
-        found[COMPARED] = partial(by_nets, model, steps, other)
+        found[COMPARED] = partial(by_nets, model, classifier, steps, other)
     return found
 
 
@@ -66,12 +73,20 @@ def by_words(
 
 
 def by_nets(
-    model: Model, steps: int | None, nets: Nets, item: Reenactment, reference: Tensor, motion: FaceMotion
+    model: Model,
+    classifier: AttributeClassifier,
+    steps: int | None,
+    nets: Nets,
+    item: Reenactment,
+    reference: Tensor,
+    motion: FaceMotion,
 ) -> tuple[Tensor, int]:
     """Portrait adapters under the drive; the words tell the looks alone."""
     before = model.nfe
     bare = replace(item.reference, yaw=0.0, pitch=0.0, roll=0.0)
     words = Words(caption_of(bare, unsaid=frozenset({"expression"})))
-    params = SamplingParams(guidance=OWN_SAMPLING["guidance"])
-    frames = draw_portrait(model, nets, to_array(reference), motion, words, params, steps or OWN_SAMPLING["steps"])
+    params, count = SamplingParams(guidance=OWN_SAMPLING["guidance"]), steps or OWN_SAMPLING["steps"]
+    own, fresh = read_motion(classifier, reference[None]), OWN_SAMPLING["fresh_noise"]
+    picture = to_array(reference)
+    frames = draw_portrait(model, nets, picture, motion, words, params, count, own=own, fresh=fresh)
     return torch.cat([to_tensor(frame.array) for frame in frames]), model.nfe - before + READ
