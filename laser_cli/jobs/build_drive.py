@@ -163,7 +163,7 @@ def drive_by_plan(
         if plan.face:
             progress.warn(f"{settings.model} has no portrait adapters: faces follow the prompts alone")
         return plan, None
-    plan = plan if plan.face else plan.model_copy(update={"face": _told_face(plan, adapters)})
+    plan = plan if plan.face else plan.model_copy(update={"face": told_face(plan, adapters)})
     if not plan.face:
         if needed:
             progress.warn("the plan moves no face: the portrait adapters have nothing to do")
@@ -181,7 +181,7 @@ def drive_by_plan(
     return plan, _onto(asked, adapters, own, track, relative=True)
 
 
-def _told_face(plan: Plan, adapters: Adapters) -> tuple[Any, ...]:
+def told_face(plan: Plan, adapters: Adapters) -> tuple[Any, ...]:
     """The face that the description tells, step by step, else, for puppets, the prompts."""
     from laser_cli.plan.rules.face_track import face_track
     from laser_cli.storybook.driving import face_of_words

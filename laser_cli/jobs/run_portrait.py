@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from laser_cli.jobs.animate import AnimateJob
     from laser_cli.jobs.drive import Drive
     from laser_cli.jobs.progress import Progress
+    from laser_cli.jobs.settings import AnimateSettings
     from laser_cli.models.model import Model
     from laser_cli.stages.checkpoint import Checkpointer
     from laser_cli.stages.invert import Report
@@ -49,7 +50,7 @@ def prepare(job: AnimateJob, model: Model, saved: Checkpointer | None, progress:
     motion, own = _motions(drive, nets)
     words = Words.of(job.plan, settings.negative_prompt or "")
     params = SamplingParams(model.cfg_scale(settings.guidance), settings.warmup, settings.chunk)
-    fade = max(2, round(FADE * settings.fps)) if settings.exact_first and reader is None else 0
+    fade = fade_of(settings) if reader is None else 0
     before = model.nfe
 
     def frames(report: Report, preview: PreviewWriter | None) -> Iterator[np.ndarray]:
@@ -70,6 +71,11 @@ def prepare(job: AnimateJob, model: Model, saved: Checkpointer | None, progress:
         told=told,
         beside=drive_pictures(job),
     )
+
+
+def fade_of(settings: AnimateSettings) -> int:
+    """Frames in which what the model loses of the portrait leaves it."""
+    return max(2, round(FADE * settings.fps)) if settings.exact_first else 0
 
 
 def _motions(drive: Drive, nets: Nets) -> tuple[FaceMotion, FaceMotion]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import closing
 
 import numpy as np
@@ -46,6 +48,7 @@ def draw_portrait(
     fresh: float = 1.0,
     checkpointer: Checkpointer | None = None,
     preview: PreviewWriter | None = None,
+    wanted: AbstractSet[int] | None = None,
 ) -> Iterator[Picture]:
     """Yields a frame for each of the motion's, drawn under the portrait `picture` [h, w, 3] uint8.
 
@@ -55,7 +58,8 @@ def draw_portrait(
     rest is the portrait's own, inverted under its `own` face. `fade`: frame 0 is exactly the picture, and what the
     drawn one lacks of it is given to so many frames, less and less, in which the noise turns from the portrait's own;
     for motions that begin as the portrait is held. With a `checkpointer` it goes on from what that has saved of this
-    render (clips begin anew). Raises BadInputError for a model or a size that the nets do not fit.
+    render (clips begin anew). `wanted`: only these frames are yielded, and, but for clips and keyframes, drawn. Raises
+    BadInputError for a model or a size that the nets do not fit.
     """
     height, width = picture.shape[:2]
     check_base(nets, model.unet, height, width)
@@ -79,16 +83,18 @@ def draw_portrait(
         sitting = Sitting(portrait, motion, words, prompts, negative, noise, (height, width), held, fresh, fade)
         if nets.motion is not None:
             clip = Clip(model, backbone, sitting, params, levels, seed, report, shown)
-            drawing = (model.decode(x)[0] for x in clip.frames())
+            drawing = ((number, model.decode(x)[0]) for number, x in enumerate(clip.frames()))
         else:
-            drawing = _one_by_one(model, backbone, sitting, params, levels, report, warn, checkpointer, preview)
+            how = (params, levels, report, warn, checkpointer, preview, wanted)
+            drawing = _one_by_one(model, backbone, sitting, *how)
         with closing(drawing):  # nothing may run on when the adapters are taken out
-            for number, drawn in enumerate(drawing):
+            for number, drawn in drawing:
                 if fade and number == 0:
                     lost = to_tensor(picture)[0].to(drawn) - drawn
                 if lost is not None and number < fade:
                     drawn = (drawn + (1 - number / fade) ** 2 * lost).clamp(0, 1)
-                yield Picture(number, to_array(drawn))
+                if wanted is None or number in wanted:
+                    yield Picture(number, to_array(drawn))
 
 
 def _one_by_one(
@@ -101,18 +107,18 @@ def _one_by_one(
     warn: Warn,
     checkpointer: Checkpointer | None,
     preview: PreviewWriter | None,
-) -> Generator[Tensor, None, None]:
-    """The frames [3, h, w] in order, in the render loop."""
-    spec, places = sitting.spec(), sitting.keyframes
-    between = [i for i in range(sitting.count) if i not in set(places)]
+    wanted: AbstractSet[int] | None,
+) -> Generator[tuple[int, Tensor], None, None]:
+    """The frames [3, h, w] with their numbers, in order, in the render loop."""
+    spec, places, between = sitting.spec(wanted), sitting.keyframes, sitting.between(wanted)
     saved = checkpointer.load(model.device, len(spec.frames)) if checkpointer else None
     waiting: dict[int, Tensor] = {}
-    due = 0
+    due = deque(sorted([*places, *between]))
     steps = render(backbone, levels, spec, params, saved.state if saved else None, model.workers)
     for done in finished(steps, model, spec.frames, (places, between), report, warn, checkpointer, preview):
         pictures, first = model.decode(done.latents), done.first
         at = [places[done.keyframe]] if first < 0 else between[first : first + len(pictures)]
         waiting.update(zip(at, pictures, strict=True))
-        while due in waiting:
-            yield waiting.pop(due)
-            due += 1
+        while due and due[0] in waiting:
+            number = due.popleft()
+            yield number, waiting.pop(number)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, pairwise
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -125,17 +126,25 @@ class Sitting:
         """The same under what drives each frame."""
         return driven(self.told(numbers), self.motion.drive(numbers, *self.size, self.portrait.nets.maps))
 
-    def spec(self) -> RenderSpec:
+    def between(self, wanted: AbstractSet[int] | None = None) -> list[int]:
+        """The frames that are no keyframes, or those of them that are wanted."""
+        rest = sorted({*range(self.count)}.difference(self.keyframes))
+        return rest if wanted is None else [number for number in rest if number in wanted]
+
+    def spec(self, wanted: AbstractSet[int] | None = None) -> RenderSpec:
         """The motion as a render: keyframes, and the others between them, each under its drive.
 
         No attention is interpolated: what a frame shows comes from its prompt, its drive and the reference.
         """
-        places = self.keyframes
+        places, rest = self.keyframes, []
 
         def conditioning(_step: int, segment: int, t: Tensor) -> Conditioning:
             begin, end = places[segment], places[segment + 1]
             return self.conditioning([begin + round(share * (end - begin)) for share in t.tolist()])
 
         keyframes = [Keyframe(self.noise_of(number), self.conditioning([number])) for number in places]
-        rest = [Frame(k, i / (b - a)) for k, (a, b) in enumerate(pairwise(places)) for i in range(1, b - a)]
+        for number in self.between(wanted):
+            segment = bisect_right(places, number) - 1
+            begin, end = places[segment : segment + 2]
+            rest.append(Frame(segment, (number - begin) / (end - begin)))
         return RenderSpec(keyframes, rest, self.base, blend=None, conditioning=conditioning)

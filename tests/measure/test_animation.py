@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 from math import inf, isnan
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,8 +16,10 @@ from laser_cli.errors import UsageError
 from laser_cli.jobs.merge import flags
 from laser_cli.jobs.model import settle
 from laser_cli.jobs.settings import AnimateSettings
+from laser_cli.measure.animation import driven
 from laser_cli.measure.animation.asked import NAMES, OURS, TRUE, Amount, check_methods
 from laser_cli.measure.animation.bench import Drawn, figures, planned, rows_of, task_of
+from laser_cli.measure.animation.driven import by_drive
 from laser_cli.measure.animation.edits import FIELDS, KINDS, Edit, changed, joined, sample_edits, still
 from laser_cli.measure.animation.methods import METHODS
 from laser_cli.measure.animation.page import Folder
@@ -259,6 +262,21 @@ def test_every_method_draws_the_frames_asked_for(task, name):
     ours = torch.from_numpy(task.picture).permute(2, 0, 1) / 255
     held = (METHODS[name].inverted and name != "text interpolation") or "SDEdit" in name or name == "no change"
     assert torch.equal(pictures[0], ours) == held
+
+
+def test_a_face_that_moves_is_driven_as_the_command_drives_it(storybook, monkeypatch):
+    monkeypatch.setattr(driven, "OWN_SAMPLING", {"guidance": 1.0, "steps": 1, "fresh_noise": 1.0})
+    settings = settle(AnimateSettings, flags({"steps": 1, "frames": 5, "even_pace": False}))
+    edit = sample_edits(1, kinds=("expression",))[0]
+    task = task_of(storybook, edit, planned(edit, settings), settings, (0, 2, 4), rms)
+    drawn = METHODS[OURS].draw(task)
+    picture = torch.from_numpy(task.picture).permute(2, 0, 1) / 255
+    assert drawn.shape[0] == 3 and torch.equal(drawn[0], picture) and not torch.equal(drawn[1], drawn[2])
+    # no face is told to move, or the picture shows none
+    still = replace(edit, sentence="the hair becomes red")
+    assert by_drive(storybook, planned(still, settings), task.picture, settings, task.shown) is None
+    blank = np.full_like(task.picture, 128)
+    assert by_drive(storybook, task.plan, blank, settings, task.shown) is None
 
 
 def test_laser_as_published_inverts_every_picture_it_ends_in(task):

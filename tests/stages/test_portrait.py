@@ -232,6 +232,14 @@ def test_frames_can_come_from_the_portraits_own_noise(storybook, nets, face):
     assert sum(told) - 2 == storybook.nfe - before == 16 + 5 * 16
 
 
+def test_only_wanted_frames_are_drawn_as_they_are_among_all(storybook, nets, face):
+    whole, before = draw(storybook, nets, face, 6), storybook.nfe
+    some = draw(storybook, nets, face, 6, wanted={0, 2, 3})
+    # the last one is a keyframe, which is drawn in any case
+    assert [one.index for one in some] == [0, 2, 3] and storybook.nfe - before == nfe(4, STEPS, 2.0)
+    assert apart(some, [whole[0], whole[2], whole[3]]) <= 3
+
+
 def test_a_render_that_was_broken_off_goes_on(storybook, nets, face, tmp_path):
     whole, ticks = draw(storybook, nets, face), iter(range(0, 10_000, 100))
     saving = Checkpointer(tmp_path / "render", "mine", clock=lambda: next(ticks))

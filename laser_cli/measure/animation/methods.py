@@ -17,6 +17,7 @@ from laser_cli.engine.spec import SamplingParams
 from laser_cli.jobs.run_animate import direction_of
 from laser_cli.jobs.settings import AnimateSettings
 from laser_cli.measure.animation.asked import OURS, TRUE
+from laser_cli.measure.animation.driven import by_drive
 from laser_cli.measure.animation.edits import Edit, joined, times_of
 from laser_cli.measure.animation.published import as_published
 from laser_cli.models.model import Model
@@ -69,7 +70,10 @@ Draw = Callable[[Task], Tensor]
 
 
 def default(task: Task) -> Tensor:
-    """What `laser animate` does."""
+    """What `laser animate` does: a portrait whose face moves is driven, where the model can."""
+    driven = by_drive(task.model, task.plan, task.picture, task.settings, task.shown)
+    if driven is not None:
+        return driven
     pace = task.distance if task.settings.even_pace else None
     first = task.picture if task.settings.exact_first else None
     return _drawn(task, task.plan, task.inversion, task.params, first, pace, direction_of(task.settings))
