@@ -152,6 +152,9 @@ def portraits(
     compare: Annotated[
         str | None, typer.Option(help="Other adapters as one more row, such as plain attention's.", show_default=False)
     ] = None,
+    baselines: Annotated[
+        int, typer.Option(min=1, help="Reenactments of each kind that words and attention are drawn for.")
+    ] = 40,
     sheet: Annotated[
         Path | None, typer.Option(help="Write reference, truth and every row of a few here.", show_default=False)
     ] = None,
@@ -168,7 +171,9 @@ def portraits(
         needed_adapters(asked, on.model)
     classifier = load_classifier()
     model = on.load(console)
-    figures, pictures = bench_portraits(model, classifier, items, steps, portrait_adapter, compare, console.note)
+    figures, pictures = bench_portraits(
+        model, classifier, items, steps, portrait_adapter, compare, baselines, console.note
+    )
     if whole and portrait_adapter is None:
         figures += memory(on.model, console.note)
     if sheet:
