@@ -104,7 +104,9 @@ class _Render:
         """Latents of the keyframes at the beginning of each step under way."""
         self.offsets: dict[int, Tensor] = {}
         """How far each keyframe's stored trajectory lies from where a step led: what holds it there."""
-        self.frames = torch.cat([*(spec.noise(f) for f in spec.frames), torch.empty_like(noises[0][:0])])
+        self.frames = noises[0].new_empty(len(spec.frames), *noises[0].shape[1:])
+        for j, frame in enumerate(spec.frames):
+            self.frames[j] = spec.noise(frame)[0]
         self.clean = (torch.zeros_like(self.keyframes[0]), torch.zeros_like(self.frames))
 
     def steps(self, checkpoint: RenderState | None) -> Iterator[Step]:
