@@ -184,9 +184,14 @@ def drive_by_plan(
 def told_face(plan: Plan, adapters: Adapters) -> tuple[Any, ...]:
     """The face that the description tells, step by step, else, for puppets, the prompts."""
     from laser_cli.plan.rules.face_track import face_track
+
+    told = face_track(plan.description)
+    # captions of puppets begin with one of these words; what reads them imports torch
+    if told or not adapters.puppets or not any(word in plan.source for word in ("portrait", "face")):
+        return told
     from laser_cli.storybook.driving import face_of_words
 
-    return face_track(plan.description) or (face_of_words(plan) if adapters.puppets else ())
+    return face_of_words(plan)
 
 
 def _own_face(asked: Asked, adapters: Adapters, picture: Input) -> FaceTrack:

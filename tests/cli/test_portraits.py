@@ -191,8 +191,8 @@ def test_adapters_with_motion_modules_draw_clips(laser, tmp_path, portrait, trac
         code, stdout, stderr = laser("animate", portrait, *how, *asked, *to, *QUICK, "--json")
         assert code == 0 and "kept in float32" not in stderr, stderr
         assert read_record(tmp_path / f"{name}.gif")["settings"]["drive"]["clips"] == (name == "clip")
-        # of the clip two stills, seven frames, and what is read: the portrait and both ends, twice each
-        assert json.loads(stdout)["evaluations"] == (2 + 7 + 6 if name == "clip" else 7 + 2)
+        # the portrait's inversion, of the clip two stills, seven frames, and what is read: it and both ends, twice each
+        assert json.loads(stdout)["evaluations"] == 1 + (2 + 7 + 6 if name == "clip" else 7 + 2)
     one, other = pictures(tmp_path / "clip"), pictures(tmp_path / "frames")
     assert max(np.abs(a.astype(int) - b).max() for a, b in zip(one, other, strict=True)) > 10
 
