@@ -17,6 +17,7 @@ from laser_cli.controls.knit.load import Nets, check_base
 from laser_cli.controls.knit.portrait import read_reference
 from laser_cli.engine.invert import invert
 from laser_cli.engine.render import render
+from laser_cli.engine.sample import last
 from laser_cli.engine.schedule import noise_like
 from laser_cli.engine.spec import SamplingParams
 from laser_cli.models.base import NoiseLevel
@@ -78,8 +79,8 @@ def draw_portrait(
     with knitted(model.backbone, portrait) as backbone:
         if fresh < 1 and own is not None and reader is None:
             told = driven(prompts.select([0]), own.drive([0], height, width, nets.maps))
-            for held in invert(backbone, latents, levels, told):  # noqa: B007
-                report(1)
+            held = last(invert(backbone, latents, levels, told))
+            report(len(levels))
         sitting = Sitting(portrait, motion, words, prompts, negative, noise, (height, width), held, fresh, fade)
         if nets.motion is not None:
             clip = Clip(model, backbone, sitting, params, levels, seed, report, shown)
