@@ -48,13 +48,15 @@ def render(
     params: SamplingParams,
     checkpoint: RenderState | None = None,
     workers: Workers | None = None,
+    clean: bool = False,
 ) -> Iterator[Step]:
     """Renders the spec; yields after every call of the backbone, and finished pictures after those of the last step.
 
     The keyframes come together, before the frames, which come in order. With a ``checkpoint`` it goes on from there, to
-    the same pictures. UsageError for a control that does not know the backbone's layers, before anything is computed.
+    the same pictures. ``clean``: its states tell what the pictures are heading for. UsageError for a control that does
+    not know the backbone's layers, before anything is computed.
     """
-    return _Render(backbone, levels, spec, params, workers or Workers()).steps(checkpoint)
+    return _Render(backbone, levels, spec, params, workers or Workers(), clean).steps(checkpoint)
 
 
 def nfe(pictures: int, steps: int, guidance: float, unguided: int = 0) -> int:
@@ -88,6 +90,7 @@ class _Render:
         spec: RenderSpec,
         params: SamplingParams,
         workers: Workers,
+        clean: bool,
     ) -> None:
         self.backbone, self.levels, self.spec, self.params, self.workers = backbone, levels, spec, params, workers
         names = [name for k in spec.keyframes for name, strength in k.strengths.items() if strength]
@@ -107,7 +110,7 @@ class _Render:
         self.frames = noises[0].new_empty(len(spec.frames), *noises[0].shape[1:])
         for j, frame in enumerate(spec.frames):
             self.frames[j] = spec.noise(frame)[0]
-        self.clean = (torch.zeros_like(self.keyframes[0]), torch.zeros_like(self.frames))
+        self.clean = (torch.zeros_like(self.keyframes[0]), torch.zeros_like(self.frames)) if clean else None
 
     def steps(self, checkpoint: RenderState | None) -> Iterator[Step]:
         """The loop."""
@@ -222,7 +225,8 @@ class _Render:
             carried = [self.spec.carried(self.spec.frames[j]) for j in index]
             latents = self._blended(latents + self._moved(torch.lerp(begin, end, t), carried), step, result.free)
             self.frames[index] = self._carried(latents, step, carried)
-            self.clean[1][index] = result.x0
+            if self.clean:
+                self.clean[1][index] = result.x0
             return
         after = self.keyframes.setdefault(step + 1, torch.empty_like(self.keyframes[step]))
         offset = self.offsets.setdefault(step, torch.zeros_like(after))
@@ -235,7 +239,8 @@ class _Render:
                 x = self._carried(x[None], step, [self.spec.keyframes[k].carried])[0]
             after[k] = trajectory.latents[len(self.levels) - step - 1] if trajectory else x
             offset[k] = after[k] - x
-        self.clean[0][index] = result.x0
+        if self.clean:
+            self.clean[0][index] = result.x0
 
     def _blended(self, x: Tensor, step: int, free: Tensor | None) -> Tensor:
         """Latents after a step with the source's where they may not differ from it (local blend)."""
@@ -261,11 +266,12 @@ class _Render:
         return torch.cat([carry.hold(row, source, each, done) for row, each in zip(x.split(1), how, strict=True)])
 
     def _state(self, done: int) -> RenderState:
-        keyframes, frames = self.clean
-        for j, frame in enumerate(self.spec.frames):
-            if frame.arc and frame.start_step >= done:
-                frames[j] = _on_arc(frame, frames, keyframes)
-        return RenderState(done, self.keyframes[done], self.frames, (keyframes, frames))
+        if self.clean:
+            keyframes, frames = self.clean
+            for j, frame in enumerate(self.spec.frames):
+                if frame.arc and frame.start_step >= done:
+                    frames[j] = _on_arc(frame, frames, keyframes)
+        return RenderState(done, self.keyframes[done], self.frames, self.clean)
 
 
 def _on_arc(frame: Frame, frames: Tensor, keyframes: Tensor) -> Tensor:

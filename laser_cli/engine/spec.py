@@ -151,7 +151,7 @@ class RenderState:
     """A render after ``done`` steps of its frames: what it goes on from (``render``'s ``checkpoint``).
 
     ``keyframes`` and ``frames`` [n, c, h, w] are the latents at that step, overwritten when the next one begins.
-    ``clean``: the x0 that keyframes and frames are heading for; None of a state that was loaded.
+    ``clean``: the x0 that keyframes and frames are heading for; None where nobody asked, or of a state that was loaded.
     """
 
     done: int

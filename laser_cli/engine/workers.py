@@ -10,6 +10,7 @@ import ctypes
 import math
 import os
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +21,8 @@ Result = TypeVar("Result")
 
 WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "KMP_BLOCKTIME": "0", "GOMP_SPINCOUNT": "0"}
 """How GNU's, LLVM's and Intel's OpenMP are told to sleep, not spin, while they wait."""
+AHEAD = 2
+"""Calls of each worker that are under way, or done and not yet taken."""
 M_MMAP_THRESHOLD, M_TRIM_THRESHOLD = -3, -1
 KEPT = {M_MMAP_THRESHOLD: 2**30, M_TRIM_THRESHOLD: 2**31 - 1}
 """mallopt of glibc: blocks up to 1 GiB come from the heap, and freed memory stays the process'. Otherwise every large
@@ -79,6 +82,7 @@ class Workers:
     ) -> Iterator[Result]:
         """Results in the order of the items; an exception comes where its result would.
 
+        At most AHEAD results a worker wait for the caller, so that memory does not grow with the number of items.
         A caller that stops early leaves nothing running: what has not begun is dropped, the rest is told to ``stop``
         and waited for. A single item is worked on by a worker too: how many there are does not show in the bits.
         """
@@ -86,13 +90,17 @@ class Workers:
             for item in items:
                 yield work(item)
             return
-        here = _with_modes_of_this_thread(work)
-        futures: list[Future[Result]] = [self._threads().submit(here, item) for item in items]
+        here, threads = _with_modes_of_this_thread(work), self._threads()
+        waiting: deque[Future[Result]] = deque()
         try:
-            for future in futures:
-                yield future.result()
+            for item in items:
+                if len(waiting) == AHEAD * self.count:
+                    yield waiting.popleft().result()
+                waiting.append(threads.submit(here, item))
+            while waiting:
+                yield waiting.popleft().result()
         finally:
-            begun = [future for future in futures if not future.cancel()]
+            begun = [future for future in waiting if not future.cancel()]
             if not all(future.done() for future in begun):
                 stop()
             for future in begun:

@@ -164,7 +164,7 @@ class AnimateSettings(FrameSettings):
     steps: int = setting(
         25,
         DRAWING,
-        "Denoising steps. (default: {default}, or the inversion's; 12 for a portrait driven by a model's own adapters)",
+        "Denoising steps. (default: {default}, or the inversion's; 11 for a portrait driven by a model's own adapters)",
         ge=1,
         le=1000,
     )

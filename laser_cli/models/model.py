@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
 import torch
@@ -183,11 +184,17 @@ class Model:
         z = latents / factor + shift
 
         def decoded(one: Tensor) -> Tensor:
-            return in_safe_precision("the VAE", self.vae, self._decoded, one)
+            return (in_safe_precision("the VAE", self.vae, self._decoded, one) / 2 + 0.5).clamp_(0, 1)
 
         with self._resident(self.vae):
-            pictures = list(self.workers.map(decoded, z.split(1))) if len(z) > 1 else [decoded(z)]
-        return (torch.cat(pictures) / 2 + 0.5).clamp(0, 1)
+            if len(z) <= 1:
+                return decoded(z)
+            drawn = self.workers.map(decoded, z.split(1))
+            first = next(drawn)
+            pictures = first.new_empty(len(z), *first.shape[1:])
+            for place, picture in zip(pictures, chain([first], drawn), strict=True):
+                place.copy_(picture[0])
+        return pictures
 
     def _posterior_mean(self, pixels: Tensor) -> Tensor:
         return self.vae.encode(pixels.to(self.device, self.vae.dtype)).latent_dist.mean

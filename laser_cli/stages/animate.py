@@ -196,7 +196,9 @@ def animate(
     carried = dict(zip(places.frames, spec.frames, strict=True)) if spec.carry else {}
     waiting: dict[int, Tensor] = {}
     levels = model.schedule.levels(inversion.steps)
-    steps = render(model.backbone, levels, spec, params, saved.state if saved else None, model.workers)
+    steps = render(
+        model.backbone, levels, spec, params, saved.state if saved else None, model.workers, clean=preview is not None
+    )
     kept = (report, warn, checkpointer, preview)
     for done in finished(steps, model, spec.frames, (places.keyframes, places.frames), *kept):
         indices = _indices(done, places)

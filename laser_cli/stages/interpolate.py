@@ -223,7 +223,7 @@ def interpolate(
     lost: dict[int, Tensor] = {}
     waiting: dict[int, Tensor] = {}
     due = 0
-    steps = render(model.backbone, levels, spec, params.sampling, state, model.workers)
+    steps = render(model.backbone, levels, spec, params.sampling, state, model.workers, clean=preview is not None)
     places = (schedule.places, numbers if spec.frames else [])
     for done in finished(steps, model, schedule.frames, places, report, warn, checkpointer, preview):
         if done.keyframe >= 0:

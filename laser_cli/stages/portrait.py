@@ -115,7 +115,9 @@ def _one_by_one(
     saved = checkpointer.load(model.device, len(spec.frames)) if checkpointer else None
     waiting: dict[int, Tensor] = {}
     due = deque(sorted([*places, *between]))
-    steps = render(backbone, levels, spec, params, saved.state if saved else None, model.workers)
+    steps = render(
+        backbone, levels, spec, params, saved.state if saved else None, model.workers, clean=preview is not None
+    )
     for done in finished(steps, model, spec.frames, (places, between), report, warn, checkpointer, preview):
         pictures, first = model.decode(done.latents), done.first
         at = [places[done.keyframe]] if first < 0 else between[first : first + len(pictures)]

@@ -151,8 +151,8 @@ def test_a_dry_run_tells_frames_and_evaluations(laser, portrait, adapters, track
     assert code == 0, stderr
     told = json.loads(stdout)
     assert (told["frames"], told["evaluations"]["total"]) == (7, 10)
-    # where nobody says, a model's own adapters draw twelve guided steps a frame
-    for said, steps in (([], 12), (["--steps", "5"], 5)):
+    # where nobody says, a model's own adapters draw eleven guided steps a frame
+    for said, steps in (([], 11), (["--steps", "5"], 5)):
         code, stdout, stderr = laser("animate", portrait, *how, *said)
         assert code == 0, stderr
         assert json.loads(stdout)["evaluations"]["total"] == 7 * 2 * steps + 2 + steps

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from laser_cli.engine import workers as module
-from laser_cli.engine.workers import WAITING, Workers, available_cores, cgroup_quota
+from laser_cli.engine.workers import AHEAD, WAITING, Workers, available_cores, cgroup_quota
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
@@ -56,6 +56,15 @@ def test_who_stops_early_leaves_nothing_running():
     count = len(begun)
     time.sleep(0.05)
     assert len(begun) == count < 50
+
+
+def test_results_that_nobody_takes_do_not_pile_up():
+    begun: list[int] = []
+    results = Workers(2).map(begun.append, range(50))
+    next(results)
+    time.sleep(0.05)
+    assert len(begun) <= 2 * AHEAD
+    assert len(list(results)) == 49
 
 
 def test_what_runs_is_told_to_stop():

@@ -151,14 +151,14 @@ def memory(model: str, say: Say = lambda text: None) -> list[Figure]:
     return measured.memory(__name__, model, say)
 
 
-def draw_frames(model: Model, frames: int) -> None:
-    """Draw a portrait in so many frames, in two steps."""
+def draw_frames(model: Model, frames: int, steps: int = 2) -> None:
+    """Draw a portrait in so many frames."""
     nets: Nets = load_adapters(needed_adapters(None, STORYBOOK), model)
     t = np.linspace(0, 1, frames)
     track = FaceTrack.of(12, ("jawOpen", "yaw"), np.stack([t, 30 * t], 1))
     motion = face_motion(track, HeadPose(np.zeros((1, 3)), np.array([PLACE])), 0.0)
     picture = to_array(drawn([Puppet()], look_of(model.size))[0])
-    for _ in draw_portrait(model, nets, picture, motion, Words("a portrait"), SamplingParams(guidance=1.0), 2):
+    for _ in draw_portrait(model, nets, picture, motion, Words("a portrait"), SamplingParams(guidance=1.0), steps):
         pass
 
 
