@@ -66,6 +66,11 @@ class Puppet:
     def value(self, blendshape: str) -> float:
         return dict(self.expression).get(blendshape, 0.0)
 
+    @property
+    def winks(self) -> bool:
+        """Whether one eye is closed, and not the other."""
+        return (self.value("eyeBlinkLeft") > 0.5) != (self.value("eyeBlinkRight") > 0.5)
+
 
 def blend_puppets(a: Puppet, b: Puppet, t: float) -> Puppet:
     """The true in-between: numbers lerped, mixtures weighted. A hat that only one of them wears keeps its colour."""

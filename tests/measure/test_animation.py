@@ -38,7 +38,7 @@ from laser_cli.stages.distances import rms
 from laser_cli.stages.invert import invert_picture
 from laser_cli.storybook.classifier import AttributeClassifier, load_classifier
 from laser_cli.storybook.look import FIRST, SECOND, SHIPPED, look_of
-from laser_cli.storybook.puppets import Puppet
+from laser_cli.storybook.puppets import EXPRESSIONS, Puppet, wearing
 from laser_cli.storybook.scenes import Scene
 from laser_cli.storybook.traits import READ
 from laser_cli.storybook.world import draw
@@ -176,6 +176,15 @@ def test_stages_are_read_where_they_end(classifier):
     assert score(classifier, edit.truth([0, 0.5, 1], FIRST), truth).reached == [True, True]
     late = score(classifier, edit.truth([0, 0, 1], FIRST), truth)
     assert late.reached == [False, True]
+
+
+def test_a_wink_may_open_again_but_a_smile_has_to_last(classifier):
+    for shown, lasting in (("wink left", [True]), ("smiling", [False])):
+        edit = edit_of(Puppet(), Puppet(expression=wearing(EXPRESSIONS[shown])), kind="expression")
+        truth = truth_of(edit, FIRST, classifier, (0, 4, 8), trip=30.0)
+        assert score(classifier, edit.truth([0, 1, 0], FIRST), truth).reached == lasting
+        assert score(classifier, edit.truth([0, 0, 1], FIRST), truth).reached == [True]
+        assert score(classifier, edit.truth([0, 0, 0], FIRST), truth).reached == [False]
 
 
 def test_a_jump_is_seen(classifier):

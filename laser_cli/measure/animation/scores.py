@@ -18,6 +18,7 @@ from laser_cli.measure.pictures import psnr, ssim_map
 from laser_cli.measure.storybook import frechet
 from laser_cli.storybook.classifier import AttributeClassifier, reading
 from laser_cli.storybook.look import Look
+from laser_cli.storybook.puppets import Puppet
 from laser_cli.storybook.train.common import gradient_energy
 from laser_cli.storybook.traits import Reading, judge_told
 
@@ -132,11 +133,15 @@ def score(
 
 
 def reached(edit: Edit, read: Sequence[Reading]) -> Iterable[bool]:
-    """Whether each attribute asked for is there at the end of its stage."""
+    """Whether each attribute asked for is there at the end of its stage; a wink, which opens again, anywhere in it."""
+    begin = 0
     for k, asked in enumerate(edit.asked, start=1):
-        at = round(k * (len(read) - 1) / len(edit.asked))
-        right = judge_told(read[at], edit.stages[k])
+        at, stage = round(k * (len(read) - 1) / len(edit.asked)), edit.stages[k]
+        right = judge_told(read[at], stage)
+        if "face" in right and isinstance(stage, Puppet) and stage.winks:
+            right["face"] = any(judge_told(each, stage)["face"] for each in read[begin + 1 : at + 1])
         yield from (right[name] for name in sorted(asked) if name in right)
+        begin = at
 
 
 def certainty(read: Reading) -> float:

@@ -43,11 +43,11 @@ COLUMNS: dict[str, tuple[str, int]] = {
 }
 """What the table shows of a summary, its heading and decimals."""
 LEGEND = """\
-reached: attributes asked for, kept: attributes not asked for, both read at the end, %; <=1.5, <=2: animations whose
-largest / median distance of neighbours is at most that, %; r x k x s: reached x kept x smooth (<=2), %; clear:
-in-betweens read as one subject, certain: certainty of the reading, sharp: gradient energy / the true one's, all %;
-untrue: distance to the nearest true in-between; Frechet: to the true animations' frames; frame 0: PSNR beside the
-picture, dB; PSNR (dB), SSIM, gradient distance (%), flicker (second differences, levels): where the truth stands
+reached: attributes asked for (a wink on its way), kept: those not asked for, read at the end, %; <=1.5, <=2:
+animations whose largest / median distance of neighbours is at most that, %; r x k x s: reached x kept x smooth (<=2),
+%; clear: in-betweens read as one subject, certain: certainty of the reading, sharp: gradient energy / the true one's,
+all %; untrue: distance to the nearest true in-between; Frechet: to the true animations' frames; frame 0: PSNR beside
+the picture, dB; PSNR (dB), SSIM, gradient distance (%), flicker (second differences, levels): where the truth stands
 still; evals, s: U-Net evaluations and seconds a picture"""
 
 
