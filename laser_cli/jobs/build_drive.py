@@ -182,16 +182,15 @@ def drive_by_plan(
 
 
 def told_face(plan: Plan, adapters: Adapters) -> tuple[Any, ...]:
-    """The face that the description tells, step by step, else, for puppets, the prompts."""
+    """The face that a plan's description tells, stage by stage, and for puppets its prompts."""
     from laser_cli.plan.rules.face_track import face_track
 
-    told = face_track(plan.description)
     # captions of puppets begin with one of these words; what reads them imports torch
-    if told or not adapters.puppets or not any(word in plan.source for word in ("portrait", "face")):
-        return told
-    from laser_cli.storybook.driving import face_of_words
+    if not adapters.puppets or not any(word in plan.source for word in ("portrait", "face")):
+        return face_track(plan.description, [at for at, _ in plan.stages])
+    from laser_cli.storybook import driving
 
-    return face_of_words(plan)
+    return driving.told_face(plan)
 
 
 def _own_face(asked: Asked, adapters: Adapters, picture: Input) -> FaceTrack:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import (
@@ -208,6 +208,13 @@ class Plan(_Model):
     def total_frames(self) -> int:
         """How many pictures are written."""
         return sum(segment.frames for segment in self.segments) - (len(self.segments) - 1)
+
+    @property
+    def stages(self) -> list[tuple[float, str]]:
+        """When each stage ends, in percent of the time, and the prompt reached there; its ways' ends alone are told."""
+        places = accumulate(segment.frames - 1 for segment in self.segments)
+        ends = zip(places, self.segments, strict=True)
+        return [(100 * place / (self.total_frames - 1), segment.prompt) for place, segment in ends if not segment.via]
 
 
 def _with_source(segment: dict[str, Any], source: Any) -> dict[str, Any]:

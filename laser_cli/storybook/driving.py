@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from laser_cli.controls.knit.drive import COEFFICIENTS
 from laser_cli.controls.knit.driven import FaceMotion
 from laser_cli.controls.knit.pose import HeadPose
+from laser_cli.plan.rules.face_track import face_track
 from laser_cli.plan.schema import FacePoint, Plan
-from laser_cli.storybook.puppets import BLENDSHAPES, PITCH, ROLL, YAW, Puppet, wearing
+from laser_cli.storybook.puppets import BLENDSHAPES, EXPRESSIONS, PITCH, ROLL, YAW, Puppet, wearing
 from laser_cli.storybook.read import face_told
 from laser_cli.tracks.names import ANGLES
 from laser_cli.tracks.schema import FaceTrack
 
+SHAPES: Mapping[str, Mapping[str, float]] = {
+    name: {shape: 100 * level for shape, level in EXPRESSIONS[own].items()}
+    for name, own in {
+        **{name: name for name in ("smiling", "laughing", "sad", "frowning", "angry", "surprised")},
+        "mouth open": "open",
+        "eyes closed": "asleep",
+        "lips puckered": "pucker",
+        "cheeks puffed": "puff",
+        **{f"looking {way}": f"look {way}" for way in ("up", "down", "left", "right")},
+    }.items()
+}
+"""What this world's puppets do, in percent, for expressions by the names of `plan.expressions`."""
 PLACE = (0.0, 0.0, -2.1)
 """Where a puppet's head is, as a `HeadPose` counts: all puppets stand in one place, their heads as large."""
 
@@ -44,19 +57,16 @@ def puppet_of(track: FaceTrack, frame: int) -> Puppet:
     return Puppet(pitch=-pitch, yaw=yaw, roll=-roll, expression=wearing(shown), background=(("gray", 1.0),))
 
 
-def face_of_words(plan: Plan) -> tuple[FacePoint, ...]:
-    """The face that a plan's prompts tell at its keyframes, in this world's words; empty if it does not move."""
-    points, place = [], 0
-    for number, prompt in enumerate(plan.prompts):
-        place += plan.segments[number - 1].frames - 1 if number else 0
+def told_face(plan: Plan) -> tuple[FacePoint, ...]:
+    """The face that a plan tells a puppet: its description step by step, and its prompts; empty if it does not move."""
+    return face_track(plan.description, [at for at, _ in plan.stages], prompted_faces(plan), SHAPES)
+
+
+def prompted_faces(plan: Plan) -> list[FacePoint]:
+    """The faces that a plan's prompts tell, in this world's words: of the picture, and where every stage ends."""
+    points = []
+    for at, prompt in ((0.0, plan.source), *plan.stages):
         face = face_told(prompt)
         expression = {name: round(100 * level) for name, level in face.get("expression", ())}
-        angles = {name: float(face.get(name, 0.0)) for name in ANGLES}
-        at = 100 * place / (plan.total_frames - 1)
-        points.append(FacePoint(at=at, expression=expression, **angles))
-    moves = any(_face(point) != _face(points[0]) for point in points)
-    return tuple(points) if moves else ()
-
-
-def _face(point: FacePoint) -> tuple[object, ...]:
-    return point.expression, point.yaw, point.pitch, point.roll
+        points.append(FacePoint(at=at, expression=expression, **{name: float(face.get(name, 0.0)) for name in ANGLES}))
+    return points

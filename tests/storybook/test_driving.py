@@ -5,7 +5,7 @@ import pytest
 
 from laser_cli.controls.knit.drive import COEFFICIENTS
 from laser_cli.plan.schema import Plan, Segment
-from laser_cli.storybook.driving import as_puppet, face_of_words, motion_of, puppet_of
+from laser_cli.storybook.driving import as_puppet, motion_of, puppet_of, told_face
 from laser_cli.storybook.puppets import YAW, Puppet
 from laser_cli.tracks.schema import FaceTrack
 
@@ -32,8 +32,9 @@ def test_a_puppet_does_what_it_can():
     assert len(as_puppet(FaceTrack.of(12, ("tongueOut",), np.ones((3, 1)))).frames) == 3
 
 
-def told(*prompts):
-    return face_of_words(Plan(source=prompts[0], segments=tuple(Segment(prompt=p, frames=4) for p in prompts[1:])))
+def told(*prompts, description=""):
+    segments = tuple(Segment(prompt=p, frames=4) for p in prompts[1:])
+    return told_face(Plan(source=prompts[0], segments=segments, description=description))
 
 
 def test_prompts_tell_a_face():
@@ -46,3 +47,42 @@ def test_prompts_tell_a_face():
 def test_prompts_in_which_no_face_moves_tell_none():
     assert told(f"{LOOKS}, smiling", f"{LOOKS}, smiling, on a blue background") == ()
     assert told("a red ball in a meadow", "a blue ball in a meadow") == ()
+
+
+def test_what_the_picture_shows_gives_way_to_what_is_told():
+    points = told(f"{LOOKS}, winking with the left eye", f"{LOOKS}, surprised", description="first she is surprised")
+    assert points[0].expression == {"eyeBlinkRight": 100}
+    assert points[-1].expression == {"browInnerUp": 100, "jawOpen": 100}
+    (_, calm) = told(f"{LOOKS}, eyes closed", f"{LOOKS}, with a neutral face", description="she relaxes the face")
+    assert calm.expression == {}
+
+
+def test_a_gesture_ends_before_the_animation_and_what_the_sentence_tells_stays():
+    prompts = (f"{LOOKS}, with puffed cheeks", f"{LOOKS}, winking with the right eye")
+    points = told(*prompts, description="she winks with the right eye")
+    assert any(p.expression.get("eyeBlinkLeft") == 100 and "cheekPuff" not in p.expression for p in points)
+    assert points[-1].expression == {}
+    prompts = (LOOKS, f"{LOOKS}, smiling", f"{LOOKS}, winking with the left eye, turned to the right")
+    points = told(*prompts, description="she smiles, winks with the left eye, then turns her head to the right")
+    assert points[-1].expression == {"mouthSmileLeft": 100, "mouthSmileRight": 100} and points[-1].yaw == 25
+
+
+def test_each_stage_has_its_own_time():
+    prompts = (f"{LOOKS} and a blue cap, laughing", f"{LOOKS} and a blue cap, puffing the cheeks", LOOKS)
+    points = told(*prompts, description="she puffs the cheeks, then removes the hat")
+    assert [(p.at, p.expression) for p in points[1:]] == [(50, {"cheekPuff": 100}), (100, {"cheekPuff": 100})]
+    prompts = (LOOKS, f"{LOOKS} and a blue cap", f"{LOOKS} and a blue cap, laughing")
+    points = told(*prompts, description="she puts on a blue cap, then bursts into laughter")
+    laughing = {"jawOpen": 70, "mouthSmileLeft": 100, "mouthSmileRight": 100}
+    assert [(p.at, p.expression) for p in points[1:]] == [(50, {}), (100, laughing)]
+
+
+def test_turns_are_counted_from_how_the_head_is_held():
+    prompts = (f"{LOOKS}, turned to the left", f"{LOOKS}, turned to the right")
+    assert [p.yaw for p in told(*prompts, description="she turns to the right")] == [-30, 25]
+    assert [p.yaw for p in told(prompts[0], LOOKS, description="she faces forward")] == [-30, 0]
+
+
+def test_slightly_is_less():
+    points = told(LOOKS, f"{LOOKS}, smiling", description="she smiles a little")
+    assert points[-1].expression == {"mouthSmileLeft": 45, "mouthSmileRight": 45}
