@@ -17,10 +17,10 @@ from laser_cli.jobs.merge import flags
 from laser_cli.jobs.model import settle
 from laser_cli.jobs.settings import AnimateSettings
 from laser_cli.measure.animation import driven
-from laser_cli.measure.animation.asked import NAMES, OURS, TRUE, Amount, check_methods
+from laser_cli.measure.animation.asked import KINDS, NAMES, OURS, TRUE, Amount, check_kinds, check_methods
 from laser_cli.measure.animation.bench import Drawn, figures, planned, rows_of, task_of
 from laser_cli.measure.animation.driven import by_drive
-from laser_cli.measure.animation.edits import FIELDS, KINDS, Edit, changed, joined, sample_edits, still
+from laser_cli.measure.animation.edits import FIELDS, SAMPLERS, Edit, changed, joined, sample_edits, still
 from laser_cli.measure.animation.methods import METHODS
 from laser_cli.measure.animation.page import Folder
 from laser_cli.measure.animation.published import as_published, segment_spec
@@ -235,6 +235,9 @@ def test_amounts_and_methods_that_cannot_be():
     assert check_methods(()) == NAMES == tuple(METHODS) and check_methods(["laser"]) == ("laser", TRUE[1])
     with pytest.raises(UsageError, match="magic"):
         check_methods(["magic"])
+    assert check_kinds(()) == KINDS == tuple(SAMPLERS) and check_kinds(["size", "colour"]) == ("colour", "size")
+    with pytest.raises(UsageError, match="mood"):
+        check_kinds(["mood"])
 
 
 def test_laser_as_published_lets_go_of_the_source_evenly_and_mixes_four_fifths(storybook, red_ball):

@@ -90,6 +90,10 @@ def animate(
             help="A method, by its name in the table; may be given several times. (default: all)", show_default=False
         ),
     ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(help="A kind of edits; may be given several times. (default: all)", show_default=False),
+    ] = None,
     half: Annotated[
         Half, typer.Option(help="Edits to tune methods on, or those that figures are reported on.")
     ] = Half.report,
@@ -107,11 +111,12 @@ def animate(
     from laser_cli.jobs.merge import flags
     from laser_cli.jobs.model import settle
     from laser_cli.jobs.settings import AnimateSettings
-    from laser_cli.measure.animation.asked import Amount, check_methods
+    from laser_cli.measure.animation.asked import Amount, check_kinds, check_methods
     from laser_cli.output.atomic import check_frames_dir
 
     console = on.console()
     amount, methods = Amount(items, frames, every, half.value, seed), check_methods(method or ())
+    kinds = check_kinds(kind or ())
     amount.check()
     if out:
         check_frames_dir(out)
@@ -124,7 +129,8 @@ def animate(
     classifier = bench.needed_classifier()
     model = on.load(console)
     folder = Folder(out) if out else None
-    drawn = bench.animations(model, classifier.to(model.device), at_first_use(named, model), settings, amount, methods)
+    judge, distance = classifier.to(model.device), at_first_use(named, model)
+    drawn = bench.animations(model, judge, distance, settings, amount, methods, kinds)
     rows, figures = bench.bench_animations(drawn, items, console.note, folder.add if folder else lambda one: None)
     if folder:
         for path in folder.close(rows, figures, f"{items} edits, {model.name}, {steps} steps, {half.value} half"):

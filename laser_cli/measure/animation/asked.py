@@ -31,6 +31,21 @@ NAMES = (
     "no change",
 )
 """The methods of ``methods.METHODS``."""
+KINDS = (
+    "colour",
+    "pattern",
+    "weather",
+    "season",
+    "hour",
+    "style",
+    "subject",
+    "size",
+    "place",
+    "expression",
+    "two stages",
+    "three stages",
+)
+"""The kinds of edits (``edits.SAMPLERS``)."""
 
 
 @dataclass(frozen=True)
@@ -70,3 +85,11 @@ def check_methods(names: Sequence[str]) -> tuple[str, ...]:
         if name not in NAMES:
             raise UsageError(f"unknown method {name!r}", hint=", ".join(NAMES))
     return tuple(name for name in NAMES if not names or name in names or name == TRUE[1])
+
+
+def check_kinds(names: Sequence[str]) -> tuple[str, ...]:
+    """Those kinds of edits, or all if none is named, in the table's order. UsageError for one that there is not."""
+    for name in names:
+        if name not in KINDS:
+            raise UsageError(f"unknown kind of edits {name!r}", hint=", ".join(KINDS))
+    return tuple(name for name in KINDS if not names or name in names)

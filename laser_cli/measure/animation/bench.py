@@ -16,8 +16,8 @@ from laser_cli.errors import NotFoundError
 from laser_cli.jobs.animate import directed
 from laser_cli.jobs.planning import Planning, request_for
 from laser_cli.jobs.settings import AnimateSettings
-from laser_cli.measure.animation.asked import OURS, TRUE, Amount
-from laser_cli.measure.animation.edits import KINDS, Edit, sample_edits
+from laser_cli.measure.animation.asked import KINDS, OURS, TRUE, Amount
+from laser_cli.measure.animation.edits import Edit, sample_edits
 from laser_cli.measure.animation.methods import METHODS, Task
 from laser_cli.measure.animation.scores import Score, Summary, score, summary, truth_of
 from laser_cli.measure.figures import Figure
@@ -84,7 +84,7 @@ def animations(
     settings: AnimateSettings,
     amount: Amount,
     methods: Sequence[str] = tuple(METHODS),
-    kinds: Sequence[str] = tuple(KINDS),
+    kinds: Sequence[str] = KINDS,
 ) -> Iterator[Drawn]:
     """Every edit, drawn by every method and scored."""
     shown = amount.shown

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from laser_cli.measure.animation.asked import Half
+from laser_cli.measure.animation.asked import KINDS, Half
 from laser_cli.measure.pictures import WINDOW
 from laser_cli.storybook.changes import Change, sample_change
 from laser_cli.storybook.face_changes import sample_face_change
@@ -127,7 +127,7 @@ def _stages(count: int) -> Callable[[AnyChange], bool]:
 
 
 Sampler = Callable[[random.Random], AnyChange]
-KINDS: dict[str, tuple[tuple[Sampler, ...], Callable[[AnyChange], bool]]] = {
+SAMPLERS: dict[str, tuple[tuple[Sampler, ...], Callable[[AnyChange], bool]]] = {
     "colour": ((sample_change,), _is("colour")),
     "pattern": ((sample_change,), _is("pattern")),
     "weather": ((sample_change,), lambda change: _of_snow(change, wanted=False)),
@@ -144,14 +144,14 @@ KINDS: dict[str, tuple[tuple[Sampler, ...], Callable[[AnyChange], bool]]] = {
 """What samples each kind, in turns, and what is taken of that."""
 
 
-def sample_edits(count: int, half: Half = "report", seed: int = 1, kinds: Sequence[str] = tuple(KINDS)) -> list[Edit]:
+def sample_edits(count: int, half: Half = "report", seed: int = 1, kinds: Sequence[str] = KINDS) -> list[Edit]:
     """So many edits of a half, kind by kind in turn; the same seed gives the same ones, however many."""
     return [_sample(kinds[i % len(kinds)], i // len(kinds), half, seed) for i in range(count)]
 
 
 def _sample(kind: str, number: int, half: Half, seed: int) -> Edit:
     """The edit of that number: changes at random until one is of the kind."""
-    samplers, wanted = KINDS[kind]
+    samplers, wanted = SAMPLERS[kind]
     rng = random.Random(f"animation {half} {seed} {kind} {number}")
     while True:
         change = samplers[number % len(samplers)](rng)

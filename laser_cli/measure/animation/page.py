@@ -13,9 +13,8 @@ from statistics import fmean
 from string import Template
 from typing import Any
 
-from laser_cli.measure.animation.asked import OURS, TRUE
+from laser_cli.measure.animation.asked import KINDS, OURS, TRUE
 from laser_cli.measure.animation.bench import Drawn, Row
-from laser_cli.measure.animation.edits import KINDS
 from laser_cli.measure.animation.scores import Score
 from laser_cli.measure.animation.table import COLUMNS, LEGEND, cell
 from laser_cli.measure.figures import Figure, as_text

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import fields
 from math import isfinite
 
+from laser_cli.measure.animation.asked import KINDS
 from laser_cli.measure.animation.bench import Row
-from laser_cli.measure.animation.edits import KINDS
 from laser_cli.measure.animation.scores import UNITS
 from laser_cli.measure.figures import Figure
 
