@@ -19,7 +19,7 @@ BLINK_EVERY = (2.0, 5.0)
 """Seconds from one blink to the next, at least and at most."""
 LIDS = ("eyeBlinkLeft", "eyeBlinkRight")
 LID_SECONDS = 0.25
-"""The most that lids take to open or to close: a slow wink looks asleep."""
+"""The most that lids take to close and to open again: a slow wink looks asleep."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,19 @@ def draw_track(poses: Sequence[Pose], fps: float, frames: int, *, hold: float = 
 
 
 def _quick(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Points in between, so that lids close just before the moment they are to be closed, and open just after."""
-    points = [(times[0], values[0])]
-    for start, end, before, after in zip(times, times[1:], values, values[1:], strict=False):
-        if end - start > LID_SECONDS and after != before:
-            closing = after > before
-            points.append((end - LID_SECONDS, before) if closing else (start + LID_SECONDS, after))
-        points.append((end, after))
+    """Points in between, so that lids that close and open again do so just before and just after they are closed.
+
+    Eyes that stay closed, or wake up, take the time they are given.
+    """
+    points, ways = [(times[0], values[0])], np.sign(np.diff(values))
+    for i, way in enumerate(ways):
+        others = ways[i + 1 :] if way > 0 else ways[:i][::-1]
+        other = next((each for each in others if each), 0)
+        if way * other < 0 and times[i + 1] - times[i] > LID_SECONDS:
+            points.append(
+                (times[i + 1] - LID_SECONDS, values[i]) if way > 0 else (times[i] + LID_SECONDS, values[i + 1])
+            )
+        points.append((times[i + 1], values[i + 1]))
     return np.array([time for time, _ in points]), np.array([value for _, value in points])
 
 

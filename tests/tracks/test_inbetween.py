@@ -54,6 +54,13 @@ def test_lids_are_quick():
     assert track["eyeBlinkLeft"][80] == 1
 
 
+@pytest.mark.parametrize(("before", "after"), [(0.0, 1.0), (1.0, 0.0)])
+def test_eyes_fall_asleep_and_wake_slowly(before, after):
+    track = draw_track([Pose(0, {"eyeBlinkLeft": before}), Pose(2, {"eyeBlinkLeft": after})], 40, 81)
+    lids = track["eyeBlinkLeft"]
+    assert lids[40] == pytest.approx(0.5) and np.ptp(lids[20:61]) == pytest.approx(0.6875)
+
+
 def test_close_poses_leave_time_to_move():
     poses = [Pose(0), Pose(0.2, {"jawOpen": 1}), Pose(0.4), Pose(2)]
     held = with_holds(poses, 1.0)
