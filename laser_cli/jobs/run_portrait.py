@@ -36,6 +36,7 @@ def prepare(job: AnimateJob, model: Model, saved: Checkpointer | None, progress:
     from laser_cli.jobs.run_animate import evaluations_of
     from laser_cli.stages.portrait import draw_portrait
     from laser_cli.stages.sitting import READ, Words
+    from laser_cli.storybook.driving import looks_alone
 
     drive, settings = job.drive, job.settings
     assert drive is not None and job.image is not None and drive.track is not None and drive.own is not None
@@ -48,7 +49,7 @@ def prepare(job: AnimateJob, model: Model, saved: Checkpointer | None, progress:
     if model.embedded:
         _warn_strange(model, picture, progress)
     motion, own = _motions(drive, nets)
-    words = Words.of(job.plan, settings.negative_prompt or "")
+    words = Words.of(looks_alone(job.plan) if drive.puppets else job.plan, settings.negative_prompt or "")
     params = SamplingParams(model.cfg_scale(settings.guidance), settings.warmup, settings.chunk)
     fade = fade_of(settings) if reader is None else 0
     before = model.nfe

@@ -23,6 +23,7 @@ from laser_cli.models.model import Model
 from laser_cli.stages.invert import invert_picture, regenerate, to_array
 from laser_cli.storybook.classifier import AttributeClassifier, load_classifier
 from laser_cli.storybook.crisp import crisp_puppet, crisp_scene
+from laser_cli.storybook.look import look_of
 from laser_cli.storybook.puppets import BLENDSHAPES, EXPRESSIONS, Puppet, wearing
 from laser_cli.storybook.train.cache import tokens
 from laser_cli.storybook.train.common import HELD_OUT, gradient_energy
@@ -93,7 +94,7 @@ def crisp(count: int, seed: int) -> list[Item]:
 
 def draw_all(pictures: Sequence[Item], size: int) -> tuple[Tensor, Tensor]:
     """Pictures [n, 3, size, size] and subjects' masks [n, 1, size, size], drawn a few at a time."""
-    parts = [draw_with_masks(pictures[i : i + 32], size) for i in range(0, len(pictures), 32)]
+    parts = [draw_with_masks(pictures[i : i + 32], size, look=look_of(size)) for i in range(0, len(pictures), 32)]
     drawn, masks = zip(*parts, strict=True)
     return torch.cat(drawn), torch.cat(masks)
 

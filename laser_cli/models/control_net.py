@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
     from laser_cli.models.conditioning import Conditioning
     from laser_cli.models.model import Model
 
-HINT, WEIGHT = "hint.", "weight."
-"""What the names of a net's maps in ``Conditioning.spatial`` begin with: its embedded condition [n, c, h, w] and how
-much it counts [n, 1, 1, 1]; the net's number follows."""
+HINT, WEIGHT, COMING = "hint.", "weight.", ".coming"
+"""Names of a net's maps in ``Conditioning.spatial``: HINT and its number, its embedded condition [n, c, h, w]; WEIGHT
+and its number, how much that counts [n, 1, 1, 1]; with COMING, the same of the condition that takes its place."""
 
 
 @dataclass(frozen=True)
@@ -109,16 +110,19 @@ def residuals(
 ) -> tuple[list[Tensor], Tensor] | None:
     """What ControlNets add to the U-Net's skip connections and to its middle, summed over those that lead at a level.
 
-    None where none does. ``told`` has their hints; ``added``: what SDXL is told beside.
+    None where none does. ``told`` has their hints, of which one that goes and one that comes are blended by their
+    residuals; ``added``: what SDXL is told beside.
     """
     down: list[Tensor] = []
     mid: Tensor | None = None
-    for i, control in enumerate(nets):
-        hint = told.spatial.get(f"{HINT}{i}")
-        if hint is None or not control.weight or not control.leads(level):
+    leading = [(i, net) for i, net in enumerate(nets) if net.weight and net.leads(level)]
+    for (i, net), part in product(leading, ("", COMING)):
+        hint, weight = (told.spatial.get(f"{name}{i}{part}") for name in (HINT, WEIGHT))
+        if hint is None or weight is None or (part and not weight.any()):
             continue
-        here, middle = _residuals(f"control.{i}.", control, latents, level, told, hint, added, hooks)
-        scale = (control.weight * told.spatial[f"{WEIGHT}{i}"]).to(middle)
+        # both conditions read what the net's attentions computed at the keyframes
+        here, middle = _residuals(f"control.{i}.", net, latents, level, told, hint, added, hooks)
+        scale = (net.weight * weight).to(middle)
         here, middle = [x * scale for x in here], middle * scale
         down = [a + b for a, b in zip(down, here, strict=True)] if down else here
         mid = middle if mid is None else mid + middle

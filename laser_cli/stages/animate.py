@@ -95,8 +95,8 @@ def compose(model: Model, plan: Plan, inversion: Inversion, direction: Direction
     if leads:
         height, width = (side * model.scale for side in source.latents.shape[-2:])
         bare = replace(source.conditioning, image_embeds=model.unseen, spatial={})
-        conditionings, poses = led(model, [bare, *conditionings[1:]], leads.keyframes, (width, height), leads.see)
-        between = poses.of_frames(lambda step, k, t: conditionings[k].lerp(conditionings[k + 1], t))
+        conditionings, courses = led(model, [bare, *conditionings[1:]], leads.keyframes, (width, height), leads.see)
+        between = courses.of_frames(lambda step, k, t: conditionings[k].lerp(conditionings[k + 1], t))
     blended = [direction.local and local_blend(model, inversion.prompt, segment) for segment in plan.segments]
     moves = carrying(model, plan, inversion) if direction.carry and leads is None else None
     carried = moves.keyframes if moves else [STAYING] * (1 + len(plan.segments))

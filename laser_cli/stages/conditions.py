@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 from laser_cli.engine.spec import FrameConditioning
 from laser_cli.models.adapter import See, shown
 from laser_cli.models.conditioning import Conditioning
-from laser_cli.models.control_net import HINT, ControlNet, as_condition, conditioned, faded
+from laser_cli.models.control_net import COMING, HINT, WEIGHT, ControlNet, as_condition, conditioned, faded
 from laser_cli.models.model import Model
 from laser_cli.models.pose import Pose, between, draw_pose, held
 from laser_cli.models.unet import IMAGE_MASK
@@ -41,37 +42,67 @@ class Lead:
 
 
 @dataclass(frozen=True)
-class PoseTracks:
-    """Poses at the keyframes, those of each ControlNet, None where its condition is a picture or is not there.
+class Courses:
+    """How conditions of ControlNets go from keyframe to keyframe: poses move, pictures are blended.
 
-    ``size``: (w, h) px of what is drawn.
+    ``told``: the keyframes' conditionings, one row each; ``poses``: those of each ControlNet, None where its condition
+    is a picture or is not there; ``size``: (w, h) px of what is drawn.
     """
 
     nets: Sequence[ControlNet] = ()
+    told: Sequence[Conditioning] = ()
     poses: Sequence[Sequence[Pose | None]] = ()
     size: tuple[int, int] = (0, 0)
 
     def between(self, told: Conditioning, segment: int, t: Tensor) -> Conditioning:
-        """The conditioning of frames at t [n] with their own skeletons, where both keyframes have a pose.
+        """The conditioning of frames at t [n] under what leads them.
 
-        Between two drawn skeletons a blend of pixels shows both; between two poses a limb moves.
+        Two pictures are blended by the residuals that each makes, since two at once are neither; between two poses a
+        limb moves.
         """
-        ends = self.poses[segment : segment + 2]
         spatial = dict(told.spatial)
-        for i, (a, b) in enumerate(zip(*ends, strict=True)) if len(ends) == 2 else ():
-            if a is not None and b is not None:
-                one, other = a.at(self.size), b.at(self.size)
-                drawn = [to_tensor(draw_pose(between(one, other, float(at)), self.size)) for at in t]
+        for i in range(len(self.nets)):
+            if (poses := self._poses(i, segment)) is not None:
+                drawn = [to_tensor(draw_pose(between(*poses, float(at)), self.size)) for at in t]
                 spatial[f"{HINT}{i}"] = self.nets[i].hint(torch.cat(drawn).to(t.device))
+            if i not in self._changing:
+                continue
+            ends = [each.spatial for each in self.told[segment : segment + 2]]
+            going, coming = (end[f"{HINT}{i}"].expand(len(t), -1, -1, -1) for end in ends)
+            spatial[f"{HINT}{i}{COMING}"] = coming
+            spatial[f"{WEIGHT}{i}{COMING}"] = torch.zeros_like(spatial[f"{WEIGHT}{i}"])
+            if poses is None and self._changes(i, segment):
+                at, (w, v) = t.to(coming).view(-1, 1, 1, 1), (end[f"{WEIGHT}{i}"] for end in ends)
+                spatial |= {f"{HINT}{i}": going, f"{WEIGHT}{i}": w * (1 - at), f"{WEIGHT}{i}{COMING}": v * at}
         return replace(told, spatial=spatial)
 
+    def _poses(self, i: int, segment: int) -> tuple[Pose, Pose] | None:
+        """A net's poses at the ends of a segment, where both have one."""
+        ends = [poses[i] for poses in self.poses[segment : segment + 2] if poses]
+        a, b = ends if len(ends) == 2 else (None, None)
+        return None if a is None or b is None else (a.at(self.size), b.at(self.size))
+
+    def _changes(self, i: int, segment: int) -> bool:
+        """Whether a net's condition at a segment's end is another than at its begin."""
+        a, b = (each.spatial.get(f"{HINT}{i}") for each in self.told[segment : segment + 2])
+        return a is not None and b is not None and a is not b and not torch.equal(a, b)
+
+    @cached_property
+    def _changing(self) -> frozenset[int]:
+        """The nets whose pictures change somewhere: rows of one call have to be told alike."""
+        segments = range(len(self.told) - 1)
+        return frozenset(
+            i for i in range(len(self.nets)) if any(self._poses(i, k) is None and self._changes(i, k) for k in segments)
+        )
+
     def of_frames(self, text: FrameConditioning) -> FrameConditioning:
-        """The conditioning of frames under their own skeletons."""
+        """The conditioning of frames under their own conditions."""
         return lambda step, segment, t: self.between(text(step, segment, t), segment, t)
 
-    def only(self, first: int, count: int) -> PoseTracks:
+    def only(self, first: int, count: int) -> Courses:
         """The same of some of the keyframes."""
-        return replace(self, poses=self.poses[first : first + count])
+        part = slice(first, first + count)
+        return replace(self, told=self.told[part], poses=self.poses[part])
 
 
 def led(
@@ -80,8 +111,8 @@ def led(
     leads: Sequence[Lead],
     size: tuple[int, int],
     see: See | None = None,
-) -> tuple[list[Conditioning], PoseTracks]:
-    """Keyframes' conditionings (one row each) with what leads them, at (w, h) px, and the poses among it.
+) -> tuple[list[Conditioning], Courses]:
+    """Keyframes' conditionings (one row each) with what leads them, at (w, h) px, and how that goes on between them.
 
     ``see`` (models.adapter) turns image prompts into tokens. A net that leads some keyframes only fades in and out.
     """
@@ -95,7 +126,8 @@ def led(
     if any(lead.mask is not None for lead in leads):
         made = [_masked(model, each, lead.mask, size) for each, lead in zip(made, leads, strict=True)]
     poses = [[c if isinstance(c, Pose) else None for c in lead.conditions] for lead in leads]
-    return faded(made), PoseTracks(nets, poses, size)
+    made = faded(made)
+    return made, Courses(nets, made, poses, size)
 
 
 def held_still(leads: Sequence[Lead]) -> Iterator[str]:

@@ -19,7 +19,7 @@ from laser_cli.models.conditioning import Conditioning
 from laser_cli.models.model import Model
 from laser_cli.stages.animate import Picture
 from laser_cli.stages.checkpoint import Checkpointer
-from laser_cli.stages.conditions import Lead, PoseTracks, led
+from laser_cli.stages.conditions import Courses, Lead, led
 from laser_cli.stages.detail import given_back
 from laser_cli.stages.follow import Warn, finished
 from laser_cli.stages.invert import Report, invert_picture, to_array, to_tensor
@@ -63,14 +63,14 @@ class Endpoints:
     """Endpoints made ready: as keyframes of the engine, with the pictures that some of them are (index to [3, h, w]).
 
     ``base``: what guidance leads away from (one row); ``guides``: one row for each segment, or none at all.
-    ``poses``: those of the keyframes, where conditions are poses.
+    ``courses``: how conditions go on between the keyframes.
     """
 
     keyframes: Sequence[Keyframe]
     base: Conditioning
     guides: Conditioning | None
     pictures: dict[int, Tensor]
-    poses: PoseTracks = field(default_factory=PoseTracks)
+    courses: Courses = field(default_factory=Courses)
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def prepare(
     """
     told = model.encode_prompts([negative, *(a.prompt for a in asked), *params.guides])
     alone = [told.select([1 + k]) for k in range(len(asked))]
-    conditionings, poses = led(model, alone, [a.lead for a in asked], size, see)
+    conditionings, courses = led(model, alone, [a.lead for a in asked], size, see)
     shape = (model.vae.config.latent_channels, size[1] // model.scale, size[0] // model.scale)
     pictures = {k: to_tensor(a.picture)[0].to(model.device) for k, a in enumerate(asked) if a.picture is not None}
     inverted = {
@@ -148,7 +148,7 @@ def prepare(
             noise = noise_like(shape, seeds[k])[None].to(model.device)
         keyframes.append(Keyframe(noise, conditionings[k], inverted.get(k)))
     guides = told.select(slice(1 + len(asked), None)) if params.guides else None
-    return Endpoints(keyframes, told.select([0]), guides, pictures, poses)
+    return Endpoints(keyframes, told.select([0]), guides, pictures, courses)
 
 
 def spec_of(endpoints: Endpoints, params: InterpolationParams, frames: Sequence[Frame]) -> RenderSpec:
@@ -172,7 +172,7 @@ def single_frame(endpoints: Endpoints, at: float) -> tuple[Endpoints, FrameSched
         keyframes=endpoints.keyframes[k : k + 2],
         guides=guides,
         pictures=pictures,
-        poses=endpoints.poses.only(k, 2),
+        courses=endpoints.courses.only(k, 2),
     )
     return two, FrameSchedule([Frame(0, at * segments - k)], (0, 2))
 
@@ -195,7 +195,7 @@ def frame_conditioning(endpoints: Endpoints, params: InterpolationParams) -> Fra
             t = (step + 1 - (1 - t) * params.steps).clamp(0, 1)
         return begin.lerp(end, t, blend)
 
-    return endpoints.poses.of_frames(text)
+    return endpoints.courses.of_frames(text)
 
 
 @torch.inference_mode()

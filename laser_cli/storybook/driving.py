@@ -12,7 +12,7 @@ from laser_cli.controls.knit.pose import HeadPose
 from laser_cli.plan.rules.face_track import face_track
 from laser_cli.plan.schema import FacePoint, Plan
 from laser_cli.storybook.puppets import BLENDSHAPES, EXPRESSIONS, PITCH, ROLL, YAW, Puppet, wearing
-from laser_cli.storybook.read import face_told
+from laser_cli.storybook.read import face_told, looks_told
 from laser_cli.tracks.names import ANGLES
 from laser_cli.tracks.schema import FaceTrack
 
@@ -70,3 +70,9 @@ def prompted_faces(plan: Plan) -> list[FacePoint]:
         expression = {name: round(100 * level) for name, level in face.get("expression", ())}
         points.append(FacePoint(at=at, expression=expression, **{name: float(face.get(name, 0.0)) for name in ANGLES}))
     return points
+
+
+def looks_alone(plan: Plan) -> Plan:
+    """The plan with prompts that tell looks alone, as the adapters were trained: the drive moves the face."""
+    segments = tuple(s.model_copy(update={"prompt": looks_told(s.prompt)}) for s in plan.segments)
+    return plan.model_copy(update={"source": looks_told(plan.source), "segments": segments})

@@ -46,6 +46,7 @@ LEVELS = {"light": 0.3, "steady": 0.6, "heavy": 0.95, "some": 0.3, "half": 0.55,
 SKIES = {"clear": 0.05, "cloudy": 0.7, "overcast": 0.95}
 KEPT = ("hue", "saturation", "lightness", "setting", "skin", "hair", "hair_colour", "eyes", "background", "hat_colour")
 """What has no usual value: said of one of two items only, it holds for both."""
+FACE = ("expression", "yaw", "pitch", "roll")
 UNSAID = {
     "colour": "hue",
     "setting": "setting",
@@ -93,6 +94,16 @@ def face_told(prompt: str) -> Told:
             told["expression"] = (*told.get("expression", ()), *said["expression"])
         told.update({axis: said[axis] for axis in ("yaw", "pitch", "roll") if axis in said})
     return told
+
+
+def looks_told(prompt: str) -> str:
+    """A portrait's prompt without its face and how its head is held; any other prompt as it is."""
+    read = told_of(prompt)
+    if not read or read[0] is not Puppet:
+        return prompt
+    told = {key: value for key, value in read[1].items() if key not in FACE}
+    unsaid = frozenset(name for name, key in UNSAID.items() if key not in told)
+    return caption_of(_item(Puppet, told), unsaid=unsaid)
 
 
 def caption_between(begin: str, end: str) -> str | None:

@@ -15,9 +15,11 @@ from laser_cli.engine.schedule import every, noise_like
 from laser_cli.engine.spec import Frame, Keyframe, RenderSpec, SamplingParams
 from laser_cli.errors import NotFoundError, UsageError
 from laser_cli.models import load_control_net as loading
-from laser_cli.models.control_net import HINT, WEIGHT, as_condition, conditioned, faded, with_control_nets
+from laser_cli.models.conditioning import Conditioning
+from laser_cli.models.control_net import HINT, WEIGHT, as_condition, conditioned, faded, residuals, with_control_nets
 from laser_cli.models.load import load_model
 from laser_cli.models.load_control_net import find_control_net, load_control_net, parse_control_net
+from laser_cli.stages.conditions import Courses
 from tests.models import ldm, tiny
 
 PROMPT = "a red ball in a meadow"
@@ -116,6 +118,50 @@ def test_frames_between_two_conditions_are_led_by_their_blend(model, net_folder)
     assert torch.allclose(frame, expected, atol=1e-4 * float(expected.abs().max()))
     between = torch.lerp(a.spatial[f"{HINT}0"], b.spatial[f"{HINT}0"], 0.25)
     assert torch.allclose(cond.spatial[f"{HINT}0"], between) and cond.spatial[f"{WEIGHT}0"].item() == 1
+
+
+def courses_of(model, nets, told, *conditions):
+    """Keyframes of one prompt under these conditions, and how they go on."""
+    keyframes = [conditioned(told, nets, [c if c is None else c[None]]) for c in conditions]
+    made = faded(keyframes)
+    return made, Courses(nets, made, [[None]] * len(made), (64, 64))
+
+
+def test_between_two_pictures_their_residuals_are_blended(model, net_folder):
+    nets, told = [load_control_net(model, net_folder)], model.encode_prompts([PROMPT])
+    x, level = noise_like((4, 8, 8), 0)[None], model.schedule.levels(4)[1]
+    (a, b), courses = courses_of(model, nets, told, picture(1), picture(2))
+    t = torch.tensor([0.25, 0.0, 1.0])
+    frames = courses.between(a.lerp(b, t), 0, t)
+    with torch.no_grad():
+        down, mid = residuals(nets, x.expand(3, -1, -1, -1), level, frames, {})
+        (one, first), (other, last_) = (residuals(nets, x, level, each, {}) for each in (a, b))
+    for got, begin, end in zip((*down, mid), (*one, first), (*other, last_), strict=True):
+        expected = torch.cat([torch.lerp(begin, end, at) for at in t])
+        assert torch.allclose(got, expected, atol=1e-5 * max(1.0, float(expected.abs().max())))
+
+
+def test_only_conditions_that_change_are_drawn_twice(model, net_folder, monkeypatch):
+    net, told = load_control_net(model, net_folder), model.encode_prompts([PROMPT])
+    x, level, t = noise_like((4, 8, 8), 0)[None], model.schedule.levels(4)[1], torch.tensor([0.5])
+    calls, forward = [], type(net.net).forward
+    monkeypatch.setattr(type(net.net), "forward", lambda self, *a, **k: calls.append(1) or forward(self, *a, **k))
+    for conditions, passes in (
+        ((picture(1), picture(1)), [1]),
+        ((picture(1), None), [1]),
+        ((picture(1), picture(2)), [2]),
+        ((picture(1), picture(1), picture(2)), [1, 2]),
+    ):
+        keyframes, courses = courses_of(model, [net], told, *conditions)
+        frames = []
+        for segment, count in enumerate(passes):
+            frames.append(courses.between(keyframes[segment].lerp(keyframes[segment + 1], t), segment, t))
+            calls.clear()
+            with torch.no_grad():
+                residuals([net], x, level, frames[-1], {})
+            assert len(calls) == count, (len(conditions), segment)
+        # frames of all segments fit into one call
+        assert len(Conditioning.cat(frames)) == len(passes)
 
 
 def rendered(model, spec, levels, warmup=0.5):

@@ -5,7 +5,7 @@ import pytest
 
 from laser_cli.controls.knit.drive import COEFFICIENTS
 from laser_cli.plan.schema import Plan, Segment
-from laser_cli.storybook.driving import as_puppet, motion_of, puppet_of, told_face
+from laser_cli.storybook.driving import as_puppet, looks_alone, motion_of, puppet_of, told_face
 from laser_cli.storybook.puppets import YAW, Puppet
 from laser_cli.tracks.schema import FaceTrack
 
@@ -86,3 +86,10 @@ def test_turns_are_counted_from_how_the_head_is_held():
 def test_slightly_is_less():
     points = told(LOOKS, f"{LOOKS}, smiling", description="she smiles a little")
     assert points[-1].expression == {"mouthSmileLeft": 45, "mouthSmileRight": 45}
+
+
+def test_prompts_of_a_driven_portrait_tell_looks_alone():
+    prompts = (f"{LOOKS}, smiling, turned to the left, on a blue background", "a face, surprised", "a knight, smiling")
+    segments = tuple(Segment(prompt=p, frames=4) for p in prompts[1:])
+    plan = looks_alone(Plan(source=prompts[0], segments=segments))
+    assert plan.prompts == (f"{LOOKS}, on a blue background", "a portrait of a person", "a knight, smiling")

@@ -21,7 +21,7 @@ from laser_cli.plan.schema import Plan
 from laser_cli.stages.invert import to_tensor
 from laser_cli.stages.portrait import draw_portrait
 from laser_cli.stages.sitting import READ, Words
-from laser_cli.storybook.driving import as_puppet
+from laser_cli.storybook.driving import as_puppet, looks_alone
 from laser_cli.tracks.onto import onto_face
 from laser_cli.tracks.planned import planned_track
 from laser_cli.tracks.read import read_face
@@ -49,7 +49,7 @@ def by_drive(
         nets,
         picture,
         motion,
-        Words.of(plan, settings.negative_prompt or ""),
+        Words.of(looks_alone(plan), settings.negative_prompt or ""),
         SamplingParams(OWN_SAMPLING["guidance"], settings.warmup, settings.chunk),
         OWN_SAMPLING["steps"],
         settings.seed,
