@@ -31,7 +31,10 @@ class _Face:
 
     @classmethod
     def of(cls, point: FacePoint) -> _Face:
-        return cls(dict(point.expression), {axis: getattr(point, axis) for axis in ANGLES})
+        return cls(
+            {name: float(level) for name, level in point.expression.items()},
+            {axis: getattr(point, axis) for axis in ANGLES},
+        )
 
     def at(self, percent: float) -> FacePoint:
         shapes: Any = {name: round(level) for name, level in self.shapes.items() if round(level)}
@@ -148,8 +151,8 @@ def _steps(sentence: str, named: Mapping[str, Mapping[str, float]]) -> list[_Ste
         kind, entry = entries[int(str(match.lastgroup).removeprefix("n"))]
         before, after = plain[: match.start()], plain[match.end() :]
         slightly = re.search(rf"\b(?:{slight})\s*$", before) or re.match(rf"\s*(?:{slight})\b", after)
-        if (name := entry.get("name")) in named:
-            entry = {"expression": named[name]}
+        if shapes := named.get(entry.get("name", "")):
+            entry = {"expression": shapes}
         found.append(_Step(kind, entry, SLIGHT if slightly else 1.0))
     return found
 
