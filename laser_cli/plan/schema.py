@@ -211,7 +211,7 @@ class Plan(_Model):
 
     @property
     def stages(self) -> list[tuple[float, str]]:
-        """When each stage ends, in percent of the time, and the prompt reached there; its ways' ends alone are told."""
+        """When each stage ends, in percent of the time, and the prompt that it leads to; what is `via` ends none."""
         places = accumulate(segment.frames - 1 for segment in self.segments)
         ends = zip(places, self.segments, strict=True)
         return [(100 * place / (self.total_frames - 1), segment.prompt) for place, segment in ends if not segment.via]
