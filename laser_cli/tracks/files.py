@@ -74,7 +74,7 @@ def track_text(track: FaceTrack, suffix: str) -> str:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow([TIME, *track.columns])
-        writer.writerows([f"{i / track.fps:.9g}", *row] for i, row in enumerate(rows))
+        writer.writerows([f"{i / track.fps:.12g}", *row] for i, row in enumerate(rows))
         return out.getvalue()
     lines = [f"[{', '.join(row)}]" for row in rows]
     head = {"version": track.version, "fps": track.fps, "source": track.source, "columns": list(track.columns)}

@@ -95,7 +95,7 @@ def test_a_dry_run_tells_the_work_and_does_none(laser, tmp_path, monkeypatch):
     code, stdout, _ = laser("interpolate", BALL, COTTAGE, CUBE, "--frames", 24, "--dry-run", "--json")
     told = json.loads(stdout)
     work = told["evaluations"]
-    assert code == 0 and work["rendering"] == 24 * 25 * 2 and work["inversion"] == 25
+    assert code == 0 and work["rendering"] == 24 * 14 * 2 and work["inversion"] == 14
     assert 0 < work["drafts"] <= work["rendering"] / 2
     assert sum(n for name, n in work.items() if name != "total") == work["total"]
     assert laser("interpolate", BALL, CUBE, "--dry-run")[0] == 0
