@@ -65,13 +65,13 @@ class Courses:
             if (poses := self._poses(i, segment)) is not None:
                 drawn = [to_tensor(draw_pose(between(*poses, float(at)), self.size)) for at in t]
                 spatial[f"{HINT}{i}"] = self.nets[i].hint(torch.cat(drawn).to(t.device))
-            if i not in self._changing:
+            if not any(net == i for net, _ in self._changes):  # rows of one call have to be told alike
                 continue
             ends = [each.spatial for each in self.told[segment : segment + 2]]
             going, coming = (end[f"{HINT}{i}"].expand(len(t), -1, -1, -1) for end in ends)
             spatial[f"{HINT}{i}{COMING}"] = coming
             spatial[f"{WEIGHT}{i}{COMING}"] = torch.zeros_like(spatial[f"{WEIGHT}{i}"])
-            if poses is None and self._changes(i, segment):
+            if (i, segment) in self._changes:
                 at, (w, v) = t.to(coming).view(-1, 1, 1, 1), (end[f"{WEIGHT}{i}"] for end in ends)
                 spatial |= {f"{HINT}{i}": going, f"{WEIGHT}{i}": w * (1 - at), f"{WEIGHT}{i}{COMING}": v * at}
         return replace(told, spatial=spatial)
@@ -82,17 +82,15 @@ class Courses:
         a, b = ends if len(ends) == 2 else (None, None)
         return None if a is None or b is None else (a.at(self.size), b.at(self.size))
 
-    def _changes(self, i: int, segment: int) -> bool:
-        """Whether a net's condition at a segment's end is another than at its begin."""
-        a, b = (each.spatial.get(f"{HINT}{i}") for each in self.told[segment : segment + 2])
-        return a is not None and b is not None and a is not b and not torch.equal(a, b)
-
     @cached_property
-    def _changing(self) -> frozenset[int]:
-        """The nets whose pictures change somewhere: rows of one call have to be told alike."""
-        segments = range(len(self.told) - 1)
+    def _changes(self) -> frozenset[tuple[int, int]]:
+        """(net, segment) wherever a picture at the end is another than at the begin."""
+        hints = [[each.spatial.get(f"{HINT}{i}") for each in self.told] for i in range(len(self.nets))]
         return frozenset(
-            i for i in range(len(self.nets)) if any(self._poses(i, k) is None and self._changes(i, k) for k in segments)
+            (i, segment)
+            for i, course in enumerate(hints)
+            for segment, (a, b) in enumerate(pairwise(course))
+            if a is not None and b is not None and not self._poses(i, segment) and not torch.equal(a, b)
         )
 
     def of_frames(self, text: FrameConditioning) -> FrameConditioning:

@@ -47,6 +47,7 @@ SKIES = {"clear": 0.05, "cloudy": 0.7, "overcast": 0.95}
 KEPT = ("hue", "saturation", "lightness", "setting", "skin", "hair", "hair_colour", "eyes", "background", "hat_colour")
 """What has no usual value: said of one of two items only, it holds for both."""
 FACE = ("expression", "yaw", "pitch", "roll")
+"""What a puppet does, and not how it looks."""
 UNSAID = {
     "colour": "hue",
     "setting": "setting",
