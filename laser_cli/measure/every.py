@@ -17,6 +17,7 @@ BENCHES: Mapping[str, tuple[str, ...]] = {
     "storybook": ("--model", "--items"),
     "interpolate": ("--model", "--items"),
     "portraits": ("--model", "--items"),
+    "conditions": ("--model", "--items"),
     "animate": ("--model", "--items"),
     "batch": ("--items",),
 }
