@@ -32,6 +32,8 @@ EMBEDDED = Path(__file__).resolve().parent / "weights" / "planner" / "planner.gg
 """The model, where an installation comes with it."""
 WORDS, NAMED = "storybook.words", "storybook.named"
 """Keys in the file's header: all words of its world, and those of them that name things and their looks."""
+AGAIN = 2
+"""How many more times an answer that repeats itself is asked for."""
 STRANGE = 1 / 3
 """The share of unknown words from which on a text is outside its world."""
 _LOOKALIKES = (
@@ -180,7 +182,7 @@ class StorybookPlanner(Planner):
         # its own number of keyframes: it learned to make one of every stage
         asked = replace(request, description=plain, keyframes=None, frames=max(request.frames, MOST_KEYFRAMES + 1))
         form = StorybookForm(asked, world)
-        outcome, opened = ask_model(self.path, asked, callbacks, form)
+        outcome, opened = self._ask(asked, callbacks, form)
         if outcome.draft is None:
             return by_rules_instead(NAME, request, outcome)
         if repeats(outcome.draft, asked):
@@ -191,6 +193,17 @@ class StorybookPlanner(Planner):
             return made
         note = f"the embedded planner makes a keyframe of every stage: {count}, not {request.keyframes}"
         return made._replace(notes=(*made.notes, note))
+
+    def _ask(self, asked: PlanRequest, callbacks: PlanCallbacks, form: StorybookForm) -> tuple[Outcome, Opened]:
+        """The answer; one that repeats itself may have lost a stage, and gives way to one of more keyframes."""
+        outcome, opened = ask_model(self.path, asked, callbacks, form)
+        for more in range(1, AGAIN + 1):
+            if outcome.draft is None or not outcome.draft.idle:
+                break
+            other, reopened = ask_model(self.path, replace(asked, seed=asked.seed + more), callbacks, form)
+            if other.draft is not None and len(other.draft.keyframes) > len(outcome.draft.keyframes):
+                outcome, opened = other, reopened
+        return outcome, opened
 
     def guides(self, pairs: Sequence[tuple[str, str]], limits: PlanRequest, callbacks: PlanCallbacks) -> list[Guide]:
         """A guide for each pair of prompts, by the rules: the model knows of changes only."""
@@ -228,7 +241,7 @@ def repeats(draft: Draft, request: PlanRequest) -> bool:
 def _outside(request: PlanRequest) -> Planned:
     """The rules' plan for what is outside the storybook world."""
     why = "outside the storybook world"
-    plan, notes = plan_by_rules(request.description, request.source, request.frames, request.easing or "ease")
+    plan, notes = plan_by_rules(request.description, request.source, request.frames, request.easing or "linear")
     planner = plan.planner.model_copy(update={"instead_of": f"{NAME}: {why}"})
     return Planned(plan.model_copy(update={"planner": planner}), (f"{why}: the rules planned it", *notes))
 

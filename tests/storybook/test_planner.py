@@ -52,10 +52,12 @@ def answers(monkeypatch, trained):
     """The embedded planner, with an answer in place of its own; gives the questions that it was asked."""
     asked_for = []
 
-    def answer(*prompts, source=BALL):
-        keyframes = tuple(Keyframe(prompt=p, control="texture", strength=80, share=1, easing="ease") for p in prompts)
-
+    def answer(*prompts, source=BALL, later=None):
         def ask(path, request, callbacks, form):
+            said = later if later and asked_for else prompts
+            keyframes = tuple(
+                Keyframe(prompt=p, control="texture", strength=80, share=1, easing="linear") for p in said
+            )
             asked_for.append(request)
             made = form.read(Answer(reasoning="", source=source, segments=keyframes).model_dump_json(), request)
             outcome = Outcome(None if made.problems else made, 1, "; ".join(made.problems))
@@ -167,6 +169,21 @@ def test_in_its_world(answers):
     assert request[1].source is None
     with pytest.raises(BadInputError, match="does not say what the picture shows"):
         embedded.StorybookPlanner().plan(PlanRequest("night falls"), PlanCallbacks())
+
+
+def test_an_answer_that_repeats_itself_gives_way_to_one_that_loses_no_stage(answers):
+    night, rain = "a red ball in a meadow at night", "a red ball in a meadow at night in the rain"
+    snow = f"{rain}, covered in snow"
+    request = PlanRequest("night falls, then it starts to rain, then snow covers the ground", BALL, seed=5)
+    asked = answers(night, night, snow, later=(night, rain, snow))
+    plan, notes = embedded.StorybookPlanner().plan(request, PlanCallbacks())
+    assert [segment.prompt for segment in plan.segments] == [night, rain, snow] and not notes
+    assert [each.seed for each in asked] == [5, 6] and plan.planner.seed == 5
+    asked.clear()
+    asked = answers(night, night, snow)
+    plan, notes = embedded.StorybookPlanner().plan(request, PlanCallbacks())
+    assert [segment.prompt for segment in plan.segments] == [night, snow] and len(asked) == 3
+    assert "nothing new" in notes[0]
 
 
 @pytest.mark.parametrize(

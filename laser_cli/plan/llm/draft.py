@@ -16,18 +16,22 @@ class DraftKeyframe:
     control: Control = "texture"
     strength: float = 0.8
     share: int = 1
-    easing: Easing = "ease"
+    easing: Easing = "linear"
 
 
 @dataclass(frozen=True)
 class Draft:
-    """Source, keyframes and face track of an answer; what was repaired (for people), what is wrong (for the model)."""
+    """Source, keyframes and face track of an answer; what was repaired (for people), what is wrong (for the model).
+
+    ``idle``: how many keyframes showed nothing new, and were left out.
+    """
 
     source: str
     keyframes: tuple[DraftKeyframe, ...]
     face: tuple[FacePoint, ...] = ()
     repairs: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    idle: int = 0
 
 
 class Unreadable(Exception):

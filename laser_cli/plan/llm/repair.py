@@ -81,7 +81,7 @@ def _without_repeats(draft: Draft, goals: Goals, request: PlanRequest) -> Draft:
         return draft
     kept[-1] = replace(kept[-1], share=kept[-1].share + owed)
     note = f"{left_out} keyframe{'s' if left_out > 1 else ''} left out: nothing new"
-    return replace(draft, keyframes=tuple(kept), repairs=(*draft.repairs, note))
+    return replace(draft, keyframes=tuple(kept), repairs=(*draft.repairs, note), idle=left_out)
 
 
 def repeats(keyframe: DraftKeyframe, before: str) -> bool:
