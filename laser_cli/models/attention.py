@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from laser_cli.errors import UsageError
@@ -37,7 +38,8 @@ class Call:
     """What one call brings: its hooks, and the tokens [b, m, d] of an image prompt with their projections by layer.
 
     ``mask`` [b, h, w] in 0..1: where in the picture the image prompt counts. ``network``: what the names of its layers
-    begin with, where it is not the U-Net's own.
+    begin with, where it is not the U-Net's own. ``other`` [b, l, d]: a second prompt, of whose attention ``share`` [b]
+    is taken.
     """
 
     hooks: Hooks | None = None
@@ -45,6 +47,8 @@ class Call:
     projections: Mapping[str, ImageProjection] | None = None
     mask: Tensor | None = None
     network: str = ""
+    other: Tensor | None = None
+    share: Tensor | None = None
 
 
 class Taps:
@@ -138,11 +142,18 @@ class Processor:
         def split(x: Tensor) -> Tensor:
             return x.unflatten(2, (attn.heads, -1)).transpose(1, 2)
 
-        q, k, v = split(attn.to_q(hidden_states)), split(attn.to_k(context)), split(attn.to_v(context))
-        q, k = q if attn.norm_q is None else attn.norm_q(q), k if attn.norm_k is None else attn.norm_k(k)
+        def read(context: Tensor) -> tuple[Tensor, Tensor]:
+            k, v = split(attn.to_k(context)), split(attn.to_v(context))
+            return k if attn.norm_k is None else attn.norm_k(k), v
+
+        q, (k, v) = split(attn.to_q(hidden_states)), read(context)
+        q = q if attn.norm_q is None else attn.norm_q(q)
         kind = "self" if encoder_hidden_states is None else "cross"
         name = call.network + self.layer
         out = attend(AttentionCall(name, kind, q, k, v, attention_mask))  # type: ignore[arg-type]
+        if kind == "cross" and call.other is not None and call.share is not None and call.share.any():
+            second = attend(AttentionCall(name, "cross", q, *read(call.other)))
+            out = torch.lerp(out, second, call.share.to(out).view(-1, 1, 1, 1))
         image = (call.projections or {}).get(self.layer)
         if image is not None and call.tokens is not None and image.scale != 0:
             k, v = split(image.to_k(call.tokens)), split(image.to_v(call.tokens))

@@ -15,7 +15,7 @@ class Conditioning:
 
     ``prompt_embeds`` [n, l, d]; ``mask`` [n, l], True where a token is read; ``pooled`` [n, p], the pooled prompt
     embedding; ``image_embeds`` [n, m, d], the tokens of an image prompt; ``spatial``: maps [n, c, h, w] by name, such
-    as the residuals of a control net.
+    as the residuals of a control net. ``other`` [n, l, d]: a second prompt, of whose attention ``share`` [n] is taken.
     """
 
     prompt_embeds: Tensor
@@ -23,6 +23,8 @@ class Conditioning:
     pooled: Tensor | None = None
     image_embeds: Tensor | None = None
     spatial: Mapping[str, Tensor] = field(default_factory=dict)
+    other: Tensor | None = None
+    share: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.prompt_embeds)
@@ -38,6 +40,8 @@ class Conditioning:
     def beside(self, other: Conditioning) -> Conditioning:
         """A single row as often as ``other`` has rows, under the same ``spatial`` if it has none of its own."""
         rows = self.expand(len(other))
+        if other.other is not None and rows.other is None:
+            rows = rows.reading(rows, torch.zeros_like(other.share))  # type: ignore[arg-type]
         return rows if rows.spatial else replace(rows, spatial=other.spatial)
 
     def to(self, device: torch.device) -> Conditioning:
@@ -64,6 +68,18 @@ class Conditioning:
         if self.image_embeds is not None and other.image_embeds is not None:
             image = blend(self.image_embeds, other.image_embeds, at)
         return replace(mixed, prompt_embeds=embeds, image_embeds=image, mask=mask)
+
+    def reading(self, other: Conditioning, t: Tensor) -> Conditioning:
+        """Both single rows (or n and n) at t [n]: prompts are read side by side, all else is interpolated.
+
+        Between prompts of another order or number of words a blend of embeddings, token by token, means neither; their
+        attentions have no order (AID-O of the cross-attention, arXiv 2403.17924). Prompts with masks are interpolated.
+        """
+        mixed = self.lerp(other, t)
+        if mixed.mask is not None:
+            return mixed
+        first, second = (one.prompt_embeds.expand(len(t), -1, -1) for one in (self, other))
+        return replace(mixed, prompt_embeds=first, other=second, share=t)
 
     def _map(self, change: Callable[[Tensor], Tensor]) -> Conditioning:
         return _join((self,), change)

@@ -112,9 +112,11 @@ class UNetBackbone:
         tokens = conditioning.image_embeds if self.projections else None
         mask = conditioning.spatial.get(IMAGE_MASK)
         mask = mask[:, 0] if mask is not None and tokens is not None else None
-        call = Call(hooks, None if tokens is None else tokens.to(self.dtype), self.projections, mask)
+        other = None if conditioning.other is None else conditioning.other.to(self.dtype)
+        image = None if tokens is None else tokens.to(self.dtype)
+        call = Call(hooks, image, self.projections, mask, other=other, share=conditioning.share)
         added = self._added(latents, conditioning)
-        with self._taps.call(call) if hooks or tokens is not None else nullcontext():
+        with self._taps.call(call) if hooks or tokens is not None or other is not None else nullcontext():
             out: Tensor = self.unet(
                 latents.to(self.dtype),
                 level.timestep,

@@ -111,20 +111,25 @@ class Sitting:
         drive = self.motion.drive([0], *self.size, self.portrait.nets.maps)
         return undriven(self.negative, drive, self.portrait.pdfgc)
 
-    def told(self, numbers: Sequence[int]) -> Conditioning:
-        """What frames are said to show, a row each."""
+    def told(self, numbers: Sequence[int], aside: bool = False) -> Conditioning:
+        """What frames are said to show, a row each: their prompts' embeddings blended or, `aside`, both prompts."""
+        parts, t = self._said(numbers)
+        begin, end = self.prompts.select(parts), self.prompts.select([part + 1 for part in parts])
+        return begin.reading(end, t) if aside else begin.lerp(end, t)
+
+    def _said(self, numbers: Sequence[int]) -> tuple[list[int], Tensor]:
+        """Which part of the words each frame is in, and how far."""
         parts = [max(0, min(bisect_right(self.places, n), len(self.places) - 1) - 1) for n in numbers]
         shares = []
         for number, part in zip(numbers, parts, strict=True):
             begin, end = self.places[part], self.places[part + 1]
             easing = self.words.parts[part].easing if self.words.parts else "linear"
             shares.append(ease(easing, (number - begin) / (end - begin)) if end > begin else 0.0)
-        t = torch.tensor(shares, device=self.prompts.prompt_embeds.device)
-        return self.prompts.select(parts).lerp(self.prompts.select([part + 1 for part in parts]), t)
+        return parts, torch.tensor(shares, device=self.prompts.prompt_embeds.device)
 
-    def conditioning(self, numbers: Sequence[int]) -> Conditioning:
+    def conditioning(self, numbers: Sequence[int], aside: bool = False) -> Conditioning:
         """The same under what drives each frame."""
-        return driven(self.told(numbers), self.motion.drive(numbers, *self.size, self.portrait.nets.maps))
+        return driven(self.told(numbers, aside), self.motion.drive(numbers, *self.size, self.portrait.nets.maps))
 
     def between(self, wanted: AbstractSet[int] | None = None) -> list[int]:
         """The frames that are no keyframes, or those of them that are wanted."""
@@ -134,15 +139,15 @@ class Sitting:
     def spec(self, wanted: AbstractSet[int] | None = None) -> RenderSpec:
         """The motion as a render: keyframes, and the others between them, each under its drive.
 
-        No attention is interpolated: what a frame shows comes from its prompt, its drive and the reference.
+        What a frame shows comes from its drive, the reference and its prompt; between two prompts it reads both.
         """
-        places, rest = self.keyframes, []
+        places, rest, aside = self.keyframes, [], len(set(self.words.prompts)) > 1
 
         def conditioning(_step: int, segment: int, t: Tensor) -> Conditioning:
             begin, end = places[segment], places[segment + 1]
-            return self.conditioning([begin + round(share * (end - begin)) for share in t.tolist()])
+            return self.conditioning([begin + round(share * (end - begin)) for share in t.tolist()], aside)
 
-        keyframes = [Keyframe(self.noise_of(number), self.conditioning([number])) for number in places]
+        keyframes = [Keyframe(self.noise_of(number), self.conditioning([number], aside)) for number in places]
         for number in self.between(wanted):
             segment = bisect_right(places, number) - 1
             begin, end = places[segment : segment + 2]

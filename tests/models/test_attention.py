@@ -83,6 +83,34 @@ def test_attention_masks_reach_the_attention(plain, backbone):
     assert torch.equal(noise(backbone, masked), expected)
 
 
+def test_a_row_reads_two_prompts_by_its_share(backbone):
+    """(1 - t) Attn(Q, K_1, V_1) + t Attn(Q, K_2, V_2) in every cross-attention; t = 0 and 1 are the prompts alone."""
+
+    class Mixed(Hooks):
+        """Rows of the first prompt and of the second; those after them read the two's keys at their share."""
+
+        def attend(self, call):
+            out = plain_attention(call)
+            if call.kind == "cross":
+                first, second = (
+                    call._replace(k=call.k[i].expand_as(call.k), v=call.v[i].expand_as(call.v)) for i in (0, 1)
+                )
+                out[2] = torch.lerp(plain_attention(first), plain_attention(second), 0.25)[2]
+            return out
+
+    a, b = (Conditioning(30 * TOLD.prompt_embeds[i : i + 1]) for i in (0, 1))
+    rows = Conditioning.cat([a, b, a])
+    x = X[:1].expand(3, -1, -1, -1)
+    with torch.no_grad():
+        by_hand = backbone.predict(x, LEVEL, rows, Mixed())[1]
+        told = a.reading(b, torch.tensor([0.0, 1.0, 0.25]))
+        aside = backbone.predict(x, LEVEL, told)[1]
+        alone = backbone.predict(x, LEVEL, rows)[1]
+        assert torch.equal(backbone.predict(x, LEVEL, a.reading(b, torch.zeros(3)))[1][0], alone[0])
+    assert torch.allclose(aside, by_hand, atol=1e-5) and torch.allclose(aside[:2], alone[:2], atol=1e-5)
+    assert not torch.allclose(aside[2], alone[0], atol=1e-3)
+
+
 def test_a_control_nets_residuals_reach_the_unet(plain, backbone):
     made = torch.Generator().manual_seed(0)
     shapes = [(16, 8), (16, 8), (16, 4), (32, 4)]

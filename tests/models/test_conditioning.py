@@ -1,5 +1,7 @@
 """Conditioning: rows are selected, joined and blended field by field."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -40,6 +42,17 @@ def test_every_field_is_interpolated_and_a_token_is_read_if_either_reads_it():
 def test_half_a_field_is_an_error():
     with pytest.raises(ValueError, match="pooled is set in 1 of 2"):
         Conditioning.cat([whole(0), Conditioning(torch.zeros(1, 5, 3), whole(0).mask)])
+
+
+def test_prompts_are_read_side_by_side_where_no_mask_forbids_it():
+    a, b, t = whole(0), whole(1), torch.tensor([0.25, 1.0])
+    assert a.reading(b, t).other is None, "their masks would have to be both"
+    a, b = (replace(one, mask=None) for one in (a, b))
+    told = a.reading(b, t)
+    assert torch.equal(told.prompt_embeds[1], a.prompt_embeds[0]) and torch.equal(told.other[0], b.prompt_embeds[0])
+    assert torch.equal(told.share, t) and torch.equal(told.pooled, a.lerp(b, t).pooled)
+    away = replace(whole(2), mask=None).beside(told)
+    assert not away.share.any() and len(Conditioning.cat([away, told])) == 4
 
 
 def test_the_unguided_half_is_led_by_the_same_maps():

@@ -29,8 +29,7 @@ class Undriven(Conditioning):
 
     def beside(self, other: Conditioning) -> Conditioning:
         """The row as often as `other` has rows, under its `spatial` but for the drive."""
-        rows = self.expand(len(other))
-        return replace(rows, spatial={**other.spatial, **rows.spatial})
+        return replace(super().beside(other), spatial={**other.spatial, **self.expand(len(other)).spatial})
 
 
 def driven(conditioning: Conditioning, drive: Drive) -> Conditioning:
