@@ -171,7 +171,7 @@ class AnimateSettings(FrameSettings):
     exact_first: bool = setting(
         True, DRAWING, "Write the picture itself as frame 0 (default), or its way through the model."
     )
-    easing: Easing | None = setting(None, DRAWING, "Course of time within segments. (default: ease, or the plan's)")
+    easing: Easing | None = setting(None, DRAWING, "Course of time within segments. (default: linear, or the plan's)")
     control: Control | None = setting(
         None, DRAWING, "What all segments keep of the picture, instead of the plan's choice."
     )

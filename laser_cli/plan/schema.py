@@ -81,7 +81,7 @@ class Segment(_Model):
     control: Control = "texture"
     strength: Annotated[float, Field(strict=True, ge=0, le=1)] = STRENGTHS["texture"]
     frames: Annotated[int, Field(strict=True, ge=2)]
-    easing: Easing = "ease"
+    easing: Easing = "linear"
     back: StrictBool = False
     via: StrictBool = False
     condition: Conditions = ()

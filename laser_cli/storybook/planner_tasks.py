@@ -159,7 +159,7 @@ def world_words(count: int = 3000, seed: int = 0) -> frozenset[str]:
 def filled(source: str, keyframes: list[tuple[str, Control]]) -> Answer:
     """The form with these prompts and controls, and what goes with them."""
     segments = tuple(
-        Keyframe(prompt=prompt, control=control, strength=PERCENT[control], share=1, easing="ease")  # type: ignore[arg-type]
+        Keyframe(prompt=prompt, control=control, strength=PERCENT[control], share=1, easing="linear")  # type: ignore[arg-type]
         for prompt, control in keyframes
     )
     return Answer(reasoning="", source=source, segments=segments)

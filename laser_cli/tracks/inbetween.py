@@ -30,19 +30,22 @@ class Pose:
     values: Mapping[str, float] = field(default_factory=dict)
 
 
-def draw_track(poses: Sequence[Pose], fps: float, frames: int, *, hold: float = HOLD, source: str = "") -> FaceTrack:
+def draw_track(
+    poses: Sequence[Pose], fps: float, frames: int, *, hold: float = HOLD, even: bool = False, source: str = ""
+) -> FaceTrack:
     """The track of `frames` frames through key poses in rising order, each held for `hold` seconds.
 
-    Between poses every value runs on a monotone cubic spline that starts and ends at rest, so nothing overshoots. What
-    no pose moves is no column of the track: a portrait's own head stays as it is held.
+    Between poses every value runs on a monotone cubic spline that starts and ends at rest, so nothing overshoots; or,
+    `even`, at one speed and without holds, at rest only where it turns. What no pose moves is no column of the track: a
+    portrait's own head stays as it is held.
     """
-    kept = with_holds(poses, hold)
+    kept = list(poses) if even else with_holds(poses, hold)
     times = np.array([pose.at for pose in kept])
     columns = tuple(name for name in COLUMNS if any(pose.values.get(name) for pose in kept)) or LIDS
     at, curves = np.arange(frames) / fps, []
     for name in columns:
         values = np.array([pose.values.get(name, 0.0) for pose in kept])
-        curves.append(monotone_spline(*(_quick(times, values) if name in LIDS else (times, values)), at))
+        curves.append(monotone_spline(*(_quick(times, values) if name in LIDS else (times, values)), at, even))
     return FaceTrack.of(fps, columns, np.stack(curves, 1), source)
 
 
@@ -75,11 +78,11 @@ def with_holds(poses: Sequence[Pose], hold: float) -> list[Pose]:
     return [*held, *poses[1:][-1:]]
 
 
-def monotone_spline(times: np.ndarray, values: np.ndarray, at: np.ndarray) -> np.ndarray:
+def monotone_spline(times: np.ndarray, values: np.ndarray, at: np.ndarray, even: bool = False) -> np.ndarray:
     """The piecewise cubic through `values` at rising `times`, read at `at`; flat at its ends and beyond them.
 
     Slopes are Fritsch and Carlson's (SIAM J. Numer. Anal. 17, 1980): zero where the values turn, so that each piece
-    stays between its ends.
+    stays between its ends. `even`: pieces are straight but for where the values turn.
     """
     if len(times) == 1:
         return np.full(len(at), values[0], float)
@@ -89,11 +92,16 @@ def monotone_spline(times: np.ndarray, values: np.ndarray, at: np.ndarray) -> np
     rising = before * after > 0
     near, far = 2 * steps[1:] + steps[:-1], steps[1:] + 2 * steps[:-1]
     slopes[1:-1][rising] = (near + far)[rising] / (near[rising] / before[rising] + far[rising] / after[rising])
+    leaving, reaching = slopes[:-1], slopes[1:]
+    if even:
+        turns = before * after < 0
+        leaving, reaching = secants.copy(), secants.copy()
+        leaving[1:][turns] = reaching[:-1][turns] = 0.0
     i = np.clip(np.searchsorted(times, at, side="right") - 1, 0, len(steps) - 1)
     t = np.clip((at - times[i]) / steps[i], 0, 1)
     start, end = values[i], values[i + 1]
     ease = t * t * (3 - 2 * t)
-    return start + (end - start) * ease + steps[i] * t * (1 - t) * (slopes[i] * (1 - t) - slopes[i + 1] * t)
+    return start + (end - start) * ease + steps[i] * t * (1 - t) * (leaving[i] * (1 - t) - reaching[i] * t)
 
 
 def with_blinks(track: FaceTrack, seed: int = 0, *, margin: float = 0.4) -> FaceTrack:

@@ -15,7 +15,10 @@ PERCENT = 100
 def planned_track(
     plan: Plan, fps: float, *, hold: float = HOLD, blinks: bool = True, seed: int = 0, source: str = ""
 ) -> FaceTrack:
-    """The plan's face in its `total_frames` at `fps`. Raises BadInputError for a plan without one."""
+    """The plan's face in its `total_frames` at `fps`, at an even pace where all segments' is.
+
+    Raises BadInputError for a plan without one.
+    """
     if not plan.face:
         raise BadInputError(
             f"{source or 'the plan'} has no face track",
@@ -23,7 +26,8 @@ def planned_track(
             hint="plan it with a language model (--planner), or write `face:` by hand",
         )
     frames = plan.total_frames
-    track = draw_track(poses_of(plan.face, (frames - 1) / fps), fps, frames, hold=hold, source=source)
+    even = all(segment.easing == "linear" for segment in plan.segments)
+    track = draw_track(poses_of(plan.face, (frames - 1) / fps), fps, frames, hold=hold, even=even, source=source)
     return with_blinks(track, seed) if blinks else track
 
 

@@ -55,7 +55,8 @@ def test_the_way_between(before, after, expected):
 
 
 def test_a_plan_keeps_its_length_its_end_and_a_steady_course():
-    plan = Plan(source="a house at noon", segments=(Segment(prompt="a house at night", frames=24),))
+    eased = Segment(prompt="a house at night", frames=24, easing="ease")
+    plan = Plan(source="a house at noon", segments=(eased,))
     longer = with_intermediate_keyframes(plan)
     assert longer.total_frames == 24 and longer.prompts[-1] == "a house at night"
     assert [s.via for s in longer.segments] == [True, True, False]

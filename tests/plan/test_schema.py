@@ -35,7 +35,7 @@ def test_neighbours_share_a_keyframe():
     made = plan(9, 16)
     assert made.total_frames == 24
     assert made.prompts == ("a cat", "a dog 0", "a dog 1")
-    assert (made.planner.name, made.segments[0].control, made.segments[0].easing) == ("hand", "texture", "ease")
+    assert (made.planner.name, made.segments[0].control, made.segments[0].easing) == ("hand", "texture", "linear")
 
 
 @pytest.mark.parametrize(

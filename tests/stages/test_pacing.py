@@ -96,7 +96,7 @@ def test_segments_on_one_way_give_each_other_frames(storybook, red_ball, monkeyp
     via = (plan.segments[0].model_copy(update={"via": True}), plan.segments[1])
     moved, kept = (paced(storybook, spec, SamplingParams(), 7, planned=told) for told in (via, plan.segments))
     counts = [[sum(f.segment == k for f in made.frames) for k in (0, 1)] for made in (moved, kept)]
-    assert counts[1] == [24, 24] and sum(counts[0]) == 48 and counts[0][0] == lengths("ease", [3.0, 1.0], 51)[0] - 2
+    assert counts[1] == [24, 24] and sum(counts[0]) == 48 and counts[0][0] == lengths("linear", [3.0, 1.0], 51)[0] - 2
 
 
 def test_keyframes_on_a_way_stand_where_the_pace_puts_them(storybook, red_ball):

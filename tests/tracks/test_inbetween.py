@@ -45,6 +45,15 @@ def test_a_pose_is_held():
     assert (np.diff(smile[:17]) >= 0).all() and (np.diff(smile[24:]) <= 0).all()
 
 
+def test_an_even_pace_rests_only_where_a_value_turns():
+    poses = [Pose(0), Pose(1, {"yaw": 10, "jawOpen": 1.0}), Pose(2, {"yaw": 20}), Pose(3, {"yaw": 20})]
+    track = draw_track(poses, 20, 61, even=True)
+    turned = np.concatenate([np.linspace(0, 20, 41), np.full(20, 20)])
+    assert track["yaw"] == pytest.approx(turned), "one speed, no holds"
+    speed = np.abs(np.diff(track["jawOpen"])) * 20
+    assert speed[0] > 1 and speed[19:21].max() < 0.2 and track["jawOpen"].max() == 1, "it turns at rest"
+
+
 def test_lids_are_quick():
     poses = [Pose(0), Pose(2, {"eyeBlinkLeft": 1.0, "mouthSmileLeft": 1.0}), Pose(4)]
     track = draw_track(poses, 40, 161, hold=0.2)
@@ -133,6 +142,15 @@ def test_a_plan_as_a_track(tmp_path):
     assert planned_track(plan(face=smile), 12, blinks=False).columns == ("mouthSmileLeft",), (
         "the head is not told to move"
     )
+
+
+def test_a_plan_that_eases_has_a_face_that_rests():
+    turn = (FacePoint(at=0), FacePoint(at=100, yaw=24))
+    paces = {}
+    for easing in ("linear", "ease"):
+        segment = Segment(prompt="a woman", frames=25, easing=easing)
+        paces[easing] = np.diff(planned_track(plan(face=turn, segments=(segment,)), 12, blinks=False)["yaw"])
+    assert paces["linear"] == pytest.approx(np.ones(24)) and paces["ease"][0] < 0.2 < 1.4 < paces["ease"][12]
 
 
 @pytest.mark.parametrize("suffix", ["yaml", "json"])

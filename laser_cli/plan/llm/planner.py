@@ -106,7 +106,7 @@ def by_rules_instead(name: str, request: PlanRequest, outcome: Outcome) -> Plann
     times = "once" if outcome.attempts == 1 else f"{outcome.attempts} times"
     why = f"{name} gave no plan, asked {times}: {outcome.why}"
     try:
-        plan, notes = plan_by_rules(request.description, request.source, request.frames, request.easing or "ease")
+        plan, notes = plan_by_rules(request.description, request.source, request.frames, request.easing or "linear")
     except BadInputError as error:
         raise BadInputError(error.what, why=f"{why}\nand the rules: {error.why}", hint=error.hint) from error
     planner = plan.planner.model_copy(update={"instead_of": why})

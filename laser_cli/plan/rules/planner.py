@@ -55,7 +55,7 @@ class RulePlanner(Planner):
 
     def plan(self, request: PlanRequest, callbacks: PlanCallbacks) -> Planned:
         """Plan a request; a note says if it has another number of keyframes than was asked for."""
-        made = plan_by_rules(request.description, request.source, request.frames, request.easing or "ease")
+        made = plan_by_rules(request.description, request.source, request.frames, request.easing or "linear")
         for line in _reading(request.description, made.plan.prompts):
             callbacks.explain(line)
         found = len(made.plan.segments)
@@ -65,7 +65,7 @@ class RulePlanner(Planner):
         return made._replace(notes=(*made.notes, note))
 
 
-def plan_by_rules(description: str, source: str | None = None, frames: int = 24, easing: str = "ease") -> Planned:
+def plan_by_rules(description: str, source: str | None = None, frames: int = 24, easing: str = "linear") -> Planned:
     """Plan a description of change; notes say what was not understood.
 
     Raises BadInputError where the picture is neither described by `source` nor named in the description.
