@@ -24,10 +24,12 @@ SHAPES: Mapping[str, Mapping[str, float]] = {
         "eyes closed": "asleep",
         "lips puckered": "pucker",
         "cheeks puffed": "puff",
+        "winking left": "wink right",
+        "winking right": "wink left",
         **{f"looking {way}": f"look {way}" for way in ("up", "down", "left", "right")},
     }.items()
 }
-"""What this world's puppets do, in percent, for expressions by the names of `plan.expressions`."""
+"""What this world's puppets do, in percent, for expressions by the names of `plan.expressions` and of winks."""
 PLACE = (0.0, 0.0, -2.1)
 """Where a puppet's head is, as a `HeadPose` counts: all puppets stand in one place, their heads as large."""
 

@@ -138,7 +138,7 @@ class StorybookPlanner(Planner):
     def claims(self, request: PlanRequest) -> bool:
         """Whether a request is about a portrait of its world, which it knows and the rules do not."""
         texts = [text for text in (request.description, request.source) if text]
-        if not self.available() or not any(re.search(r"\bportrait\b", text, re.IGNORECASE) for text in texts):
+        if not self.available() or not any(re.search(r"\b(?:portrait|face)\b", text, re.IGNORECASE) for text in texts):
             return False
         world = world_of(self.path)
         return all(world.holds(text) for text in texts)

@@ -187,6 +187,20 @@ def test_an_answer_that_repeats_itself_gives_way_to_one_that_loses_no_stage(answ
 
 
 @pytest.mark.parametrize(
+    ("source", "claimed"),
+    [
+        ("a portrait of a person with pale skin", True),
+        ("a face with light skin and a grey bun, smiling", True),
+        ("a red house in a meadow", False),
+        ("a face with seventeen moustaches", False),
+        (None, False),
+    ],
+)
+def test_it_claims_the_faces_of_its_world(source, claimed):
+    assert embedded.StorybookPlanner().claims(PlanRequest("she winks", source)) is claimed
+
+
+@pytest.mark.parametrize(
     ("description", "source"),
     [
         ("entropy prevails over everything", BALL),

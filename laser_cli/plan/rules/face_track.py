@@ -131,7 +131,7 @@ def _gesture(face: _Face, step: _Step) -> list[tuple[float, _Face]]:
         return [(at, replace(face, angles={**face.angles, "yaw": yaw + way * sway * amount})) for at, way in turns]
     if "expression" in told:
         shapes = {name: max(face.shapes.get(name, 0.0), level * amount) for name, level in told["expression"].items()}
-        return [(0.2, face), (0.5, replace(face, shapes={**face.shapes, **shapes}))]
+        return [(0.5, replace(face, shapes={**face.shapes, **shapes}))]
     turned = {axis: face.angles.get(axis, 0.0) + angle for axis, angle in _turned(step).items()}
     return [(0.5, replace(face, angles={**face.angles, **turned}))]
 
