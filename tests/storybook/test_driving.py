@@ -62,6 +62,9 @@ def test_a_gesture_ends_before_the_animation_and_what_the_sentence_tells_stays()
     points = told(*prompts, description="she winks with the right eye")
     # a puppet winks without a smile, and what it did before lets go on the way
     assert [(p.at, p.expression) for p in points] == [(0, {"cheekPuff": 100}), (50, {"eyeBlinkLeft": 100}), (100, {})]
+    prompts = (f"{LOOKS}, with closed eyes", f"{LOOKS}, winking with the right eye")
+    points = told(*prompts, description="she winks with the right eye")
+    assert [(p.at, p.expression.get("eyeBlinkRight", 0)) for p in points] == [(0, 100), (100, 0)]
     prompts = (LOOKS, f"{LOOKS}, smiling", f"{LOOKS}, winking with the left eye, turned to the right")
     points = told(*prompts, description="she smiles, winks with the left eye, then turns her head to the right")
     assert points[-1].expression == {"mouthSmileLeft": 100, "mouthSmileRight": 100} and points[-1].yaw == 25

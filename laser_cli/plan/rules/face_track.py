@@ -98,7 +98,8 @@ def face_track(
             if "expression" in step.told:
                 face = face.without(gone)
             for place, moment in _gesture(face, step) if step.kind == "gesture" else ():
-                points.append(moment.at(begin + (number + place) * share))
+                if moment != face:  # who shuts both eyes already winks by opening one, in all the time there is
+                    points.append(moment.at(begin + (number + place) * share))
             if number + 1 < len(stage):
                 points.append(face.at(begin + (number + 1) * share))
         face = face.without(gone).changed(before, after, told)
