@@ -48,6 +48,11 @@ class Drive(Frozen):
         return OWN_SAMPLING if self.puppets else PUBLISHED_SAMPLING
 
     @property
+    def only_goes_on(self) -> bool:
+        """Whether its moments may be laid anew: a plan's face, drawn frame by frame, of which nothing comes back."""
+        return self.clip is None and not self.clips and self.track is not None and not self.track.turns
+
+    @property
     def recorded(self) -> dict[str, Any]:
         """As a record keeps it: what was asked for, from which the tracks are made again."""
         files = {"adapters": self.adapters, "clip": self.clip, "face": self.face, "stylize": self.stylize}

@@ -91,7 +91,12 @@ def evaluations_of(job: AnimateJob, *, drawn_first: bool, inverted: bool) -> dic
         else:
             drawn = READ + render.nfe(count, steps, guidance)
         own = invert.nfe(steps, "direct") if settings.fresh_noise < 1 and job.drive.stylize is None else 0
-        return {"first_picture": 0, "inversion": own, "pacing": 0, "rendering": drawn, "total": drawn + own}
+        drafts = 0
+        if settings.even_pace and job.drive.only_goes_on:
+            settles = int(own > 0)  # a keyframe more, where the noise has settled
+            drafts = pacing.nfe(len(plan.segments) + settles, count, steps, guidance, unguided=0)
+        total = drawn + own + drafts
+        return {"first_picture": 0, "inversion": own, "pacing": drafts, "rendering": drawn, "total": total}
     guided = 2 if settings.guidance != 1 else 1
     unguided = int(settings.negative_prompt is None)  # guidance leads away from the source's own prompt
     way = (len(plan.segments), plan.total_frames, settings.steps, settings.guidance)

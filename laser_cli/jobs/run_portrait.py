@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from laser_cli.stages.invert import Report
     from laser_cli.stages.preview import PreviewWriter
 
-FADE = 0.5
-"""Seconds in which what the model loses of the portrait leaves the frames, so that nothing pops after frame 0."""
+FADE, SLOWLY = 0.5, 1.0
+"""Seconds in which what the model loses of the portrait leaves the frames, so that nothing pops after frame 0; and at
+an even pace, where the first frames move as little as all others."""
 
 
 def prepare(job: AnimateJob, model: Model, saved: Checkpointer | None, progress: Progress) -> Rendering:
@@ -34,6 +35,7 @@ def prepare(job: AnimateJob, model: Model, saved: Checkpointer | None, progress:
     from laser_cli.controls.knit.versions import is_hellomeme
     from laser_cli.engine.spec import SamplingParams
     from laser_cli.jobs.run_animate import evaluations_of
+    from laser_cli.stages.distances import at_first_use
     from laser_cli.stages.portrait import draw_portrait
     from laser_cli.stages.sitting import READ, Words
     from laser_cli.storybook.driving import looks_alone
@@ -51,12 +53,14 @@ def prepare(job: AnimateJob, model: Model, saved: Checkpointer | None, progress:
     motion, own = _motions(drive, nets)
     words = Words.of(looks_alone(job.plan) if drive.puppets else job.plan, settings.negative_prompt or "")
     params = SamplingParams(model.cfg_scale(settings.guidance), settings.warmup, settings.chunk)
-    fade = fade_of(settings) if reader is None else 0
+    pace = at_first_use(settings.distance, model) if settings.even_pace and drive.only_goes_on else None
+    fade = fade_of(settings, pace is not None) if reader is None else 0
     before = model.nfe
 
     def frames(report: Report, preview: PreviewWriter | None) -> Iterator[np.ndarray]:
         how = (params, settings.steps, settings.seed, own, report, progress.warn, reader, fade, settings.fresh_noise)
-        return (drawn.array for drawn in draw_portrait(model, nets, picture, motion, words, *how, saved, preview))
+        kept = (saved, preview, None, pace)
+        return (drawn.array for drawn in draw_portrait(model, nets, picture, motion, words, *how, *kept))
 
     def told() -> Mapping[str, Any]:
         return {"plan": job.recorded["plan"], "drive": drive.recorded, "evaluations": model.nfe - before + READ}
@@ -74,9 +78,9 @@ def prepare(job: AnimateJob, model: Model, saved: Checkpointer | None, progress:
     )
 
 
-def fade_of(settings: AnimateSettings) -> int:
+def fade_of(settings: AnimateSettings, even: bool = False) -> int:
     """Frames in which what the model loses of the portrait leaves it."""
-    return max(2, round(FADE * settings.fps)) if settings.exact_first else 0
+    return max(2, round((SLOWLY if even else FADE) * settings.fps)) if settings.exact_first else 0
 
 
 def _motions(drive: Drive, nets: Nets) -> tuple[FaceMotion, FaceMotion]:

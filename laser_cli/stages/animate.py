@@ -8,6 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -185,9 +186,9 @@ def animate(
         spec = replace(spec, frames=saved.frames)
     elif pace and spec.frames:
         spec = paced(model, spec, params, inversion.steps, pace, report, plan.segments)
-    places = _places(spec)
+    places = places_of(spec)
     if wanted is not None:
-        spec, places = _only(spec, places, wanted)
+        spec, places = only(spec, places, wanted)
     due = deque(i for i in range(plan.total_frames) if wanted is None or i in wanted)
     lost: Tensor | None = None
     if exact_first is not None:
@@ -243,26 +244,27 @@ def generate(
     return to_array(model.decode(z)[0])
 
 
-@dataclass(frozen=True)
-class _Places:
+class Places(NamedTuple):
+    """The numbers of a render's keyframes among all frames, and of the frames between them."""
+
     keyframes: list[int]
     frames: list[int]
 
 
-def _places(spec: RenderSpec) -> _Places:
+def places_of(spec: RenderSpec) -> Places:
     """Where keyframes and the frames between them stand in the animation."""
     between = Counter(f.segment for f in spec.frames)
     keyframes = list(accumulate((between[k] + 1 for k in range(len(spec.keyframes) - 1)), initial=0))
-    return _Places(keyframes, [i for i in range(keyframes[-1]) if i not in set(keyframes)])
+    return Places(keyframes, [i for i in range(keyframes[-1]) if i not in set(keyframes)])
 
 
-def _only(spec: RenderSpec, places: _Places, wanted: AbstractSet[int]) -> tuple[RenderSpec, _Places]:
+def only(spec: RenderSpec, places: Places, wanted: AbstractSet[int]) -> tuple[RenderSpec, Places]:
     """The render without the frames that are not wanted; keyframes stay, as frames read them."""
     kept = [(place, f) for place, f in zip(places.frames, spec.frames, strict=True) if place in wanted]
-    return replace(spec, frames=[f for _, f in kept]), _Places(places.keyframes, [place for place, _ in kept])
+    return replace(spec, frames=[f for _, f in kept]), Places(places.keyframes, [place for place, _ in kept])
 
 
-def _details(spec: RenderSpec, places: _Places, lost: Tensor) -> dict[int, tuple[float, Tensor | None, Tensor | None]]:
+def _details(spec: RenderSpec, places: Places, lost: Tensor) -> dict[int, tuple[float, Tensor | None, Tensor | None]]:
     """For the pictures in segments that begin or end in the source: t, and what the VAE loses at either end."""
     held = [lost if k == 0 or keyframe.trajectory is not None else None for k, keyframe in enumerate(spec.keyframes)]
     details: dict[int, tuple[float, Tensor | None, Tensor | None]] = {}
@@ -274,7 +276,7 @@ def _details(spec: RenderSpec, places: _Places, lost: Tensor) -> dict[int, tuple
     return details
 
 
-def _indices(finished: Finished, places: _Places) -> list[int]:
+def _indices(finished: Finished, places: Places) -> list[int]:
     if finished.keyframe >= 0:
         return [places.keyframes[finished.keyframe]]
     return places.frames[finished.first : finished.first + len(finished.latents)]

@@ -16,6 +16,7 @@ from laser_cli.engine.render import nfe as render_nfe
 from laser_cli.engine.render import render
 from laser_cli.engine.schedule import every
 from laser_cli.engine.spec import Frame, RenderSpec, SamplingParams
+from laser_cli.models.base import Backbone
 from laser_cli.models.model import Model
 from laser_cli.plan.schema import Segment
 from laser_cli.plan.way import laid, spaced
@@ -47,10 +48,12 @@ def paced(
     distance: Distance = rms,
     report: Report = lambda nfe: None,
     planned: Sequence[Segment] = (),
+    backbone: Backbone | None = None,
 ) -> RenderSpec:
     """The spec with its frames moved in time so that equal time is equal change; the same if drafts cost too much.
 
     ``planned``: its segments, of which those on one way give each other frames; without them each keeps its own.
+    ``backbone``: what draws in place of the model's own.
     """
     segments = len(spec.keyframes) - 1
     total = len(spec.frames) + segments + 1
@@ -61,7 +64,9 @@ def paced(
     brief = replace(spec, keyframes=[coarse(keyframe, stride(steps)) for keyframe in spec.keyframes])
 
     def draft(frames: Sequence[Frame]) -> tuple[list[Tensor], list[Tensor]]:
-        drafts = render(model.backbone, levels, replace(brief, frames=frames), params, workers=model.workers)
+        drafts = render(
+            backbone or model.backbone, levels, replace(brief, frames=frames), params, workers=model.workers
+        )
         return decoded(model, drafts, report)
 
     measured = measure_profiles(draft, segments, rounds, total, distance)

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -22,11 +23,13 @@ from laser_cli.engine.schedule import noise_like
 from laser_cli.engine.spec import SamplingParams
 from laser_cli.models.base import NoiseLevel
 from laser_cli.models.model import Model
-from laser_cli.stages.animate import Picture
+from laser_cli.stages.animate import Picture, Places, only, places_of
 from laser_cli.stages.checkpoint import Checkpointer
 from laser_cli.stages.clip import Clip
+from laser_cli.stages.distances import Distance
 from laser_cli.stages.follow import Warn, finished
 from laser_cli.stages.invert import Report, to_array, to_tensor
+from laser_cli.stages.pacing import paced
 from laser_cli.stages.preview import PreviewWriter
 from laser_cli.stages.sitting import READ, Sitting, Words
 
@@ -50,6 +53,7 @@ def draw_portrait(
     checkpointer: Checkpointer | None = None,
     preview: PreviewWriter | None = None,
     wanted: AbstractSet[int] | None = None,
+    pace: Distance | None = None,
 ) -> Iterator[Picture]:
     """Yields a frame for each of the motion's, drawn under the portrait `picture` [h, w, 3] uint8.
 
@@ -59,7 +63,8 @@ def draw_portrait(
     rest is the portrait's own, inverted under its `own` face. `fade`: frame 0 is exactly the picture, and what the
     drawn one lacks of it is given to so many frames, less and less, in which the noise turns from the portrait's own;
     for motions that begin as the portrait is held. With a `checkpointer` it goes on from what that has saved of this
-    render (clips begin anew). `wanted`: only these frames are yielded, and, but for clips and keyframes, drawn. Raises
+    render (clips begin anew). `wanted`: only these frames are yielded, and, but for clips and keyframes, drawn. `pace`:
+    the motion's moments are laid so that frames are equally far apart by that distance (not for clips). Raises
     BadInputError for a model or a size that the nets do not fit.
     """
     height, width = picture.shape[:2]
@@ -86,7 +91,7 @@ def draw_portrait(
             clip = Clip(model, backbone, sitting, params, levels, seed, report, shown)
             drawing = ((number, model.decode(x)[0]) for number, x in enumerate(clip.frames()))
         else:
-            how = (params, levels, report, warn, checkpointer, preview, wanted)
+            how = (params, levels, report, warn, checkpointer, preview, wanted, pace)
             drawing = _one_by_one(model, backbone, sitting, *how)
         with closing(drawing):  # nothing may run on when the adapters are taken out
             for number, drawn in drawing:
@@ -109,10 +114,18 @@ def _one_by_one(
     checkpointer: Checkpointer | None,
     preview: PreviewWriter | None,
     wanted: AbstractSet[int] | None,
+    pace: Distance | None,
 ) -> Generator[tuple[int, Tensor], None, None]:
     """The frames [3, h, w] with their numbers, in order, in the render loop."""
-    spec, places, between = sitting.spec(wanted), sitting.keyframes, sitting.between(wanted)
+    spec = sitting.spec()
     saved = checkpointer.load(model.device, len(spec.frames)) if checkpointer else None
+    if saved:
+        spec = replace(spec, frames=saved.frames)
+    elif pace is not None and spec.frames:
+        spec = paced(model, spec, params, len(levels), pace, report, sitting.segments, backbone)
+    places, between = places_of(spec)
+    if wanted is not None:
+        spec, (places, between) = only(spec, Places(places, between), wanted)
     waiting: dict[int, Tensor] = {}
     due = deque(sorted([*places, *between]))
     steps = render(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 import torch
 from torch import Tensor
@@ -19,8 +18,10 @@ from laser_cli.controls.knit.portrait import Portrait
 from laser_cli.engine.spec import Frame, Keyframe, RenderSpec
 from laser_cli.models.conditioning import Conditioning
 from laser_cli.plan.easing import ease
-from laser_cli.plan.schema import Plan
+from laser_cli.plan.schema import Plan, Segment
 
+CLOSE = 1e-4
+"""Moments nearer to a frame are that frame."""
 READ = 2
 """Evaluations of the U-Net that read a picture: without it, and with it."""
 
@@ -111,13 +112,13 @@ class Sitting:
         drive = self.motion.drive([0], *self.size, self.portrait.nets.maps)
         return undriven(self.negative, drive, self.portrait.pdfgc)
 
-    def told(self, numbers: Sequence[int], aside: bool = False) -> Conditioning:
+    def told(self, numbers: Sequence[float], aside: bool = False) -> Conditioning:
         """What frames are said to show, a row each: their prompts' embeddings blended or, `aside`, both prompts."""
         parts, t = self._said(numbers)
         begin, end = self.prompts.select(parts), self.prompts.select([part + 1 for part in parts])
         return begin.reading(end, t) if aside else begin.lerp(end, t)
 
-    def _said(self, numbers: Sequence[int]) -> tuple[list[int], Tensor]:
+    def _said(self, numbers: Sequence[float]) -> tuple[list[int], Tensor]:
         """Which part of the words each frame is in, and how far."""
         parts = [max(0, min(bisect_right(self.places, n), len(self.places) - 1) - 1) for n in numbers]
         shares = []
@@ -127,17 +128,12 @@ class Sitting:
             shares.append(ease(easing, (number - begin) / (end - begin)) if end > begin else 0.0)
         return parts, torch.tensor(shares, device=self.prompts.prompt_embeds.device)
 
-    def conditioning(self, numbers: Sequence[int], aside: bool = False) -> Conditioning:
+    def conditioning(self, numbers: Sequence[float], aside: bool = False) -> Conditioning:
         """The same under what drives each frame."""
         return driven(self.told(numbers, aside), self.motion.drive(numbers, *self.size, self.portrait.nets.maps))
 
-    def between(self, wanted: AbstractSet[int] | None = None) -> list[int]:
-        """The frames that are no keyframes, or those of them that are wanted."""
-        rest = sorted({*range(self.count)}.difference(self.keyframes))
-        return rest if wanted is None else [number for number in rest if number in wanted]
-
-    def spec(self, wanted: AbstractSet[int] | None = None) -> RenderSpec:
-        """The motion as a render: keyframes, and the others between them, each under its drive.
+    def spec(self) -> RenderSpec:
+        """The motion as a render: keyframes, and the others between them, each under the drive of its moment.
 
         What a frame shows comes from its drive, the reference and its prompt; between two prompts it reads both.
         """
@@ -145,11 +141,21 @@ class Sitting:
 
         def conditioning(_step: int, segment: int, t: Tensor) -> Conditioning:
             begin, end = places[segment], places[segment + 1]
-            return self.conditioning([begin + round(share * (end - begin)) for share in t.tolist()], aside)
+            moments = [begin + share * (end - begin) for share in t.tolist()]
+            # whole frames stay whole, whatever t's precision
+            return self.conditioning([round(m) if abs(m - round(m)) < CLOSE else m for m in moments], aside)
 
         keyframes = [Keyframe(self.noise_of(number), self.conditioning([number], aside)) for number in places]
-        for number in self.between(wanted):
+        for number in sorted({*range(self.count)}.difference(places)):
             segment = bisect_right(places, number) - 1
             begin, end = places[segment : segment + 2]
             rest.append(Frame(segment, (number - begin) / (end - begin)))
         return RenderSpec(keyframes, rest, self.base, blend=None, conditioning=conditioning)
+
+    @property
+    def segments(self) -> tuple[Segment, ...]:
+        """Its segments for an even pace: where the noise settles is no stage, but a keyframe on the way of one."""
+        return tuple(
+            Segment(prompt="on the way", frames=end - begin + 1, via=end not in self.places)
+            for begin, end in pairwise(self.keyframes)
+        )

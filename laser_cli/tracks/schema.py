@@ -17,6 +17,10 @@ DECIMALS = 5
 """Of every value: finer than any capture measures, and short in files."""
 
 
+NOTICED, DEGREES = 0.1, 30.0
+"""What goes and comes back by so much is seen to; an angle by as much of so many degrees."""
+
+
 class FaceTrack(BaseModel):
     """What a face does: `frames` rows of one number for each of `columns`, `fps` rows a second.
 
@@ -64,6 +68,13 @@ class FaceTrack(BaseModel):
         rows = (np.round(values[:, order], DECIMALS) + 0.0).tolist()
         names = tuple(columns[i] for i in order)
         return cls(fps=fps, source=source, columns=names, frames=tuple(map(tuple, rows)))  # type: ignore[arg-type]
+
+    @property
+    def turns(self) -> bool:
+        """Whether anything of the face goes and comes back: a blink, a wink, a nod, words."""
+        scale = [NOTICED * (1.0 if name in SHAPES else DEGREES) for name in self.columns]
+        range_ = np.ptp(self.values, axis=0) - np.abs(self.values[-1] - self.values[0])
+        return bool((range_ > scale).any())
 
     @property
     def values(self) -> np.ndarray:

@@ -10,7 +10,7 @@ from diffusers import UNet2DConditionModel
 
 from laser_cli.controls.knit.backbone import HALF, driven, knitted, undriven
 from laser_cli.controls.knit.control import ControlV3
-from laser_cli.controls.knit.driven import face_motion
+from laser_cli.controls.knit.driven import FaceMotion, face_motion
 from laser_cli.controls.knit.insertion import ATTRIBUTE
 from laser_cli.controls.knit.load import Nets
 from laser_cli.controls.knit.portrait import predict, read_reference
@@ -25,10 +25,13 @@ from laser_cli.engine.workers import Workers
 from laser_cli.errors import BadInputError
 from laser_cli.models.model import Model
 from laser_cli.models.unet import UNetBackbone
+from laser_cli.stages import pacing
 from laser_cli.stages.checkpoint import Checkpointer
+from laser_cli.stages.distances import rms
 from laser_cli.stages.invert import to_tensor
 from laser_cli.stages.portrait import draw_portrait
-from laser_cli.stages.sitting import Said, Words
+from laser_cli.stages.profile import Gap, time_at
+from laser_cli.stages.sitting import READ, Said, Words
 from laser_cli.tracks.schema import FaceTrack
 
 WORDS = Words("a portrait of a person with red hair")
@@ -238,6 +241,31 @@ def test_only_wanted_frames_are_drawn_as_they_are_among_all(storybook, nets, fac
     # the last one is a keyframe, which is drawn in any case
     assert [one.index for one in some] == [0, 2, 3] and storybook.nfe - before == nfe(4, STEPS, 2.0)
     assert apart(some, [whole[0], whole[2], whole[3]]) <= 3
+
+
+def test_an_even_pace_lays_the_moments_of_the_motion_anew(storybook, nets, face, monkeypatch):
+    whole, asked, drive = draw(storybook, nets, face, 6), set(), FaceMotion.drive
+
+    def spied(self, frames, *size):
+        asked.update(round(float(moment), 3) for moment in frames)
+        return drive(self, frames, *size)
+
+    monkeypatch.setattr(FaceMotion, "drive", spied)
+    monkeypatch.setattr(pacing, "_rounds", lambda *args: [1])
+    profile = [Gap(0.0, 0.5, 1.0), Gap(0.5, 1.0, 3.0)]  # the second half changes three times as fast
+    monkeypatch.setattr(pacing, "measure_profiles", lambda *args: [profile])
+    even = draw(storybook, nets, face, 6, pace=rms)
+    assert [one.index for one in even] == list(range(6)) and apart(even[::5], whole[::5]) <= 3
+    assert asked == {round(5 * time_at(profile, k / 5), 3) for k in range(6)} and sorted(asked)[1] > 2
+    assert apart(draw(storybook, nets, face, 6, pace=rms, wanted={2}), even[2:3]) <= 3
+
+
+def test_what_drafts_cost_is_told(storybook, nets, face):
+    told, before, count = [], storybook.nfe, 12
+    draft = pacing.nfe(1, count, STEPS, 2.0, unguided=0)
+    drawn = draw(storybook, nets, face, count, pace=rms, report=told.append)
+    assert len(drawn) == count and sum(told) - READ == storybook.nfe - before  # what reads the face is counted outside
+    assert nfe(count, STEPS, 2.0) < sum(told) - READ <= nfe(count, STEPS, 2.0) + draft
 
 
 def test_a_render_that_was_broken_off_goes_on(storybook, nets, face, tmp_path):

@@ -168,3 +168,18 @@ def test_strange_files_are_told_and_nothing_more(tmp_path, text, suffix):
     path.write_text(text)
     with pytest.raises(BadInputError):
         read_track(path)
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "turns"),
+    [
+        ("yaw", (0, 10, 25), False),
+        ("yaw", (0, 25, 20), True),
+        ("yaw", (0, 10, 8), False),
+        ("eyeBlinkLeft", (0, 1, 0), True),
+        ("eyeBlinkLeft", (1, 1, 0), False),
+        ("mouthSmileLeft", (0.2, 0.2, 0.2), False),
+    ],
+)
+def test_what_goes_and_comes_back(column, values, turns):
+    assert FaceTrack.of(12, [column], np.array([values], float).T).turns is turns

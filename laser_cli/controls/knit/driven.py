@@ -24,7 +24,6 @@ DEPTH = TRACK_FOCAL * FACE_CENTIMETRES / FACE_DEPTH
 ACROSS = DEPTH * FOCAL / TRACK_FOCAL
 """Centimetres a unit of x and y: both see the same shift."""
 
-
 PoseMaps = Callable[[HeadPose, int, int], Tensor]
 """(poses of n frames, height and width of the picture) -> the pose maps [n, 3, h, w] that a version's nets read."""
 
@@ -36,12 +35,19 @@ class FaceMotion:
     pose: HeadPose
     coefficients: np.ndarray
 
-    def drive(self, frames: Sequence[int], height: int = 512, width: int = 512, maps: PoseMaps = pose_maps) -> Drive:
-        """What drives these frames at a picture size; pose maps are drawn here by `maps`, a few at a time."""
-        chosen = list(frames)
-        pose = HeadPose(self.pose.angles[chosen], self.pose.translation[chosen])
-        coefficients = torch.from_numpy(self.coefficients[chosen]).float()
-        return Drive(maps(pose, height, width), coefficients, no_parts(len(chosen)))
+    def drive(self, frames: Sequence[float], height: int = 512, width: int = 512, maps: PoseMaps = pose_maps) -> Drive:
+        """What drives these frames, or moments between two, at a picture size; pose maps are drawn here by `maps`."""
+        pose = HeadPose(_at(self.pose.angles, frames), _at(self.pose.translation, frames))
+        coefficients = torch.from_numpy(_at(self.coefficients, frames)).float()
+        return Drive(maps(pose, height, width), coefficients, no_parts(len(frames)))
+
+
+def _at(values: np.ndarray, frames: Sequence[float]) -> np.ndarray:
+    """Rows of values, those between two frames interpolated."""
+    moments = np.asarray(frames, float)
+    before = np.clip(np.floor(moments).astype(int), 0, len(values) - 1)
+    after, share = np.minimum(before + 1, len(values) - 1), (moments - before)[:, None]
+    return np.where(share > 0, (1 - share) * values[before] + share * values[after], values[before])
 
 
 def head_pose(track: FaceTrack, frame: int = 0, place: Sequence[float] | None = None) -> HeadPose:

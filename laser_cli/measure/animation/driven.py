@@ -18,6 +18,7 @@ from laser_cli.jobs.run_portrait import fade_of
 from laser_cli.jobs.settings import AnimateSettings
 from laser_cli.models.model import Model
 from laser_cli.plan.schema import Plan
+from laser_cli.stages.distances import Distance
 from laser_cli.stages.invert import to_tensor
 from laser_cli.stages.portrait import draw_portrait
 from laser_cli.stages.sitting import READ, Words
@@ -28,7 +29,12 @@ from laser_cli.tracks.read import read_face
 
 
 def by_drive(
-    model: Model, plan: Plan, picture: np.ndarray, settings: AnimateSettings, shown: Sequence[int]
+    model: Model,
+    plan: Plan,
+    picture: np.ndarray,
+    settings: AnimateSettings,
+    shown: Sequence[int],
+    distance: Distance | None = None,
 ) -> Tensor | None:
     """The shown frames [n, 3, h, w] of a portrait whose face the plan moves; None where there is nothing to drive."""
     found = find_adapters(None, model.name)
@@ -44,6 +50,7 @@ def by_drive(
     track = as_puppet(onto_face(track, own, relative=True)[0])
     pose = head_pose(own, place=nets.place)
     motion, held = (face_motion(each, pose, 0.0) for each in (track, own))
+    pace = None if track.turns else distance
     drawn = draw_portrait(
         model,
         nets,
@@ -54,9 +61,10 @@ def by_drive(
         OWN_SAMPLING["steps"],
         settings.seed,
         own=held,
-        fade=fade_of(settings),
+        fade=fade_of(settings, pace is not None),
         fresh=OWN_SAMPLING["fresh_noise"],
         wanted=frozenset(shown),
+        pace=pace,
     )
     frames = torch.cat([to_tensor(one.array) for one in drawn])
     model.backbone.count(READ)  # the reading of the portrait, as the command counts it

@@ -71,10 +71,10 @@ Draw = Callable[[Task], Tensor]
 
 def default(task: Task) -> Tensor:
     """What `laser animate` does: a portrait whose face moves is driven, where the model can."""
-    driven = by_drive(task.model, task.plan, task.picture, task.settings, task.shown)
+    pace = task.distance if task.settings.even_pace else None
+    driven = by_drive(task.model, task.plan, task.picture, task.settings, task.shown, pace)
     if driven is not None:
         return driven
-    pace = task.distance if task.settings.even_pace else None
     first = task.picture if task.settings.exact_first else None
     return _drawn(task, task.plan, task.inversion, task.params, first, pace, direction_of(task.settings))
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from laser_cli.controls.knit.drive import COEFFICIENTS, Drive, no_parts
-from laser_cli.controls.knit.driven import ACROSS, DEPTH, face_motion, head_pose
+from laser_cli.controls.knit.driven import ACROSS, DEPTH, FaceMotion, face_motion, head_pose
 from laser_cli.controls.knit.insertion import Insertion, insert
 from laser_cli.controls.knit.load import Nets
 from laser_cli.controls.knit.portrait import controls, predict, read_reference
@@ -154,3 +154,17 @@ def test_drives_of_some_frames():
     part = face_motion(track, PORTRAIT).drive([1, 3], 64, 48)
     assert part.condition.shape == (2, 3, 64, 48)
     assert part.coefficients[:, COEFFICIENTS.index("jawOpen")].tolist() == [0.25, 0.75]
+
+
+def test_moments_lie_between_frames():
+    pose = HeadPose(np.array([[0.0, 0.0, 0.0], [0.2, 0.0, 0.4]]), np.tile((0.0, 0.0, -2.0), (2, 1)))
+    motion = FaceMotion(pose, np.stack([np.zeros(51), np.linspace(0, 1, 51)]))
+    seen = []
+
+    def maps(pose, height, width):
+        seen.append(pose.angles)
+        return torch.zeros(len(pose.angles), 3, height, width)
+
+    drive = motion.drive([0, 0.25, 1], 8, 8, maps)
+    assert drive.coefficients[:, -1].tolist() == [0, 0.25, 1]
+    assert seen[0] == pytest.approx(np.array([[0, 0, 0], [0.05, 0, 0.1], [0.2, 0, 0.4]]))
