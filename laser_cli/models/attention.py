@@ -151,7 +151,7 @@ class Processor:
         kind = "self" if encoder_hidden_states is None else "cross"
         name = call.network + self.layer
         out = attend(AttentionCall(name, kind, q, k, v, attention_mask))  # type: ignore[arg-type]
-        if kind == "cross" and call.other is not None and call.share is not None and call.share.any():
+        if kind == "cross" and call.other is not None and call.share is not None:
             second = attend(AttentionCall(name, "cross", q, *read(call.other)))
             out = torch.lerp(out, second, call.share.to(out).view(-1, 1, 1, 1))
         image = (call.projections or {}).get(self.layer)

@@ -112,7 +112,8 @@ class UNetBackbone:
         tokens = conditioning.image_embeds if self.projections else None
         mask = conditioning.spatial.get(IMAGE_MASK)
         mask = mask[:, 0] if mask is not None and tokens is not None else None
-        other = None if conditioning.other is None else conditioning.other.to(self.dtype)
+        second = conditioning.share is not None and bool(conditioning.share.any())
+        other = conditioning.other.to(self.dtype) if second and conditioning.other is not None else None
         image = None if tokens is None else tokens.to(self.dtype)
         call = Call(hooks, image, self.projections, mask, other=other, share=conditioning.share)
         added = self._added(latents, conditioning)

@@ -23,7 +23,7 @@ from laser_cli.engine.schedule import noise_like
 from laser_cli.engine.spec import SamplingParams
 from laser_cli.models.base import NoiseLevel
 from laser_cli.models.model import Model
-from laser_cli.stages.animate import Picture, Places, only, places_of
+from laser_cli.stages.animate import Picture, only, places_of
 from laser_cli.stages.checkpoint import Checkpointer
 from laser_cli.stages.clip import Clip
 from laser_cli.stages.distances import Distance
@@ -123,9 +123,8 @@ def _one_by_one(
         spec = replace(spec, frames=saved.frames)
     elif pace is not None and spec.frames:
         spec = paced(model, spec, params, len(levels), pace, report, sitting.segments, backbone)
-    places, between = places_of(spec)
-    if wanted is not None:
-        spec, (places, between) = only(spec, Places(places, between), wanted)
+    standing = places_of(spec)
+    spec, (places, between) = (spec, standing) if wanted is None else only(spec, standing, wanted)
     waiting: dict[int, Tensor] = {}
     due = deque(sorted([*places, *between]))
     steps = render(

@@ -18,7 +18,7 @@ DECIMALS = 5
 
 
 NOTICED, DEGREES = 0.1, 30.0
-"""What goes and comes back by so much is seen to; an angle by as much of so many degrees."""
+"""What goes and comes back by less does not count; for an angle, by less than that share of so many degrees."""
 
 
 class FaceTrack(BaseModel):
