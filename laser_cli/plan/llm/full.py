@@ -70,7 +70,7 @@ class Answer(_Form):
 class FullForm(AnswerForm):
     """The form for large models; a face track is asked for where `faces` and the words of the request allow it."""
 
-    version = "full1"
+    version = "full2"
 
     def __init__(self, *, faces: bool = True) -> None:
         self._faces = faces

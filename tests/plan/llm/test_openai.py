@@ -112,7 +112,7 @@ def test_the_full_form_asks_for_json_and_does_without_where_a_server_cannot(serv
     answer = json.dumps({"reasoning": "r", "source": HOUSE, "segments": [segment]})
     server.answers = [400, 422, f"```json\n{answer}\n```"]
     plan, _ = plan_by_model(server.name, PlanRequest("night falls", HOUSE, form="full"), PlanCallbacks())
-    assert plan.prompts[1:] == (f"{HOUSE} at night",) and plan.planner.prompts == "full1"
+    assert plan.prompts[1:] == (f"{HOUSE} at night",) and plan.planner.prompts == "full2"
     (_, first), (_, second), (_, third) = server.asked
     assert first["response_format"]["json_schema"]["schema"]["required"][0] == "reasoning"
     assert second["response_format"]["schema"]["required"][0] == "reasoning" and "response_format" not in third
