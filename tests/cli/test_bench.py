@@ -96,7 +96,12 @@ def test_interpolate_knows_its_methods():
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
-    [(("--method", "magic"), "magic"), (("--frames", "24"), "--frames 21 --every 4"), (("--out", "FILE"), "folder")],
+    [
+        (("--method", "magic"), "magic"),
+        (("--frames", "24"), "--frames 25 --every 4"),
+        (("--every", "6"), "--frames 37 --every 6"),
+        (("--out", "FILE"), "folder"),
+    ],
 )
 def test_animate_says_what_cannot_be_before_it_loads_anything(laser, tmp_path, arguments, told):
     (tmp_path / "file").write_text("")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import pickle
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,14 +16,15 @@ import torch
 from laser_cli.errors import UsageError
 from laser_cli.jobs.merge import flags
 from laser_cli.jobs.model import settle
-from laser_cli.jobs.settings import AnimateSettings
-from laser_cli.measure.animation import driven
+from laser_cli.jobs.settings import AnimateSettings, ModelChoice
+from laser_cli.measure.animation import driven, processes
 from laser_cli.measure.animation.asked import KINDS, NAMES, OURS, TRUE, Amount, check_kinds, check_methods
-from laser_cli.measure.animation.bench import Drawn, figures, planned, rows_of, task_of
+from laser_cli.measure.animation.bench import Drawn, Measure, drawn, figures, planned, rows_of, task_of
 from laser_cli.measure.animation.driven import by_drive
 from laser_cli.measure.animation.edits import FIELDS, SAMPLERS, Edit, changed, joined, sample_edits, still
 from laser_cli.measure.animation.methods import METHODS
 from laser_cli.measure.animation.page import Folder
+from laser_cli.measure.animation.processes import side_by_side
 from laser_cli.measure.animation.published import as_published, segment_spec
 from laser_cli.measure.animation.scores import (
     Score,
@@ -232,6 +234,12 @@ def test_amounts_and_methods_that_cannot_be():
         with pytest.raises(UsageError, match="leaves out"):
             Amount(frames=frames, every=every).check()
     Amount(frames=9, every=4).check()
+    with pytest.raises(UsageError, match="stages of stories end") as told:
+        Amount(frames=25, every=6).check(KINDS)
+    assert told.value.hint == "--frames 37 --every 6"
+    Amount(frames=25, every=6).check(["colour", "two stages"])
+    for every in (1, 2, 4):
+        Amount(every=every).check(KINDS)
     assert check_methods(()) == NAMES == tuple(METHODS) and check_methods(["laser"]) == ("laser", TRUE[1])
     with pytest.raises(UsageError, match="magic"):
         check_methods(["magic"])
@@ -316,6 +324,25 @@ def test_the_folder_holds_sheets_a_table_and_the_worst(tmp_path, task, classifie
     order = [text.index(f"&lt;{n}&gt;") for n in (1, 0, 2)]
     assert order == sorted(order) and "<0>" not in text and "about it" in text
     assert len(list((tmp_path / "out" / "sheets").glob("two-stages-00?.png"))) == 3
+
+
+def test_processes_measure_what_one_does(storybook, classifier):
+    settings = settle(AnimateSettings, flags({"steps": 1}))
+    how = Measure.of(settings, Amount(frames=5, every=2), ["SDEdit 0.5, dissolve", TRUE[1]])
+    edits = sample_edits(3, kinds=("colour",))
+    together = list(side_by_side(ModelChoice(device="cpu"), "pixels", how, edits, 2))
+    assert [one.edit for one in together] == edits
+    alone = drawn(storybook, classifier, rms, how, edits[1])
+    for name, pictures in alone.pictures.items():
+        assert torch.allclose(together[1].pictures[name], pictures, atol=0.05)
+        assert together[1].scores[name].evaluations == alone.scores[name].evaluations
+
+
+def test_processes_send_no_pictures_that_nobody_wants(monkeypatch):
+    one = Drawn(edit_of(RED, BLUE), None, (0,), {OURS: torch.zeros(1)}, {OURS: made()})
+    monkeypatch.setattr(processes, "_draw", lambda edit: one, raising=False)
+    assert pickle.loads(processes._measured(one.edit, pictures=False)).pictures == {}
+    assert pickle.loads(processes._measured(one.edit, pictures=True)).pictures.keys() == {OURS}
 
 
 @pytest.mark.slow

@@ -110,28 +110,36 @@ def animate(
     from laser_cli.jobs.distance import choose_distance
     from laser_cli.jobs.merge import flags
     from laser_cli.jobs.model import settle
-    from laser_cli.jobs.settings import AnimateSettings
+    from laser_cli.jobs.settings import AnimateSettings, ModelChoice
     from laser_cli.measure.animation.asked import Amount, check_kinds, check_methods
     from laser_cli.output.atomic import check_frames_dir
 
     console = on.console()
     amount, methods = Amount(items, frames, every, half.value, seed), check_methods(method or ())
     kinds = check_kinds(kind or ())
-    amount.check()
+    amount.check(kinds)
     if out:
         check_frames_dir(out)
     settings = settle(AnimateSettings, flags({"model": on.model, "steps": steps}))
     named = choose_distance(settings.distance, settings.model)
     from laser_cli.measure.animation import bench, cost, table
+    from laser_cli.measure.animation.edits import sample_edits
     from laser_cli.measure.animation.page import Folder
+    from laser_cli.measure.animation.processes import side_by_side
     from laser_cli.stages.distances import at_first_use
 
     classifier = bench.needed_classifier()
     model = on.load(console)
-    folder = Folder(out) if out else None
-    judge, distance = classifier.to(model.device), at_first_use(named, model)
-    drawn = bench.animations(model, judge, distance, settings, amount, methods, kinds)
-    rows, figures = bench.bench_animations(drawn, items, console.note, folder.add if folder else lambda one: None)
+    folder, how = Folder(out) if out else None, bench.Measure.of(settings, amount, methods)
+    edits = sample_edits(amount.items, amount.half, amount.seed, kinds)
+    if model.workers.count > 1 and len(edits) > 1:
+        console.note(f"{model.workers.count} edits at a time, each on a core of its own")
+        choice = ModelChoice(model=on.model, device="cpu", dtype=on.dtype)
+        done = side_by_side(choice, named, how, edits, model.workers.count, pictures=folder is not None)
+    else:
+        judge, distance = classifier.to(model.device), at_first_use(named, model)
+        done = (bench.drawn(model, judge, distance, how, edit) for edit in edits)
+    rows, figures = bench.bench_animations(done, items, console.note, folder.add if folder else lambda one: None)
     if folder:
         for path in folder.close(rows, figures, f"{items} edits, {model.name}, {steps} steps, {half.value} half"):
             console.note(str(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -48,6 +49,10 @@ KINDS = (
 """The kinds of edits (``edits.SAMPLERS``)."""
 
 
+STAGES = {"two stages": 2, "three stages": 3}
+"""The kinds that are stories."""
+
+
 @dataclass(frozen=True)
 class Amount:
     """How much is measured: so many edits of a half, and of each animation's ``frames`` every so many only.
@@ -66,14 +71,18 @@ class Amount:
         """The numbers of the frames that are drawn."""
         return tuple(range(0, self.frames, self.every))
 
-    def check(self) -> None:
-        """UsageError unless the last frame and one between are drawn too."""
-        if (self.frames - 1) % self.every or self.frames - 1 < 2 * self.every:
-            raise UsageError(
-                f"every {self.every} of {self.frames} frames leaves out the last one, or all between",
-                why="the first and the last are measured too",
-                hint=f"--frames {self.every * max(2, (self.frames - 1) // self.every) + 1} --every {self.every}",
-            )
+    def check(self, kinds: Sequence[str] = ()) -> None:
+        """UsageError unless the last frame and one between are drawn too, and those where stages of stories end."""
+        frames, parts = self.frames - 1, math.lcm(*(STAGES.get(kind, 1) for kind in kinds))
+        least = self.every * max(2, parts)
+        fitting = max(least, frames // (self.every * parts) * self.every * parts) + 1
+        hint = f"--frames {fitting} --every {self.every}"
+        if frames % self.every or frames < 2 * self.every:
+            what = f"every {self.every} of {self.frames} frames leaves out the last one, or all between"
+            raise UsageError(what, why="the first and the last are measured too", hint=hint)
+        if frames // self.every % parts:
+            what = f"every {self.every} of {self.frames} frames leaves out where the stages of stories end"
+            raise UsageError(what, why="what a stage asks for is read there", hint=hint)
 
 
 def check_methods(names: Sequence[str]) -> tuple[str, ...]:

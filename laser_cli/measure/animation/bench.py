@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, nan
 from pathlib import Path
@@ -16,8 +16,8 @@ from laser_cli.errors import NotFoundError
 from laser_cli.jobs.animate import directed
 from laser_cli.jobs.planning import Planning, request_for
 from laser_cli.jobs.settings import AnimateSettings
-from laser_cli.measure.animation.asked import KINDS, OURS, TRUE, Amount
-from laser_cli.measure.animation.edits import Edit, sample_edits
+from laser_cli.measure.animation.asked import OURS, TRUE, Amount
+from laser_cli.measure.animation.edits import Edit
 from laser_cli.measure.animation.methods import METHODS, Task
 from laser_cli.measure.animation.scores import Score, Summary, score, summary, truth_of
 from laser_cli.measure.figures import Figure
@@ -76,37 +76,40 @@ def task_of(
     return Task(model, look, edit, plan, settings, shown, distance)
 
 
+@dataclass(frozen=True)
+class Measure:
+    """How edits are measured: how they are drawn, which of their frames, and by which methods."""
+
+    settings: AnimateSettings
+    shown: tuple[int, ...]
+    methods: tuple[str, ...]
+
+    @staticmethod
+    def of(settings: AnimateSettings, amount: Amount, methods: Sequence[str] = tuple(METHODS)) -> Measure:
+        """Those of an amount; the settings' number of frames is the amount's."""
+        return Measure(settings.model_copy(update={"frames": amount.frames}), amount.shown, tuple(methods))
+
+
 @torch.inference_mode()
-def animations(
-    model: Model,
-    classifier: AttributeClassifier,
-    distance: Distance,
-    settings: AnimateSettings,
-    amount: Amount,
-    methods: Sequence[str] = tuple(METHODS),
-    kinds: Sequence[str] = KINDS,
-) -> Iterator[Drawn]:
-    """Every edit, drawn by every method and scored."""
-    shown = amount.shown
-    settings = settings.model_copy(update={"frames": amount.frames})
-    for edit in sample_edits(amount.items, amount.half, amount.seed, kinds):
-        task = task_of(model, edit, planned(edit, settings), settings, shown, distance)
-        source = to_tensor(task.picture)
-        back = model.decode(model.encode_picture(source)).cpu()
-        truth = truth_of(edit, task.look, classifier, shown, psnr(back, source))
-        inverting = _Cost(model)
-        if any(METHODS[name].inverted for name in methods):
-            task.inversion  # noqa: B018 - made before the methods are timed
-        inverting.stop()
-        pictures, scores = {}, {}
-        for name in methods:
-            cost = _Cost(model)
-            pictures[name] = METHODS[name].draw(task)
-            cost.stop()
-            whole = [cost, inverting] if METHODS[name].inverted else [cost]
-            spent = (sum(c.nfe for c in whole) / len(shown), sum(c.seconds for c in whole) / len(shown))
-            scores[name] = score(classifier, pictures[name], truth, *spent)
-        yield Drawn(edit, task.plan, shown, pictures, scores)
+def drawn(model: Model, classifier: AttributeClassifier, distance: Distance, how: Measure, edit: Edit) -> Drawn:
+    """An edit, drawn by every method and scored."""
+    task = task_of(model, edit, planned(edit, how.settings), how.settings, how.shown, distance)
+    source = to_tensor(task.picture)
+    back = model.decode(model.encode_picture(source)).cpu()
+    truth = truth_of(edit, task.look, classifier, how.shown, psnr(back, source))
+    inverting = _Cost(model)
+    if any(METHODS[name].inverted for name in how.methods):
+        task.inversion  # noqa: B018 - made before the methods are timed
+    inverting.stop()
+    pictures, scores = {}, {}
+    for name in how.methods:
+        cost = _Cost(model)
+        pictures[name] = METHODS[name].draw(task)
+        cost.stop()
+        whole = [cost, inverting] if METHODS[name].inverted else [cost]
+        spent = (sum(c.nfe for c in whole) / len(how.shown), sum(c.seconds for c in whole) / len(how.shown))
+        scores[name] = score(classifier, pictures[name], truth, *spent)
+    return Drawn(edit, task.plan, how.shown, pictures, scores)
 
 
 class _Cost:
@@ -120,12 +123,12 @@ class _Cost:
 
 
 def bench_animations(
-    drawn: Iterator[Drawn], count: int, say: Say = lambda text: None, keep: Callable[[Drawn], object] = lambda one: None
+    edits: Iterable[Drawn], count: int, say: Say = lambda text: None, keep: Callable[[Drawn], object] = lambda one: None
 ) -> tuple[list[Row], list[Figure]]:
     """A row for every method, and the figures that have targets; ``keep`` is given every edit's pictures."""
     scores: dict[str, dict[str, list[Score]]] = defaultdict(lambda: defaultdict(list))
     begin = time.perf_counter()
-    for n, one in enumerate(drawn, start=1):
+    for n, one in enumerate(edits, start=1):
         keep(one)
         for name, told in one.scores.items():
             scores[name][one.edit.kind].append(told)
