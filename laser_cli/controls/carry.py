@@ -1,6 +1,6 @@
 """A subject carried elsewhere: its noise, and in the first steps its latents, are the source's, moved along.
 
-What was behind it is drawn anew from fresh noise, and all around it may stay the source's (local blend). Inverted noise
+What was behind it is drawn from other noise, and all around it may stay the source's (local blend). Inverted noise
 tells a picture's layout, so that a prompt alone seldom moves anything. No published method; laser's own.
 """
 
@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from laser_cli.controls.aid import slerp
+
 HELD = 0.6
 """The share of the steps in which a subject's latents are the source's, at strength 1."""
 
@@ -21,12 +23,14 @@ class Carried(NamedTuple):
     """How a picture's subject is carried: ``shift`` in latent pixels to the right, and how long it is held.
 
     ``held``: the share of the steps, from the first, in which its latents are the source's. ``around``: whether all but
-    the subject's two places stays the source's.
+    the subject's two places stays the source's. ``fresh``: how much of the picture's noise is fresh, as far as more
+    changes than where the subject is.
     """
 
     shift: float = 0.0
     held: float = 0.0
     around: bool = False
+    fresh: float = 0.0
 
 
 STAYING = Carried()
@@ -36,15 +40,18 @@ STAYING = Carried()
 class Carry:
     """What the subjects of a render's pictures are carried with.
 
-    ``mask`` [1, 1, h, w] in 0 and 1: where the source's subject is; ``fresh`` [1, c, h, w]: noise for what was behind.
+    ``mask`` [1, 1, h, w] in 0 and 1: where the source's subject is; ``behind`` [1, c, h, w]: noise for what was behind
+    it; ``fresh``: that of which pictures take their share.
     """
 
     mask: Tensor
+    behind: Tensor
     fresh: Tensor
 
-    def noise(self, source: Tensor, shift: float) -> Tensor:
-        """The source's noise [1, c, h, w] with its subject moved."""
-        return self.moved(source, shift, self.fresh.to(source))
+    def noise(self, source: Tensor, how: Carried) -> Tensor:
+        """The source's noise [1, c, h, w] with its subject moved, and a share of it fresh."""
+        moved = self.moved(source, how.shift, self.behind.to(source))
+        return slerp(moved, self.fresh.to(source), how.fresh) if how.fresh else moved
 
     def moved(self, x: Tensor, shift: float, behind: Tensor) -> Tensor:
         """What is of the source, [1, c, h, w], with its subject moved and ``behind`` where that was."""

@@ -113,15 +113,15 @@ class RenderSpec:
         """The noise [1, c, h, w] of a frame."""
         begin, end = (self.keyframes[frame.segment + k] for k in (0, 1))
         if self.carry is not None and self.source is not None:
-            return self.carry.noise(self.keyframes[self.source].noise, self.carried(frame).shift)
+            return self.carry.noise(self.keyframes[self.source].noise, self.carried(frame))
         return self.slerp(begin.noise, end.noise, frame.t)
 
     def carried(self, frame: Frame) -> Carried:
-        """How a frame's subject is carried: evenly from its one keyframe's place to the other's."""
+        """How a frame's subject is carried: evenly from its one keyframe's place and noise to the other's."""
         begin, end = (self.keyframes[frame.segment + k] for k in (0, 1))
         a, b = begin.carried, end.carried
-        around = a.around and b.around
-        return Carried(a.shift + (b.shift - a.shift) * frame.t, min(a.held, b.held), around)
+        shift, fresh = (x + (y - x) * frame.t for x, y in ((a.shift, b.shift), (a.fresh, b.fresh)))
+        return Carried(shift, min(a.held, b.held), a.around and b.around, fresh)
 
 
 @dataclass(frozen=True)

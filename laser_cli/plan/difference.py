@@ -36,6 +36,12 @@ def same_subject(before: str, after: str, look: bool = False) -> bool:
     return len(phrases) == 2 and len(told) == 1
 
 
+def same_light(before: str, after: str) -> bool:
+    """Whether two prompts tell the same hour and style: what a subject is like in another is not what it was."""
+    begin, end = (parse_attributes(prompt) for prompt in (before, after))
+    return all(begin.get(name) == end.get(name) for name in ("time", "style"))
+
+
 def only_the_place_changes(before: str, after: str) -> bool:
     """Whether two prompts say the same but for where the subject is."""
     return set_tail(before, "place", None) == set_tail(after, "place", None)

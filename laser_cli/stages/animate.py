@@ -98,8 +98,13 @@ def compose(model: Model, plan: Plan, inversion: Inversion, direction: Direction
         bare = replace(source.conditioning, image_embeds=model.unseen, spatial={})
         conditionings, courses = led(model, [bare, *conditionings[1:]], leads.keyframes, (width, height), leads.see)
         between = courses.of_frames(lambda step, k, t: conditionings[k].lerp(conditionings[k + 1], t))
+    backs = [
+        held is not None and segment.prompt == inversion.prompt and (leads is None or leads.back(k + 1))
+        for k, segment in enumerate(plan.segments)
+    ]
+    fresh = [direction.fresh * share for share in apart(plan.segments, backs)]
     blended = [direction.local and local_blend(model, inversion.prompt, segment) for segment in plan.segments]
-    moves = carrying(model, plan, inversion) if direction.carry and leads is None else None
+    moves = carrying(model, plan, inversion, fresh, direction.seed) if direction.carry and leads is None else None
     carried = moves.keyframes if moves else [STAYING] * (1 + len(plan.segments))
     scaled = partial(_strengths, direction.strength_scale)
     strengths = [
@@ -110,17 +115,12 @@ def compose(model: Model, plan: Plan, inversion: Inversion, direction: Direction
     if any(blended) or any(reads_words(segment.control) for segment in plan.segments):
         words = [words_between(model, inversion.prompt, prompt) for prompt in (inversion.prompt, *plan.prompts[1:])]
     new = noise_like(tuple(source.noise.shape[1:]), direction.seed)[None].to(source.noise)
-    backs = [
-        held is not None and segment.prompt == inversion.prompt and (leads is None or leads.back(k + 1))
-        for k, segment in enumerate(plan.segments)
-    ]
-    fresh = [direction.fresh * share for share in apart(plan.segments, backs)]
     guided, other = negative is not None, direction.guidance_base if negative is None else 0.0
     keyframes = [Keyframe(source.noise, conditionings[0], held, strengths[0][0], words[0], guided, carried[0])]
     for k, back in enumerate(backs):
         conditioning = conditionings[0] if back else conditionings[k + 1]
         if moves:  # a carried subject goes with its own noise
-            noise = moves.carry.noise(source.noise, carried[k + 1].shift)
+            noise = moves.carry.noise(source.noise, carried[k + 1])
         else:
             noise = slerp(source.noise, new, fresh[k]) if fresh[k] else source.noise
         how = (

@@ -17,7 +17,7 @@ from laser_cli.engine.schedule import noise_like
 from laser_cli.engine.spec import Frame, RenderSpec
 from laser_cli.models.base import AttentionCall, plain_attention
 from laser_cli.models.model import Model
-from laser_cli.plan.difference import moved_to, only_the_place_changes, same_subject
+from laser_cli.plan.difference import moved_to, only_the_place_changes, same_light, same_subject
 from laser_cli.plan.schema import Plan, Segment
 from laser_cli.plan.wording.phrases import main_phrase
 from laser_cli.stages.invert import Inversion
@@ -43,10 +43,13 @@ class Carrying(NamedTuple):
 
 
 @torch.inference_mode()
-def carrying(model: Model, plan: Plan, inversion: Inversion) -> Carrying | None:
+def carrying(
+    model: Model, plan: Plan, inversion: Inversion, shares: Sequence[float] = (), seed: int = 0
+) -> Carrying | None:
     """How the plan moves its subject; None if it does not, or if the model does not tell where the subject is.
 
     Only segments that keep the source by ``texture`` or ``motion`` carry it: others hold a layout, or nothing.
+    ``shares``: how much of the noise of each segment's end is fresh, of ``seed``, where more than the place changes.
     """
     source = inversion.prompt
     wanted = [moved_to(source, segment.prompt) if _keeps(source, segment) else None for segment in plan.segments]
@@ -55,14 +58,15 @@ def carrying(model: Model, plan: Plan, inversion: Inversion) -> Carrying | None:
     mask = subject_mask(model, inversion)
     if mask is None:
         return None
-    fresh = noise_like(tuple(inversion.trajectory.noise.shape[1:]), 0)[None].to(mask)
+    shape = tuple(inversion.trajectory.noise.shape[1:])
+    behind, fresh = (noise_like(shape, number)[None].to(mask) for number in (seed + 1, seed))
     how = [Carried(around=True, held=1.0)]
-    for place, segment in zip(wanted, plan.segments, strict=True):
+    for place, segment, share in zip(wanted, plan.segments, shares or [0.0] * len(wanted), strict=True):
         shift = 0.0 if place is None else shift_to(mask, place)
         around = only_the_place_changes(source, segment.prompt)
-        held = HELD * segment.strength if same_subject(source, segment.prompt, look=True) else 0.0
-        how.append(Carried(shift, held, around))
-    return Carrying(Carry(mask, fresh), how)
+        alike = same_subject(source, segment.prompt, look=True) and same_light(source, segment.prompt)
+        how.append(Carried(shift, HELD * segment.strength if alike else 0.0, around, 0.0 if around else share))
+    return Carrying(Carry(mask, behind, fresh), how)
 
 
 def carried_detail(spec: RenderSpec, frame: Frame, scale: int, given: Tensor) -> Tensor:
@@ -71,7 +75,7 @@ def carried_detail(spec: RenderSpec, frame: Frame, scale: int, given: Tensor) ->
     if spec.carry is None or not shift:
         return given
     mask = spec.carry.mask.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
-    moved = Carry(mask, mask).moved(given[None], scale * shift, torch.zeros_like(given)[None])
+    moved = Carry(mask, mask, mask).moved(given[None], scale * shift, torch.zeros_like(given)[None])
     return moved[0]
 
 

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from laser_cli.controls.aid import slerp
 from laser_cli.controls.carry import STAYING, Carried, Carry, along
 
 
@@ -39,22 +40,32 @@ def test_a_wave_is_moved_by_parts_of_a_pixel():
 
 
 def test_the_subject_of_the_noise_moves_and_new_noise_is_where_it_was():
-    mask, source, fresh = square(2, 5), noise(3, 1, 4, 8, 16), noise(4, 1, 4, 8, 16)
-    moved = Carry(mask, fresh).noise(source, 6)
+    mask, source, behind = square(2, 5), noise(3, 1, 4, 8, 16), noise(4, 1, 4, 8, 16)
+    moved = Carry(mask, behind, fresh := noise(11, 1, 4, 8, 16)).noise(source, Carried(6))
     assert torch.allclose(moved[..., 2:6, 8:11], source[..., 2:6, 2:5], atol=1e-5)
-    assert torch.equal(moved[..., 2:6, 2:5], fresh[..., 2:6, 2:5])
+    assert torch.equal(moved[..., 2:6, 2:5], behind[..., 2:6, 2:5])
     elsewhere = (mask + square(8, 11))[0, 0] == 0
     assert torch.equal(moved[..., elsewhere], source[..., elsewhere])
+    shared = Carry(mask, behind, fresh).noise(source, Carried(6, fresh=0.8))
+    assert torch.equal(shared, slerp(moved, fresh, 0.8)) and shared.std() == pytest.approx(1, abs=0.1)
 
 
 def test_what_does_not_move_is_left_alone():
-    source, latents, carry = noise(5, 1, 4, 8, 16), noise(6, 1, 4, 8, 16), Carry(square(2, 5), noise(7, 1, 4, 8, 16))
-    assert carry.noise(source, 0) is source
+    source, latents, carry = (
+        noise(5, 1, 4, 8, 16),
+        noise(6, 1, 4, 8, 16),
+        Carry(square(2, 5), *noise(7, 2, 1, 4, 8, 16)),
+    )
+    assert carry.noise(source, STAYING) is source
     assert carry.hold(latents, source, STAYING, 0.5) is latents
 
 
 def test_a_subject_is_held_for_its_share_of_the_steps_and_what_is_around_always():
-    source, latents, carry = noise(8, 1, 4, 8, 16), noise(9, 1, 4, 8, 16), Carry(square(2, 5), noise(10, 1, 4, 8, 16))
+    source, latents, carry = (
+        noise(8, 1, 4, 8, 16),
+        noise(9, 1, 4, 8, 16),
+        Carry(square(2, 5), *noise(10, 2, 1, 4, 8, 16)),
+    )
     early, late = (carry.hold(latents, source, Carried(6, 0.4, around=True), done) for done in (0.4, 0.44))
     assert torch.allclose(early[..., 2:6, 8:11], source[..., 2:6, 2:5], atol=1e-5)
     assert torch.equal(late[..., 2:6, 8:11], latents[..., 2:6, 8:11])

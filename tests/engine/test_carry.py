@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from laser_cli.controls import aid
 from laser_cli.controls.carry import Carried, Carry
 from laser_cli.engine.spec import Frame, Keyframe, RenderSpec, SamplingParams
 from tests.engine.toy import close, finished, keyframe, told, went_on
@@ -13,11 +14,13 @@ MASK = torch.zeros(1, 1, 8, 8)
 MASK[..., 2:6, 1:3] = 1
 
 
-def carried(shift, frames=(), held=0.4, around=True):
-    """A source, and a keyframe in which its subject is ``shift`` further right."""
+def carried(shift, frames=(), held=0.4, around=True, share=0.0):
+    """A source, and a keyframe in which its subject is ``shift`` further right, and a share of the noise fresh."""
     source = replace(keyframe(0, pinned=True), carried=Carried(0.0, 1.0, True))
-    carry = Carry(MASK, torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(5)))
-    end = Keyframe(carry.noise(source.noise, shift), told(1), carried=Carried(shift, held, around))
+    behind, fresh = torch.randn(2, 1, 4, 8, 8, generator=torch.Generator().manual_seed(5))
+    carry = Carry(MASK, behind, fresh)
+    how = Carried(shift, held, around, share)
+    end = Keyframe(carry.noise(source.noise, how), told(1), carried=how)
     return RenderSpec([source, end], list(frames), source.conditioning, source=0, carry=carry)
 
 
@@ -45,7 +48,16 @@ def test_a_frame_begins_with_its_own_move(tiny):
     source = spec.keyframes[0].noise
     assert [spec.carried(frame).shift for frame in spec.frames] == [1.0, 3.0]
     for frame in spec.frames:
-        assert torch.equal(spec.noise(frame), spec.carry.noise(source, 4 * frame.t))
+        assert torch.equal(spec.noise(frame), spec.carry.noise(source, Carried(4 * frame.t)))
+
+
+def test_the_fresh_share_of_a_frames_noise_grows_with_t_as_without_a_move(tiny):
+    frames = [Frame(0, t) for t in (0.0, 0.25, 1.0)]
+    spec = carried(0, frames, share=0.8)
+    source, end = (keyframe.noise for keyframe in spec.keyframes)
+    assert torch.equal(spec.noise(frames[0]), source) and torch.equal(spec.noise(frames[2]), end)
+    assert torch.allclose(spec.noise(frames[1]), aid.slerp(source, spec.carry.fresh, 0.2))
+    assert torch.allclose(spec.noise(frames[1]), replace(spec, carry=None).noise(frames[1]), atol=0.05)
 
 
 def test_a_render_that_goes_on_comes_to_the_same_pictures(tiny):

@@ -2,7 +2,13 @@
 
 import pytest
 
-from laser_cli.plan.difference import moved_to, only_the_place_changes, only_the_subject_changes, same_subject
+from laser_cli.plan.difference import (
+    moved_to,
+    only_the_place_changes,
+    only_the_subject_changes,
+    same_light,
+    same_subject,
+)
 
 BALL = "a red ball in a meadow at noon"
 
@@ -60,3 +66,8 @@ def test_what_else_changes_when_a_subject_moves():
         here, there.replace("red", "blue"), True
     )
     assert same_subject(here, there, look=True) and not same_subject(here, there.replace("ball", "cat"))
+
+
+def test_light_is_the_hour_and_the_style():
+    assert same_light(BALL, "a blue ball on the left in a meadow at noon, in the rain")
+    assert not same_light(BALL, "a red ball in a meadow at dusk") and not same_light(BALL, f"a sketch of {BALL}")

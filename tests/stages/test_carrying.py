@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from laser_cli.controls.aid import slerp
 from laser_cli.controls.carry import STAYING
 from laser_cli.engine.schedule import noise_like
-from laser_cli.engine.spec import SamplingParams
+from laser_cli.engine.spec import Frame, SamplingParams
 from laser_cli.plan.schema import Plan, Segment
 from laser_cli.stages.animate import Direction, animate, compose
 from laser_cli.stages.carrying import carried_detail, carrying, placeless, shift_to, subject_mask
@@ -86,6 +86,7 @@ def test_only_what_moves_is_carried(storybook, ball, inversion):
     source, there, at_night, back = found.keyframes
     assert source.shift == 0 < there.shift == at_night.shift and back.shift == 0
     assert there.around and not at_night.around
+    assert there.held > 0 == at_night.held  # by night a ball is not what it was by day
     blue = carrying(storybook, plan(ball, on_the("right", ball).replace("red", "blue")), inversion).keyframes[1]
     assert blue.shift == there.shift and (blue.held, blue.around) == (0.0, False) and there.held > 0
 
@@ -121,6 +122,18 @@ def test_fresh_noise_grows_with_the_distance_from_the_source(storybook, ball, in
     assert torch.equal(source, own) and torch.equal(back, own)
     assert torch.equal(half, slerp(own, new, 0.4)) and torch.equal(whole, slerp(own, new, 0.8))
     assert all(torch.equal(k.noise, own) for k in compose(storybook, story, inversion).keyframes)
+
+
+def test_a_story_that_moves_its_subject_has_fresh_noise_where_more_changes(storybook, ball, inversion):
+    there = on_the("right", ball)
+    story = plan(ball, there, there.replace("noon", "night"), ball[2])
+    spec = compose(storybook, story, inversion, Direction(carry=True, fresh=0.8, seed=5))
+    source, moved, at_night, back = spec.keyframes
+    assert [k.carried.fresh for k in spec.keyframes] == [0.0, 0.0, 0.8, 0.0]
+    new = noise_like(tuple(source.noise.shape[1:]), 5)[None]
+    assert torch.equal(back.noise, source.noise) and torch.equal(spec.carry.fresh, new)
+    assert torch.equal(at_night.noise, slerp(moved.noise, new, 0.8))
+    assert torch.equal(spec.noise(Frame(1, 0.5)), slerp(moved.noise, new, 0.4))
 
 
 def test_the_detail_that_is_given_back_goes_with_the_subject(storybook, ball, inversion):
