@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 HELP = "Print measured figures beside their targets and baselines; the exit code is 0 whether or not they hold."
 benches = typer.Typer(help=HELP)
 Steps = Annotated[int, typer.Option(min=1, help="Denoising steps.")]
+OwnSteps = Annotated[
+    int | None, typer.Option(min=1, help="Denoising steps. (default: as animate draws)", show_default=False)
+]
 Guidance = Annotated[
     float | None,
     typer.Option(

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from laser_cli.cli.bench.common import OnModel, Steps, Whole, benches, show
+from laser_cli.cli.bench.common import OnModel, OwnSteps, Steps, Whole, benches, show
 from laser_cli.cli.options import Machine, Shown, expand
 from laser_cli.jobs.planning import PlannerChoice
 
@@ -83,7 +83,7 @@ def animate(
     every: Annotated[
         int, typer.Option(min=1, help="Draw every so many of them only: the same pictures, for a fraction of the time.")
     ] = 4,
-    steps: Steps = 8,
+    steps: OwnSteps = None,
     method: Annotated[
         list[str] | None,
         typer.Option(
@@ -120,7 +120,7 @@ def animate(
     amount.check(kinds)
     if out:
         check_frames_dir(out)
-    settings = settle(AnimateSettings, flags({"model": on.model, "steps": steps}))
+    settings = settle(AnimateSettings, flags({"model": on.model, **({"steps": steps} if steps else {})}))
     named = choose_distance(settings.distance, settings.model)
     from laser_cli.measure.animation import bench, cost, table
     from laser_cli.measure.animation.edits import sample_edits
@@ -141,10 +141,11 @@ def animate(
         done = (bench.drawn(model, judge, distance, how, edit) for edit in edits)
     rows, figures = bench.bench_animations(done, items, console.note, folder.add if folder else lambda one: None)
     if folder:
-        for path in folder.close(rows, figures, f"{items} edits, {model.name}, {steps} steps, {half.value} half"):
+        about = f"{items} edits, {model.name}, {settings.steps} steps, {half.value} half"
+        for path in folder.close(rows, figures, about):
             console.note(str(path))
     if whole:
-        figures += cost.whole(on.model, methods, frames, steps, console.note)
+        figures += cost.whole(on.model, methods, frames, settings.steps, console.note)
     if on.json_:
         figures += table.as_figures(rows)
     else:
@@ -157,9 +158,7 @@ def animate(
 def portraits(
     on: OnModel,
     items: Annotated[int, typer.Option(min=1, help="Self-reenactments, and as many cross-reenactments.")] = 200,
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Denoising steps. (default: as animate draws)", show_default=False)
-    ] = None,
+    steps: OwnSteps = None,
     portrait_adapter: Annotated[
         str | None, typer.Option(help="Portrait adapters. (default: the model's own)", show_default=False)
     ] = None,
