@@ -1,4 +1,4 @@
-"""Distances between pictures."""
+"""Distances between pictures, and between sets of their features."""
 
 from __future__ import annotations
 
@@ -41,3 +41,14 @@ def ssim_map(a: Tensor, b: Tensor) -> Tensor:
     vp, vq, both = mean(a * a) - mp * mp, mean(b * b) - mq * mq, mean(a * b) - mp * mq
     top, bottom = (2 * mp * mq + c1) * (2 * both + c2), (mp * mp + mq * mq + c1) * (vp + vq + c2)
     return (top / bottom).mean(1)
+
+
+def frechet(a: Tensor, b: Tensor) -> float:
+    """Frechet distance of two sets of features [n, d], each as a Gaussian (Heusel et al. 2017); nan of one row."""
+    if min(len(a), len(b)) < 2:
+        return math.nan  # no covariance
+    a, b = a.double(), b.double()
+    apart = (a.mean(0) - b.mean(0)).square().sum()
+    p, q = torch.cov(a.T), torch.cov(b.T)
+    root = torch.linalg.eigvals(p @ q).real.clamp_min(0).sqrt().sum()
+    return float((apart + p.trace() + q.trace() - 2 * root).clamp_min(0))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from laser_cli.engine.sample import denoise, last
 from laser_cli.engine.schedule import noise_like
 from laser_cli.errors import NotFoundError
 from laser_cli.measure.figures import Figure
-from laser_cli.measure.pictures import psnr
+from laser_cli.measure.pictures import frechet, psnr
 from laser_cli.models.model import Model
 from laser_cli.stages.invert import invert_picture, regenerate, to_array
 from laser_cli.storybook.classifier import AttributeClassifier, load_classifier
@@ -203,17 +202,6 @@ def frechet_figures(classifier: AttributeClassifier, true: Tensor, made: Tensor,
         Figure("Frechet distance, VAE round trip", frechet(classifier.embedding(round_trips(model, true)), reference)),
         Figure("Frechet distance, other true renders", frechet(classifier.embedding(other), reference)),
     ]
-
-
-def frechet(a: Tensor, b: Tensor) -> float:
-    """Frechet distance of two sets of features [n, d], each as a Gaussian (Heusel et al. 2017); nan of one row."""
-    if min(len(a), len(b)) < 2:
-        return math.nan  # no covariance
-    a, b = a.double(), b.double()
-    apart = (a.mean(0) - b.mean(0)).square().sum()
-    p, q = torch.cov(a.T), torch.cov(b.T)
-    root = torch.linalg.eigvals(p @ q).real.clamp_min(0).sqrt().sum()
-    return float((apart + p.trace() + q.trace() - 2 * root).clamp_min(0))
 
 
 def inversion(model: Model, pictures: Sequence[Item], steps: int = 50) -> Figure:

@@ -144,6 +144,13 @@ def test_all_is_asked_for_as_a_whole(laser, tmp_path, monkeypatch, arguments, to
     assert code in (2, 5) and told in err and not out
 
 
+def test_benches_of_models_are_imported_without_a_word():
+    modules = ("storybook", "speed", "conditions", "animation.bench", "interpolations.bench", "portraits.bench")
+    told = "; ".join(f"import laser_cli.measure.{name}" for name in modules)
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_bench_alone_shows_its_help(laser):
     code, out, err = laser("bench")
     assert code == 2 and "animate" in out + err and "--all" in out + err

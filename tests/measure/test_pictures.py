@@ -6,7 +6,7 @@ from math import exp
 import pytest
 import torch
 
-from laser_cli.measure.pictures import psnr, ssim, ssim_map
+from laser_cli.measure.pictures import frechet, psnr, ssim, ssim_map
 
 
 def test_psnr():
@@ -35,3 +35,10 @@ def test_ssim_is_the_published_formula():
         float(ssim_map(a, b)[0, 5:-5, 5:-5].mean()), abs=1e-5
     )
     assert torch.allclose(ssim_map(a, a), torch.ones(1, 24, 24), atol=1e-5)
+
+
+def test_frechet_is_zero_for_the_same_and_grows_with_the_distance():
+    features = torch.randn(300, 8, generator=torch.Generator().manual_seed(0))
+    assert frechet(features, features) < 1e-6
+    assert abs(frechet(features + 2, features) - 8 * 4) < 1e-3  # equal spreads: the squared distance of the means
+    assert abs(frechet(2 * features, features) - float(features.var(0).sum() + features.mean(0).square().sum())) < 1e-2

@@ -1,17 +1,8 @@
 """The figures of the storybook models."""
 
-import torch
-
-from laser_cli.measure.storybook import crisp, frechet, generated_reading, shares, true_reading
+from laser_cli.measure.storybook import crisp, generated_reading, shares, true_reading
 from laser_cli.storybook.traits import truth
 from laser_cli.storybook.world import items
-
-
-def test_frechet_is_zero_for_the_same_and_grows_with_the_distance():
-    features = torch.randn(300, 8, generator=torch.Generator().manual_seed(0))
-    assert frechet(features, features) < 1e-6
-    assert abs(frechet(features + 2, features) - 8 * 4) < 1e-3  # equal spreads: the squared distance of the means
-    assert abs(frechet(2 * features, features) - float(features.var(0).sum() + features.mean(0).square().sum())) < 1e-2
 
 
 def test_shares_count_only_those_that_show_an_attribute():

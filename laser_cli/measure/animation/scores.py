@@ -14,8 +14,7 @@ from torch import Tensor
 
 from laser_cli.measure.animation.edits import Edit, still
 from laser_cli.measure.interpolations.scores import JUMPY, Maps, apart, best_match, gini, is_clear, maps_of, units
-from laser_cli.measure.pictures import psnr, ssim_map
-from laser_cli.measure.storybook import frechet
+from laser_cli.measure.pictures import frechet, psnr, ssim_map
 from laser_cli.storybook.classifier import AttributeClassifier, reading
 from laser_cli.storybook.look import Look
 from laser_cli.storybook.puppets import Puppet

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from laser_cli.measure.storybook import frechet
+from laser_cli.measure.pictures import frechet
 from laser_cli.storybook.classifier import AttributeClassifier
 from laser_cli.storybook.traits import Reading
 

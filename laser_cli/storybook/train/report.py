@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor, AttnProcessor2_0
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
@@ -16,6 +16,9 @@ from transformers import CLIPTextModel, CLIPTokenizer
 from laser_cli.storybook.train.cache import PUPPETS, Cache, Sources
 from laser_cli.storybook.train.common import HELD_OUT, drawn, gradient_energy, log, mixed, save_grid
 from laser_cli.storybook.world import caption_of, items
+
+if TYPE_CHECKING:
+    from diffusers import StableDiffusionPipeline
 
 TIMESTEPS = (100, 300, 500, 700, 900)
 MOST = 256
@@ -114,6 +117,8 @@ def assemble(
     schedule: DDIMScheduler,
 ) -> StableDiffusionPipeline:
     """The standard pipeline of the models, with the fused attention."""
+    from diffusers import StableDiffusionPipeline  # slow to import, and says so of what it could do
+
     unet.set_attn_processor(AttnProcessor2_0())
     pipe = StableDiffusionPipeline(
         vae=vae,
