@@ -22,6 +22,8 @@ BENCHES: Mapping[str, tuple[str, ...]] = {
     "batch": ("--items",),
 }
 """Every benchmark that needs no file of the user's, and which options of all it takes."""
+WHOLE = frozenset(("speed", "interpolate", "portraits"))
+"""Those that measure whole commands and long animations too, unless they are told not to."""
 LIBRARIES = ("torch", "diffusers", "transformers")
 
 Run = Callable[[Sequence[str]], subprocess.CompletedProcess[str]]
@@ -35,16 +37,21 @@ def _laser(arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 
 def run_all(
-    options: Mapping[str, str | None], say: Callable[[str], object] = lambda text: None, run: Run = _laser
+    options: Mapping[str, str | None],
+    say: Callable[[str], object] = lambda text: None,
+    run: Run = _laser,
+    whole: bool = True,
 ) -> tuple[dict[str, Any], list[str]]:
     """What every benchmark printed under ``benches``, and the names of those that failed, which say why themselves.
 
-    ``options``: --model and --items, None where the benchmark's own default holds.
+    ``options``: --model and --items, None where the benchmark's own default holds. Without ``whole`` no long animations
+    are drawn for their peak memory.
     """
     told, failed = [], []
     for name, takes in BENCHES.items():
         say(f"bench {name}")
         given = [part for option in takes if (value := options.get(option)) is not None for part in (option, value)]
+        given += [] if whole or name not in WHOLE else ["--no-whole"]
         done = run([name, "--json", *given])
         if done.returncode == 0:
             told.append({key: value for key, value in json.loads(done.stdout).items() if key != "version"})

@@ -112,8 +112,8 @@ def test_animate_says_what_cannot_be_before_it_loads_anything(laser, tmp_path, a
 def test_all_writes_one_file_and_says_what_failed(laser, tmp_path, monkeypatch):
     asked = []
 
-    def run_all(options, say):
-        asked.append(options)
+    def run_all(options, say, whole):
+        asked.append(options | {"whole": whole})
         return {"model": "storybook", "benches": [{"bench": "plan", "figures": []}]}, ["speed"][len(asked) - 1 :]
 
     monkeypatch.setattr("laser_cli.measure.every.run_all", run_all)
@@ -125,8 +125,9 @@ def test_all_writes_one_file_and_says_what_failed(laser, tmp_path, monkeypatch):
         "model": "storybook",
         "benches": [{"bench": "plan", "figures": []}],
     }
-    assert laser("bench", "--all", "--json", file)[0] == 0
-    assert asked == [{"--model": None, "--items": "3"}, {"--model": None, "--items": None}]
+    assert laser("bench", "--all", "--json", file, "--no-whole")[0] == 0
+    every = {"--model": None, "--items": None, "whole": False}
+    assert asked == [every | {"--items": "3", "whole": True}, every]
 
 
 @pytest.mark.parametrize(
@@ -134,6 +135,7 @@ def test_all_writes_one_file_and_says_what_failed(laser, tmp_path, monkeypatch):
     [
         (("--all",), "--all needs a file"),
         (("--items", "3"), "they go with --all"),
+        (("--no-whole",), "they go with --all"),
         (("--all", "--json", "FILE", "plan"), "plan is one of them"),
         (("--all", "--json", "missing/FILE"), "missing"),
     ],

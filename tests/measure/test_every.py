@@ -3,7 +3,7 @@
 import json
 from subprocess import CompletedProcess
 
-from laser_cli.measure.every import BENCHES, run_all
+from laser_cli.measure.every import BENCHES, WHOLE, run_all
 
 
 def test_every_benchmark_runs_by_itself_and_one_that_fails_stops_no_other():
@@ -34,3 +34,15 @@ def test_options_that_are_left_out_are_the_benchmarks_own():
 
     assert run_all({"--model": None, "--items": None}, run=run)[1] == list(BENCHES)
     assert asked == [[name, "--json"] for name in BENCHES]
+
+
+def test_long_animations_can_be_left_out_where_there_are_some():
+    asked = []
+
+    def run(arguments):
+        asked.append(list(arguments))
+        return CompletedProcess(arguments, 1, "")
+
+    run_all({}, run=run, whole=False)
+    brief = [arguments[0] for arguments in asked if arguments[1:] == ["--json", "--no-whole"]]
+    assert set(brief) == WHOLE and all(len(arguments) == 2 for arguments in asked if arguments[0] not in WHOLE)
