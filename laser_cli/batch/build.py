@@ -20,7 +20,8 @@ from laser_cli.jobs.model import options_of
 from laser_cli.jobs.outputs import Outputs
 from laser_cli.jobs.planning import PlannerChoice, Planning, callbacks_of, request_for
 from laser_cli.jobs.progress import SILENT, Progress
-from laser_cli.jobs.settings import RANDOM_SEED, FrameSettings, ModelChoice, chosen_seed
+from laser_cli.jobs.sampling import RANDOM_SEED, chosen_seed
+from laser_cli.jobs.settings import FrameSettings, ModelChoice
 
 DEVICES, DTYPES = ("auto", "cuda", "mps", "cpu"), ("auto", "float32", "bfloat16", "float16")
 

@@ -37,7 +37,8 @@ from laser_cli.jobs.read_conditions import (
     require_edges,
 )
 from laser_cli.jobs.rerun import Recorded, read_job
-from laser_cli.jobs.settings import AnimateSettings, chosen_seed
+from laser_cli.jobs.sampling import chosen_seed
+from laser_cli.jobs.settings import AnimateSettings
 from laser_cli.jobs.sources import AnimateSources
 from laser_cli.plan.schema import Plan
 

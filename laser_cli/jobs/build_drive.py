@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from laser_cli.errors import BadInputError, NotFoundError, UsageError, parsing
 from laser_cli.jobs.drive import RATIO, Drive
 from laser_cli.jobs.inputs import Input, name_in_record
+from laser_cli.jobs.playback import MOST_FRAMES
 from laser_cli.jobs.progress import Progress
-from laser_cli.jobs.settings import MOST_FRAMES, AnimateSettings
+from laser_cli.jobs.settings import AnimateSettings
 from laser_cli.jobs.sources import AnimateSources
 
 if TYPE_CHECKING:

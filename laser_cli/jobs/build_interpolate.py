@@ -17,7 +17,8 @@ from laser_cli.jobs.presets import chosen_preset, preset_layer
 from laser_cli.jobs.progress import SILENT, Progress
 from laser_cli.jobs.read_conditions import read_adapter, read_nets, recorded_nets, require_edges
 from laser_cli.jobs.rerun import read_job
-from laser_cli.jobs.settings import InterpolateSettings, chosen_seed
+from laser_cli.jobs.sampling import chosen_seed
+from laser_cli.jobs.settings import InterpolateSettings
 from laser_cli.jobs.sources import InterpolateSources
 from laser_cli.jobs.stops import fitting, read_stops, recorded_stops
 from laser_cli.plan.schema import Planner

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from laser_cli.errors import UsageError
 from laser_cli.jobs.fields import Frozen, Settings, setting
+from laser_cli.jobs.playback import MOST_FRAMES
 from laser_cli.jobs.progress import Progress
-from laser_cli.jobs.settings import MOST_FRAMES
 from laser_cli.plan.easing import Easing
 
 if TYPE_CHECKING:
