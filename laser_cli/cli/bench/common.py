@@ -19,7 +19,7 @@ HELP = "Print measured figures beside their targets and baselines; the exit code
 benches = typer.Typer(help=HELP)
 Steps = Annotated[int, typer.Option(min=1, help="Denoising steps.")]
 OwnSteps = Annotated[
-    int | None, typer.Option(min=1, help="Denoising steps. (default: as animate draws)", show_default=False)
+    int | None, typer.Option(min=1, help="Denoising steps. (default: as laser draws)", show_default=False)
 ]
 Guidance = Annotated[
     float | None,

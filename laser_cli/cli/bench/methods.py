@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from laser_cli.cli.bench.common import OnModel, OwnSteps, Steps, Whole, benches, show
+from laser_cli.cli.bench.common import OnModel, OwnSteps, Whole, benches, show
 from laser_cli.cli.options import Machine, Shown, expand
 from laser_cli.jobs.planning import PlannerChoice
 
@@ -46,7 +46,7 @@ def interpolate(
     on: OnModel,
     items: Annotated[int, typer.Option(min=1, help="Pairs of storybook items.")] = 100,
     frames: Annotated[int, typer.Option(min=3, help="Pictures from stop to stop.")] = 7,
-    steps: Steps = 10,
+    steps: OwnSteps = None,
     methods: Annotated[
         str | None,
         typer.Option(
@@ -58,13 +58,19 @@ def interpolate(
     whole: Whole = True,
 ) -> None:
     """Every method and spacing of interpolation, on pairs whose true in-betweens are known."""
+    from laser_cli.jobs.merge import flags
+    from laser_cli.jobs.model import settle
+    from laser_cli.jobs.settings import InterpolateSettings
     from laser_cli.measure.interpolations import bench
     from laser_cli.measure.interpolations.cost import memory
 
     console = on.console()
     wanted, classifier = bench.read_methods(methods), bench.needed_classifier()
+    own = settle(InterpolateSettings, flags({"model": on.model, **({"steps": steps} if steps else {})}))
     model = on.load(console)
-    rows, figures = bench.bench_interpolations(model, classifier, items, frames, steps, wanted, seed, say=console.note)
+    how = (items, frames, own.steps, wanted, seed)
+    guidance = model.cfg_scale(own.guidance)
+    rows, figures = bench.bench_interpolations(model, classifier, *how, say=console.note, guidance=guidance)
     if whole:
         figures += memory(on.model, console.note)
     if on.json_:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from laser_cli.engine.render import nfe
-from laser_cli.engine.spec import Frame, shifted
+from laser_cli.engine.spec import Frame, SamplingParams, shifted
 from laser_cli.errors import NotFoundError, UsageError
 from laser_cli.measure.figures import Figure
 from laser_cli.measure.interpolations.cost import Cost, costs, endpoints_of, schedule_of
@@ -61,10 +61,11 @@ def bench_interpolations(
     seed: int = 0,
     aspects: Sequence[str] = tuple(ASPECTS),
     say: Say = lambda text: None,
+    guidance: float = 3.0,
 ) -> tuple[list[Row], list[Figure]]:
     """A row for every method and spacing, and the figures that have targets (all but memory)."""
     pairs, classifier = sample_pairs(count, seed, aspects), classifier.to(model.device)
-    ways = {name: replace(METHODS[name], steps=steps) for name in methods}
+    ways = {name: replace(METHODS[name], steps=steps, sampling=SamplingParams(guidance)) for name in methods}
     say(f"{count} pairs, {count * work(frames, ways.values()):,} U-Net evaluations")
     scores: dict[tuple[str, str], list[Score]] = defaultdict(list)
     begin = time.perf_counter()
