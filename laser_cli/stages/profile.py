@@ -21,8 +21,8 @@ Draft = Callable[[Sequence[Frame]], tuple[list[Tensor], list[Tensor]]]
 """Renders drafts of these frames: pictures [3, h, w] of all keyframes, and of the frames."""
 
 DRAFT_STEPS, MOST_ROUNDS, MOST_PROBES = 5, 5, 48
-"""Few steps and many drafts: of 12 animations of 14 steps 92 % have largest / median neighbours <= 1.5 where drafts take 5
-steps, 83 % where fewer take 7 for the same cost."""
+"""Few steps and many drafts: of 12 animations of 14 steps 92 % have largest / median neighbours <= 1.5 where drafts
+take 5 steps, 83 % where fewer take 7 for the same cost."""
 STUBBORN, EASED = 0.75, 0.5
 """Halved, a jump keeps this share of its length at least on one side, and this at most on the other."""
 TIMES = 2
