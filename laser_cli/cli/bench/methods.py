@@ -123,7 +123,7 @@ def animate(
     console = on.console()
     amount, methods = Amount(items, frames, every, half.value, seed), check_methods(method or ())
     kinds = check_kinds(kind or ())
-    amount.check(kinds)
+    amount.check(kinds[:items])
     if out:
         check_frames_dir(out)
     settings = settle(AnimateSettings, flags({"model": on.model, **({"steps": steps} if steps else {})}))
