@@ -66,7 +66,7 @@ def interpolate(
 
     console = on.console()
     wanted, classifier = bench.read_methods(methods), bench.needed_classifier()
-    own = settle(InterpolateSettings, flags({"model": on.model, **({"steps": steps} if steps else {})}))
+    own = settle(InterpolateSettings, flags({"model": on.model, "steps": steps}))
     model = on.load(console)
     how = (items, frames, own.steps, wanted, seed)
     guidance = model.cfg_scale(own.guidance)
@@ -126,7 +126,7 @@ def animate(
     amount.check(kinds[:items])
     if out:
         check_frames_dir(out)
-    settings = settle(AnimateSettings, flags({"model": on.model, **({"steps": steps} if steps else {})}))
+    settings = settle(AnimateSettings, flags({"model": on.model, "steps": steps}))
     named = choose_distance(settings.distance, settings.model)
     from laser_cli.measure.animation import bench, cost, table
     from laser_cli.measure.animation.edits import sample_edits

@@ -1,7 +1,6 @@
 """Edits measured side by side: on a CPU each core draws edits of its own, in a process of its own.
 
-Two workers inside one model wait for each other at every step; two processes do not, and a row's evaluations and
-pictures are the same.
+Two workers inside one model wait for each other at every step; two processes do not.
 """
 
 from __future__ import annotations
