@@ -62,9 +62,8 @@ def memory(path: Path, shape: Shape, settings: FrameSettings, size: tuple[int, i
     chunk, which are all there when its middle is reached.
     """
     number = BYTES[settings.dtype]
-    vae = 4 if not settings.device.startswith("cuda") else number
     text = 0 if settings.free_text_encoders else parameters(path, "text_encoder") + parameters(path, "text_encoder_2")
-    weights = number * parameters(path, "unet") + vae * parameters(path, "vae") + 4 * text
+    weights = number * (parameters(path, "unet") + parameters(path, "vae")) + 4 * text
     across, down = size[0] // shape.scale, size[1] // shape.scale
     latent = int(shape.vae.get("latent_channels", 4)) * across * down * 4
     rows = min(settings.chunk, max(settings.frames - 1, 1)) * (2 if settings.guidance != 1 else 1)

@@ -19,6 +19,7 @@ from laser_cli.models.identify import identify
 from laser_cli.models.layout import WEIGHTED
 from laser_cli.models.lora import add_loras
 from laser_cli.models.model import Model, SecondEncoder
+from laser_cli.models.numerics import decode_in
 from laser_cli.models.options import ModelOptions
 from laser_cli.models.parts import Parts, load_parts, non_finite
 from laser_cli.models.textual_inversion import add_embeddings
@@ -145,13 +146,17 @@ def _parts(
     options: ModelOptions,
     text_only: bool,
 ) -> Parts:
-    """The parts in their places, with all that was asked for added. The VAE is small, and half precision shows in its
-    pictures: float32 unless the card holds it all."""
+    """The parts in their places, with all that was asked for added. The VAE is small, and half precision shows in what
+    it encodes: float32 unless the card holds it all. On CPUs it decodes in bfloat16, which is less than bytes show."""
     vae_dtype = None if place.type == "cuda" else torch.float32
     places = dict.fromkeys(("unet",) if offload else WEIGHTED, place) if place.type != "cpu" else {}
     parts = load_parts(path, name, family, kind, vae_dtype, options, places, text_only)
     for key, network in parts.networks.items():
         network.requires_grad_(False).eval().to("cpu" if offload and key != "unet" else place)
+    if place.type == "cpu" and not text_only:
+        parts.vae.to(memory_format=torch.channels_last)
+        if kind == torch.bfloat16 and not parts.upcast:
+            decode_in(parts.vae, kind)
     add_loras(parts, options.loras)
     words = add_embeddings(parts, options.embeddings)
     if words and not text_only:

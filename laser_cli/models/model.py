@@ -15,7 +15,7 @@ from torch import Tensor
 from laser_cli.engine.workers import Workers
 from laser_cli.models.conditioning import Conditioning
 from laser_cli.models.find import STORYBOOK
-from laser_cli.models.numerics import check_finite, in_safe_precision
+from laser_cli.models.numerics import check_finite, decoding_dtype, in_safe_precision
 from laser_cli.models.options import PromptStyle
 from laser_cli.models.prompts import encode, parse_weights, tokenize
 from laser_cli.models.schedules import Schedule
@@ -200,7 +200,7 @@ class Model:
         return self.vae.encode(pixels.to(self.device, self.vae.dtype)).latent_dist.mean
 
     def _decoded(self, z: Tensor) -> Tensor:
-        return self.vae.decode(z.to(self.device, self.vae.dtype)).sample
+        return self.vae.decode(z.to(self.device, decoding_dtype(self.vae))).sample
 
     def _latent_scaling(self, like: Tensor) -> tuple[Tensor | float, Tensor | float]:
         """What is subtracted from a VAE's latents, and what they are multiplied by then: numbers, or one a channel."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -34,7 +34,7 @@ def check_finite(what: str, x: Tensor, network: Any) -> None:
         )
     raise NumericError(
         f"{what} hold {kind}",
-        why=f"the model's {name} overflowed in {_name(next(network.parameters()).dtype)}",
+        why=f"the model's {name} overflowed in {_name(narrowest(network).dtype)}",
         hint="--dtype float32, or a lower --guidance",
     )
 
@@ -47,7 +47,7 @@ def in_safe_precision(what: str, network: Any, call: Callable[[Tensor], Tensor],
     """
     out = call(x).float()
     while not torch.isfinite(out).all() and (safer := safer_dtype(network)) is not None and not non_finite(network):
-        log.warning("%s overflows in %s; going on in %s", what, _name(network.dtype), _name(safer))
+        log.warning("%s overflows in %s; going on in %s", what, _name(narrowest(network).dtype), _name(safer))
         network.to(safer)
         out = call(x).float()
     check_finite(f"the results of {what}", out, network)
@@ -56,10 +56,29 @@ def in_safe_precision(what: str, network: Any, call: Callable[[Tensor], Tensor],
 
 def safer_dtype(network: Any) -> torch.dtype | None:
     """The next wider range after a network's precision: bfloat16 on GPUs, else float32; None after float32."""
-    weight = next(network.parameters())
+    weight = narrowest(network)
     if weight.dtype == torch.float16 and weight.device.type == "cuda" and torch.cuda.is_bf16_supported():
         return torch.bfloat16
     return torch.float32 if weight.dtype in (torch.float16, torch.bfloat16) else None
+
+
+def narrowest(network: Any) -> Tensor:
+    """The first of a network's weights of least precision."""
+    weights: Iterable[Tensor] = network.parameters()
+    return min(weights, key=lambda weight: weight.element_size())
+
+
+def decode_in(vae: Any, dtype: torch.dtype) -> None:
+    """Put what decodes of a VAE in a precision; what encodes stays as it is."""
+    for part in (vae.post_quant_conv, vae.decoder):
+        if part is not None:
+            part.to(dtype)
+
+
+def decoding_dtype(vae: Any) -> torch.dtype:
+    """The precision of what decodes of a VAE."""
+    decoder = getattr(vae, "decoder", vae)
+    return next(iter(decoder.parameters())).dtype
 
 
 def _name(dtype: torch.dtype) -> str:

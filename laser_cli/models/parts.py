@@ -28,6 +28,7 @@ NOWHERE: Places = {}
 @dataclass
 class Parts:
     """Networks, tokenizers and schedule. ``zero_empty``: an empty prompt is all zeros, as of SDXL.
+    ``upcast``: the VAE overflows in half precision, as its configuration says.
 
     Where text encoders alone were asked for, U-Net and VAE are None.
     """
@@ -41,6 +42,7 @@ class Parts:
     text_encoder_2: Any = None
     tokenizer_2: Any = None
     zero_empty: bool = True
+    upcast: bool = False
 
     @property
     def networks(self) -> Mapping[str, Any]:
@@ -137,7 +139,7 @@ def _from_file(
     elif statistics := single_file.latent_statistics(path):
         mean, deviation = statistics
         networks["vae"].register_to_config(latents_mean=mean, latents_std=deviation, scaling_factor=0.5)
-    return Parts(family, schedule=schedule, **networks, **single_file.tokenizers(family, config))
+    return Parts(family, schedule=schedule, upcast=upcast, **networks, **single_file.tokenizers(family, config))
 
 
 def _from_folder(
@@ -175,6 +177,7 @@ def _from_folder(
         tokenizer=CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
         schedule=schedule,
         zero_empty=bool(index.get("force_zeros_for_empty_prompt", True)),
+        upcast=upcast,
     )
     if family == "SDXL":
         parts.text_encoder_2 = made(CLIPTextModelWithProjection, "text_encoder_2", dtype=torch.float32)

@@ -13,6 +13,7 @@ from laser_cli.errors import NotFoundError
 from laser_cli.models import single_file
 from laser_cli.models.load import load_model
 from laser_cli.models.options import ModelOptions
+from laser_cli.stages.invert import to_tensor
 from tests.models import ldm, tiny
 
 PROMPT = "a red ball in a meadow"
@@ -206,6 +207,19 @@ def test_the_vae_says_itself_whether_half_precision_is_enough(sd_copy, upcast, m
     parts = load_parts(sd_copy, "m", "SD 1.x", torch.bfloat16, None)
     assert parts.vae.dtype == (torch.float32 if upcast else torch.bfloat16)
     assert parts.unet.dtype == torch.bfloat16 and parts.text_encoder.dtype == torch.float32
+    vae = load_model(str(sd_copy), "cpu", "bfloat16").vae
+    kinds = [{p.dtype for p in part.parameters()} for part in (vae.encoder, vae.decoder, vae.post_quant_conv)]
+    decoding = {torch.float32 if upcast else torch.bfloat16}
+    assert kinds == [{torch.float32}, decoding, decoding], "what encodes keeps its precision"
+
+
+def test_half_precision_moves_bytes_of_a_decoded_picture_by_less_than_shows(red_ball):
+    half = load_model("storybook", "cpu", "bfloat16")
+    exact = load_model("storybook", "cpu", "float32")
+    z = exact.encode_picture(to_tensor(red_ball))
+    assert torch.equal(half.encode_picture(to_tensor(red_ball)), z)
+    apart = (half.decode(z) - exact.decode(z)).abs() * 255
+    assert 0 < apart.max() < 4 and apart.square().mean().sqrt() < 0.5
 
 
 def test_a_damaged_model_is_named_as_the_user_named_it(sd_copy):

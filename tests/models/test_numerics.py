@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from laser_cli.models.load import load_model
-from laser_cli.models.numerics import NumericError, check_finite, in_safe_precision
+from laser_cli.models.numerics import NumericError, check_finite, decode_in, decoding_dtype, in_safe_precision
 from tests.models import tiny
 
 
@@ -59,6 +59,16 @@ def test_overflow_in_half_precision_is_drawn_again_in_a_wider_one(caplog):
         out = in_safe_precision("the U-Net", network, call, torch.full((1, 4), 10.0))
     assert torch.isfinite(out).all() and network.weight.dtype == torch.float32
     assert "the U-Net overflows in float16; going on in float32" in caplog.text
+
+
+def test_a_vae_that_overflows_where_it_decodes_goes_on_wider_as_a_whole(sd_folder, caplog):
+    model = load_model(str(sd_folder), "cpu", "float32")
+    decode_in(model.vae, torch.float16)
+    model.vae.decoder.conv_out.weight.data[:] = 60_000
+    with caplog.at_level(logging.WARNING, logger="laser_cli"):
+        picture = model.decode(torch.ones(1, 4, 8, 8))
+    assert torch.isfinite(picture).all() and decoding_dtype(model.vae) == model.vae.dtype == torch.float32
+    assert "the VAE overflows in float16; going on in float32" in caplog.text
 
 
 def test_weights_beyond_float16_are_loaded_wider(tmp_path, caplog):
