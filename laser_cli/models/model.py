@@ -197,10 +197,12 @@ class Model:
         return pictures
 
     def _posterior_mean(self, pixels: Tensor) -> Tensor:
-        return self.vae.encode(pixels.to(self.device, self.vae.dtype)).latent_dist.mean
+        mean: Tensor = self.vae.encode(pixels.to(self.device, self.vae.dtype)).latent_dist.mean
+        return mean.contiguous()  # on CPUs the VAE has its channels last, where the U-Net is slower
 
     def _decoded(self, z: Tensor) -> Tensor:
-        return self.vae.decode(z.to(self.device, decoding_dtype(self.vae))).sample
+        drawn: Tensor = self.vae.decode(z.to(self.device, decoding_dtype(self.vae))).sample
+        return drawn.contiguous()
 
     def _latent_scaling(self, like: Tensor) -> tuple[Tensor | float, Tensor | float]:
         """What is subtracted from a VAE's latents, and what they are multiplied by then: numbers, or one a channel."""

@@ -76,6 +76,14 @@ def test_a_picture_survives_the_vae(storybook, red_ball):
     assert psnr(storybook.decode(storybook.encode_picture(picture)), picture) > 24
 
 
+def test_latents_and_pictures_lie_in_memory_as_files_keep_them(storybook, red_ball):
+    """Else what is gone on with differs by rounding from what was never broken off."""
+    from laser_cli.stages.invert import to_tensor
+
+    z = storybook.encode_picture(to_tensor(red_ball))
+    assert z.is_contiguous() and storybook.decode(z).is_contiguous()
+
+
 def test_decoding_does_not_depend_on_the_batch(storybook):
     z = torch.randn(3, storybook.vae.config.latent_channels, 16, 16)
     assert torch.equal(storybook.decode(z)[1:2], storybook.decode(z[1:2]))
