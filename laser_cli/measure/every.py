@@ -6,7 +6,7 @@ import json
 import platform
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -41,23 +41,26 @@ def run_all(
     say: Callable[[str], object] = lambda text: None,
     run: Run = _laser,
     whole: bool = True,
-) -> tuple[dict[str, Any], list[str]]:
-    """What every benchmark printed under ``benches``, and the names of those that failed, which say why themselves.
+) -> Iterator[dict[str, Any]]:
+    """After each benchmark all that was measured so far: what they printed under ``benches``, the names of those that
+    ``failed``, which say why themselves, and of those that are ``left``.
 
     ``options``: --model and --items, None where the benchmark's own default holds. Without ``whole`` no long animations
     are drawn for their peak memory.
     """
-    told, failed = [], []
+    about = conditions(options.get("--model") or "storybook")
+    told, failed, left = [], [], list(BENCHES)
     for name, takes in BENCHES.items():
         say(f"bench {name}")
         given = [part for option in takes if (value := options.get(option)) is not None for part in (option, value)]
         given += [] if whole or name not in WHOLE else ["--no-whole"]
         done = run([name, "--json", *given])
+        left.remove(name)
         if done.returncode == 0:
             told.append({key: value for key, value in json.loads(done.stdout).items() if key != "version"})
         else:
             failed.append(name)
-    return {**conditions(options.get("--model") or "storybook"), "benches": told}, failed
+        yield {**about, "benches": [*told], "failed": [*failed], "left": [*left]}
 
 
 def conditions(model: str) -> dict[str, Any]:

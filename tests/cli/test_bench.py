@@ -112,18 +112,22 @@ def test_animate_says_what_cannot_be_before_it_loads_anything(laser, tmp_path, a
 def test_all_writes_one_file_and_says_what_failed(laser, tmp_path, monkeypatch):
     asked = []
 
+    file = tmp_path / "all.json"
+
     def run_all(options, say, whole):
         asked.append(options | {"whole": whole})
-        return {"model": "storybook", "benches": [{"bench": "plan", "figures": []}]}, ["speed"][len(asked) - 1 :]
+        yield {"benches": [], "failed": [], "left": ["plan"]}
+        assert json.loads(file.read_text())["left"] == ["plan"], "what was measured is kept at once"
+        yield {"benches": [{"bench": "plan", "figures": []}], "failed": ["speed"][len(asked) - 1 :], "left": []}
 
     monkeypatch.setattr("laser_cli.measure.every.run_all", run_all)
-    file = tmp_path / "all.json"
     code, out, err = laser("bench", "--all", "--json", file, "--items", "3")
     assert code == 6 and out == f"{file}\n" and "speed" in err
     assert json.loads(file.read_text()) == {
         "version": 1,
-        "model": "storybook",
         "benches": [{"bench": "plan", "figures": []}],
+        "failed": ["speed"],
+        "left": [],
     }
     assert laser("bench", "--all", "--json", file, "--no-whole")[0] == 0
     every = {"--model": None, "--items": None, "whole": False}

@@ -15,8 +15,9 @@ def test_every_benchmark_runs_by_itself_and_one_that_fails_stops_no_other():
             return CompletedProcess(arguments, 3, "")
         return CompletedProcess(arguments, 0, json.dumps({"version": 1, "bench": arguments[0], "figures": []}))
 
-    told, failed = run_all({"--model": "storybook", "--items": "2"}, said.append, run)
-    assert failed == ["storybook"]
+    first, *_, told = run_all({"--model": "storybook", "--items": "2"}, said.append, run)
+    assert [bench["bench"] for bench in first["benches"]] == ["speed"] and first["left"] == [*BENCHES][1:]
+    assert told["failed"] == ["storybook"] and told["left"] == []
     assert [bench["bench"] for bench in told["benches"]] == [name for name in BENCHES if name != "storybook"]
     assert all("version" not in bench for bench in told["benches"]) and len(said) == len(BENCHES)
     assert asked[0] == ["speed", "--json", "--model", "storybook"]
@@ -32,7 +33,8 @@ def test_options_that_are_left_out_are_the_benchmarks_own():
         asked.append(list(arguments))
         return CompletedProcess(arguments, 1, "")
 
-    assert run_all({"--model": None, "--items": None}, run=run)[1] == list(BENCHES)
+    *_, told = run_all({"--model": None, "--items": None}, run=run)
+    assert told["failed"] == list(BENCHES)
     assert asked == [[name, "--json"] for name in BENCHES]
 
 
@@ -43,6 +45,6 @@ def test_long_animations_can_be_left_out_where_there_are_some():
         asked.append(list(arguments))
         return CompletedProcess(arguments, 1, "")
 
-    run_all({}, run=run, whole=False)
+    list(run_all({}, run=run, whole=False))
     brief = [arguments[0] for arguments in asked if arguments[1:] == ["--json", "--no-whole"]]
     assert set(brief) == WHOLE and all(len(arguments) == 2 for arguments in asked if arguments[0] not in WHOLE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -51,7 +51,7 @@ def every(
 
 
 def _run_all(file: Path, options: dict[str, str | None], whole: bool) -> None:
-    """Writes what all benchmarks print into one file; the exit code is 6 if some of them failed."""
+    """Writes what all benchmarks print into one file, anew after each; the exit code is 6 if some of them failed."""
     from json import dumps
 
     from laser_cli.measure.every import run_all
@@ -59,10 +59,11 @@ def _run_all(file: Path, options: dict[str, str | None], whole: bool) -> None:
 
     console = Console(progress=early.asked("progress", early.PROGRESS))
     check_target(file)
-    told, failed = run_all(options, console.note, whole=whole)
-    with staged(file) as made:
-        made.write_text(dumps({"version": 1, **told}, indent=1) + "\n", encoding="utf-8", newline="\n")
+    told: dict[str, Any] = {}
+    for told in run_all(options, console.note, whole=whole):
+        with staged(file) as made:
+            made.write_text(dumps({"version": 1, **told}, indent=1) + "\n", encoding="utf-8", newline="\n")
     console.result([file])
-    if failed:
-        console.warn(f"not measured: {', '.join(failed)}")
+    if told["failed"]:
+        console.warn(f"not measured: {', '.join(told['failed'])}")
         raise typer.Exit(6)
