@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,6 +65,8 @@ class RayCrew(Crew):
         self._told: set[str] = set()
         self._token = _token(setup.root)
         self._grow()
+        self._aside = ExitStack()
+        self._aside.enter_context(told_aside())
 
     @property
     def posts(self) -> list[Post]:
@@ -107,6 +111,7 @@ class RayCrew(Crew):
             self._token.unlink(missing_ok=True)
         if self._ours:
             self.ray.shutdown()
+        self._aside.close()
 
     def wait_for(self, count: int, seconds: float = 120.0) -> None:
         """Wait until so many actors can draw, or so long."""
@@ -234,6 +239,13 @@ class RayCrew(Crew):
             self.ray.kill(actor.handle)
         except (self.ray.exceptions.RayError, ValueError):  # it is gone already
             return
+
+
+@contextmanager
+def told_aside() -> Iterator[None]:
+    """What Ray prints by itself, of nodes that died say, goes to stderr: stdout is for results."""
+    with redirect_stdout(sys.stderr):
+        yield
 
 
 def _token(root: str) -> Path | None:

@@ -147,7 +147,8 @@ def drop_stdout() -> int:
     """Let the interpreter's last flush of a closed pipe go nowhere, instead of printing a second error."""
     with suppress(OSError, ValueError):  # it may be no file at all
         sink = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(sink, sys.stdout.fileno())
+        own = sys.__stdout__ if sys.stdout is sys.stderr else sys.stdout  # libraries may have been told to print aside
+        os.dup2(sink, own.fileno())  # type: ignore[union-attr]
         os.close(sink)
     return BROKEN_PIPE_CODE
 

@@ -186,17 +186,20 @@ def cluster() -> Iterator[tuple[Any, Path]]:
     import ray
     from ray.cluster_utils import Cluster
 
+    from laser_cli.batch.ray_crew import told_aside
+
     head = {"num_cpus": 0, "_system_config": LOST_NODES}
-    nodes = _patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
-    try:
-        for _ in range(NODES):
-            _patiently(lambda: nodes.add_node(num_cpus=1))
-        ray.init(address=nodes.address, log_to_driver=False, logging_level=logging.ERROR)
-        with tempfile.TemporaryDirectory() as folder:
-            yield nodes, Path(folder)
-    finally:
-        ray.shutdown()
-        nodes.shutdown()
+    with told_aside():
+        nodes = _patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
+        try:
+            for _ in range(NODES):
+                _patiently(lambda: nodes.add_node(num_cpus=1))
+            ray.init(address=nodes.address, log_to_driver=False, logging_level=logging.ERROR)
+            with tempfile.TemporaryDirectory() as folder:
+                yield nodes, Path(folder)
+        finally:
+            ray.shutdown()
+            nodes.shutdown()
 
 
 def _run(

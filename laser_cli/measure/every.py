@@ -56,10 +56,15 @@ def run_all(
         given += [] if whole or name not in WHOLE else ["--no-whole"]
         done = run([name, "--json", *given])
         left.remove(name)
-        if done.returncode == 0:
-            told.append({key: value for key, value in json.loads(done.stdout).items() if key != "version"})
-        else:
+        try:
+            printed = json.loads(done.stdout) if done.returncode == 0 else None
+        except ValueError:
+            printed = None
+            say(f"bench {name} printed no JSON but {done.stdout.strip()[:200]!r}")
+        if printed is None:
             failed.append(name)
+        else:
+            told.append({key: value for key, value in printed.items() if key != "version"})
         yield {**about, "benches": [*told], "failed": [*failed], "left": [*left]}
 
 

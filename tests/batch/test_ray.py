@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 import types
 
 import pytest
@@ -32,6 +33,7 @@ def test_thirty_real_jobs_over_two_actors_of_which_one_is_killed(tmp_path):
     root, killed = tmp_path / "out", []
 
     def told(task, outcome):
+        assert sys.stdout is sys.stderr, "what Ray prints would be taken for a result"
         if len(killed) == 0 and outcome.number >= 5:
             killed.append(_kill_an_actor())
 
@@ -85,6 +87,12 @@ def actor(crew):
     made = ray_crew._Actor(Post("actor", "actor"), None, None)
     crew._actors.append(made)
     return made
+
+
+def test_what_ray_prints_by_itself_is_no_result(capsys, tmp_path):
+    with ray_crew.told_aside():
+        print("(raylet) a node died")
+    assert capsys.readouterr() == ("", "(raylet) a node died\n")
 
 
 def test_versions_of_workers_are_compared_with_the_drivers():

@@ -13,13 +13,16 @@ def test_every_benchmark_runs_by_itself_and_one_that_fails_stops_no_other():
         asked.append(list(arguments))
         if arguments[0] == "storybook":
             return CompletedProcess(arguments, 3, "")
+        if arguments[0] == "plan":
+            return CompletedProcess(arguments, 0, "a library says this first\n{}")
         return CompletedProcess(arguments, 0, json.dumps({"version": 1, "bench": arguments[0], "figures": []}))
 
     first, *_, told = run_all({"--model": "storybook", "--items": "2"}, said.append, run)
     assert [bench["bench"] for bench in first["benches"]] == ["speed"] and first["left"] == [*BENCHES][1:]
-    assert told["failed"] == ["storybook"] and told["left"] == []
-    assert [bench["bench"] for bench in told["benches"]] == [name for name in BENCHES if name != "storybook"]
-    assert all("version" not in bench for bench in told["benches"]) and len(said) == len(BENCHES)
+    assert told["failed"] == ["plan", "storybook"] and told["left"] == []
+    assert any("plan printed no JSON but 'a library says" in text for text in said)
+    assert [bench["bench"] for bench in told["benches"]] == [name for name in BENCHES if name not in told["failed"]]
+    assert all("version" not in bench for bench in told["benches"]) and len(said) == len(BENCHES) + 1
     assert asked[0] == ["speed", "--json", "--model", "storybook"]
     assert asked[1] == ["plan", "--json", "--items", "2"]
     assert asked[2] == ["storybook", "--json", "--model", "storybook", "--items", "2"]
