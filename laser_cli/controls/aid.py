@@ -117,14 +117,17 @@ def _beside(own: KeysValues, other: KeysValues) -> KeysValues:
     return KeysValues(k, v, torch.cat(masks, dim=-1))
 
 
-def slerp(a: Tensor, b: Tensor, t: float, threshold: float = 0.9995) -> Tensor:
-    """Spherical interpolation of two noises, over all their numbers at once; a straight line when nearly parallel."""
-    u, v = a.flatten().cpu().double(), b.flatten().cpu().double()  # not every device has doubles
-    cos = torch.dot(u, v) / (u.norm() * v.norm())
+def slerp(a: Tensor, b: Tensor, t: float | Tensor, threshold: float = 0.9995) -> Tensor:
+    """Spherical interpolation of two noises, over all their numbers at once; a straight line when nearly parallel.
+
+    ``t`` may be a share for each place, which noises can be broadcast with.
+    """
+    u, v = a.cpu().double(), b.cpu().double()  # not every device has doubles
+    cos = torch.dot(u.flatten(), v.flatten()) / (u.norm() * v.norm())
     if cos.abs() > threshold:
         return torch.lerp(a, b, t)
-    theta = torch.arccos(cos)
-    return ((torch.sin((1 - t) * theta) * u + torch.sin(t * theta) * v) / torch.sin(theta)).to(a).view_as(a)
+    theta, share = torch.arccos(cos), torch.as_tensor(t).cpu().double()
+    return ((torch.sin((1 - share) * theta) * u + torch.sin(share * theta) * v) / torch.sin(theta)).to(a)
 
 
 def slerp_rows(a: Tensor, b: Tensor, t: float) -> Tensor:

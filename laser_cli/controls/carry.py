@@ -1,7 +1,8 @@
 """A subject carried elsewhere: its noise, and in the first steps its latents, are the source's, moved along.
 
 What was behind it is drawn from other noise, and all around it may stay the source's (local blend). Inverted noise
-tells a picture's layout, so that a prompt alone seldom moves anything. No published method; laser's own.
+tells a picture's layout, so that a prompt alone seldom moves anything. So a subject that stays in another scene keeps
+more of its noise than there is around it. No published method; laser's own.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from laser_cli.controls.aid import slerp
 
 HELD = 0.6
 """The share of the steps in which a subject's latents are the source's, at strength 1."""
+EDGE = 2
+"""Latent pixels within a subject's mask in which it keeps no noise of its own."""
 
 
 class Carried(NamedTuple):
@@ -24,13 +27,14 @@ class Carried(NamedTuple):
 
     ``held``: the share of the steps, from the first, in which its latents are the source's. ``around``: whether all but
     the subject's two places stays the source's. ``fresh``: how much of the picture's noise is fresh, as far as more
-    changes than where the subject is.
+    changes than where the subject is; ``own``: how far the subject goes without that.
     """
 
     shift: float = 0.0
     held: float = 0.0
     around: bool = False
     fresh: float = 0.0
+    own: float = 0.0
 
 
 STAYING = Carried()
@@ -49,9 +53,11 @@ class Carry:
     fresh: Tensor
 
     def noise(self, source: Tensor, how: Carried) -> Tensor:
-        """The source's noise [1, c, h, w] with its subject moved, and a share of it fresh."""
+        """The source's noise [1, c, h, w] with its subject moved, and a share of it fresh, less where that is."""
         moved = self.moved(source, how.shift, self.behind.to(source))
-        return slerp(moved, self.fresh.to(source), how.fresh) if how.fresh else moved
+        if not how.fresh:
+            return moved
+        return slerp(moved, self.fresh.to(source), how.fresh * (1 - how.own * _core(self.there(how.shift))))
 
     def moved(self, x: Tensor, shift: float, behind: Tensor) -> Tensor:
         """What is of the source, [1, c, h, w], with its subject moved and ``behind`` where that was."""
@@ -79,6 +85,13 @@ class Carry:
         reach = F.pad(self.mask, (self.mask.shape[-1],) * 2)
         moved = along(reach, shift)[..., self.mask.shape[-1] : -self.mask.shape[-1]]
         return (moved > 0.5).to(self.mask)
+
+
+def _core(mask: Tensor) -> Tensor:
+    """What of a mask [1, 1, h, w] is well inside, fading out towards its edge, where snow may come to lie."""
+    for _ in range(EDGE):
+        mask = -F.max_pool2d(-mask, 3, stride=1, padding=1)
+    return F.avg_pool2d(mask, 3, stride=1, padding=1, count_include_pad=False)
 
 
 def along(x: Tensor, shift: float) -> Tensor:

@@ -120,8 +120,8 @@ class RenderSpec:
         """How a frame's subject is carried: evenly from its one keyframe's place and noise to the other's."""
         begin, end = (self.keyframes[frame.segment + k] for k in (0, 1))
         a, b = begin.carried, end.carried
-        shift, fresh = (x + (y - x) * frame.t for x, y in ((a.shift, b.shift), (a.fresh, b.fresh)))
-        return Carried(shift, min(a.held, b.held), a.around and b.around, fresh)
+        shift, fresh, own = (x + (y - x) * frame.t for x, y in ((a.shift, b.shift), (a.fresh, b.fresh), (a.own, b.own)))
+        return Carried(shift, min(a.held, b.held), a.around and b.around, fresh, own)
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def evaluations_of(job: AnimateJob, *, drawn_first: bool, inverted: bool) -> dic
     """U-Net evaluations, stage by stage: drawing the first picture, inverting it, drafting its pace, rendering."""
     # the engine's own counts, so that no second formula can differ from them
     from laser_cli.engine import invert, render
-    from laser_cli.stages import pacing
+    from laser_cli.stages import carrying, pacing
 
     settings, plan = job.settings, job.plan
     if job.drive:
@@ -100,11 +100,14 @@ def evaluations_of(job: AnimateJob, *, drawn_first: bool, inverted: bool) -> dic
     guided = 2 if settings.guidance != 1 else 1
     unguided = int(settings.negative_prompt is None)  # guidance leads away from the source's own prompt
     way = (len(plan.segments), plan.total_frames, settings.steps, settings.guidance)
+    looks = 0
+    if settings.carry and not (job.adapter or job.controls):
+        looks = carrying.nfe(plan, plan.source, settings.fresh_noise > 0, settings.steps)
     stages = {
         "first_picture": settings.steps * guided if drawn_first else 0,
         "inversion": invert.nfe(settings.steps, settings.method) if inverted else 0,
         "pacing": pacing.nfe(*way, unguided) if settings.even_pace else 0,
-        "rendering": render.nfe(plan.total_frames, settings.steps, settings.guidance, unguided=unguided),
+        "rendering": looks + render.nfe(plan.total_frames, settings.steps, settings.guidance, unguided=unguided),
     }
     return {**stages, "total": sum(stages.values())}
 

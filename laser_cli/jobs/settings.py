@@ -163,7 +163,8 @@ class AnimateSettings(FrameSettings):
     carry: bool = setting(
         True,
         DRAWING,
-        "Carry a subject that is told to be elsewhere («to the left») there, shape and all (default), or not.",
+        "Carry a subject that is told to be elsewhere («to the left») there, shape and all, and keep its shape where "
+        "the scene changes (default), or not.",
     )
     method: Literal["ddim", "direct", "fixed-point"] = setting(
         "direct", DRAWING, "Inversion method. (default: {default})"

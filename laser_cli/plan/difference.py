@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from laser_cli.plan.wording.edits import set_tail
-from laser_cli.plan.wording.phrases import adjective_spans, main_phrase, noun_value, parse_attributes
+from laser_cli.plan.wording.phrases import adjective_spans, main_phrase, noun_value, parse_attributes, tail_spans
 
 OUTLINE = frozenset(("size", "height", "girth"))
 """Adjectives that alter where the subject is, which its words do not look at yet."""
@@ -40,6 +40,18 @@ def same_light(before: str, after: str) -> bool:
     """Whether two prompts tell the same hour and style: what a subject is like in another is not what it was."""
     begin, end = (parse_attributes(prompt) for prompt in (before, after))
     return all(begin.get(name) == end.get(name) for name in ("time", "style"))
+
+
+def only_the_scene_changes(before: str, after: str) -> bool:
+    """Whether two prompts tell the same subject, in another scene: place, setting, season, hour, weather."""
+    return before != after and main_phrase(before) is not None and _without_scene(before) == _without_scene(after)
+
+
+def _without_scene(prompt: str) -> list[str]:
+    """The words of a prompt but for those that tell its scene."""
+    for span in reversed(tail_spans(prompt)):
+        prompt = f"{prompt[: span.start]} {prompt[span.end :]}"
+    return prompt.lower().replace(",", " ").split()
 
 
 def only_the_place_changes(before: str, after: str) -> bool:

@@ -67,8 +67,9 @@ class Direction:
     (negative-prompt inversion), so that the source needs none, and by ``guidance_base`` 0..1, as far as a keyframe is
     another than the source, from the empty prompt. ``strength_scale``: what the plan's strengths are multiplied by.
     ``local``: what differs from the source in its subject alone stays the source elsewhere (local blend). ``carry``: a
-    subject that is to be elsewhere is carried there (stages.carrying), unless ``leads`` say where. ``fresh`` 0..1: how
-    much of the keyframes' noise is fresh (of ``seed``); the rest is the picture's own, which holds on to what it shows.
+    subject that is to be elsewhere is carried there, and one in another scene keeps its noise (stages.carrying), unless
+    ``leads`` say where. ``fresh`` 0..1: how much of the keyframes' noise is fresh (of ``seed``); the rest is the
+    picture's own, which holds on to what it shows.
     """
 
     negative: str | None = None

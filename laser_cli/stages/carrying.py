@@ -1,4 +1,4 @@
-"""How an animation's subject is carried to where its prompts say it is (controls.carry)."""
+"""How an animation's subject is carried to where its prompts say it is, or kept in another scene (controls.carry)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,13 @@ from laser_cli.engine.schedule import noise_like
 from laser_cli.engine.spec import Frame, RenderSpec
 from laser_cli.models.base import AttentionCall, plain_attention
 from laser_cli.models.model import Model
-from laser_cli.plan.difference import moved_to, only_the_place_changes, same_light, same_subject
+from laser_cli.plan.difference import (
+    moved_to,
+    only_the_place_changes,
+    only_the_scene_changes,
+    same_light,
+    same_subject,
+)
 from laser_cli.plan.schema import Plan, Segment
 from laser_cli.plan.wording.phrases import main_phrase
 from laser_cli.stages.invert import Inversion
@@ -30,6 +36,8 @@ FOUND = 0.2
 left out of a subject stays behind."""
 MOST = 0.6
 """The share of a picture beyond which what was found is no subject that could move in it."""
+OWN = 0.6
+"""How far a subject in another scene goes without fresh noise: wholly, and the scene itself would change less."""
 KEEPING = frozenset(("texture", "motion"))
 ROUND = 0.04
 """What a mask has around its subject, in shares of the width: so much of it may leave the picture."""
@@ -46,27 +54,45 @@ class Carrying(NamedTuple):
 def carrying(
     model: Model, plan: Plan, inversion: Inversion, shares: Sequence[float] = (), seed: int = 0
 ) -> Carrying | None:
-    """How the plan moves its subject; None if it does not, or if the model does not tell where the subject is.
+    """How the plan moves its subject, or keeps it in another scene; None if it does neither, or if the model does not
+    tell where the subject is.
 
     Only segments that keep the source by ``texture`` or ``motion`` carry it: others hold a layout, or nothing.
     ``shares``: how much of the noise of each segment's end is fresh, of ``seed``, where more than the place changes.
     """
     source = inversion.prompt
-    wanted = [moved_to(source, segment.prompt) if _keeps(source, segment) else None for segment in plan.segments]
-    if all(place is None for place in wanted) or not cross_attentions(model.backbone.attentions):
+    if not follows(plan, source, any(shares)) or not cross_attentions(model.backbone.attentions):
         return None
     mask = subject_mask(model, inversion)
     if mask is None:
         return None
     shape = tuple(inversion.trajectory.noise.shape[1:])
     behind, fresh = (noise_like(shape, number)[None].to(mask) for number in (seed + 1, seed))
-    how = [Carried(around=True, held=1.0)]
-    for place, segment, share in zip(wanted, plan.segments, shares or [0.0] * len(wanted), strict=True):
-        shift = 0.0 if place is None else shift_to(mask, place)
-        around = only_the_place_changes(source, segment.prompt)
+    how = [Carried(around=True, held=1.0, own=_own(source, plan.segments[0]))]
+    for segment, share in zip(plan.segments, shares or [0.0] * len(plan.segments), strict=True):
+        place, around = _place(source, segment), only_the_place_changes(source, segment.prompt)
         alike = same_subject(source, segment.prompt, look=True) and same_light(source, segment.prompt)
-        how.append(Carried(shift, HELD * segment.strength if alike else 0.0, around, 0.0 if around else share))
+        how.append(
+            Carried(
+                shift=0.0 if place is None else shift_to(mask, place),
+                held=HELD * segment.strength if alike else 0.0,
+                around=around,
+                fresh=0.0 if around else share,
+                own=_own(source, segment),
+            )
+        )
     return Carrying(Carry(mask, behind, fresh), how)
+
+
+def follows(plan: Plan, source: str, fresh: bool) -> bool:
+    """Whether a plan moves its subject, or keeps it in another scene, which matters where some noise is fresh."""
+    moves = any(_place(source, segment) is not None for segment in plan.segments)
+    return moves or (fresh and any(_own(source, s) > 0 and s.prompt != source for s in plan.segments))
+
+
+def nfe(plan: Plan, source: str, fresh: bool, steps: int) -> int:
+    """Evaluations that it takes to find the subject."""
+    return len(_looked_at(steps)) if follows(plan, source, fresh) and main_phrase(source) is not None else 0
 
 
 def carried_detail(spec: RenderSpec, frame: Frame, scale: int, given: Tensor) -> Tensor:
@@ -77,6 +103,21 @@ def carried_detail(spec: RenderSpec, frame: Frame, scale: int, given: Tensor) ->
     mask = spec.carry.mask.repeat_interleave(scale, -1).repeat_interleave(scale, -2)
     moved = Carry(mask, mask, mask).moved(given[None], scale * shift, torch.zeros_like(given)[None])
     return moved[0]
+
+
+def _place(source: str, segment: Segment) -> float | None:
+    """Where a segment moves the subject to."""
+    return moved_to(source, segment.prompt) if _keeps(source, segment) else None
+
+
+def _own(source: str, segment: Segment) -> float:
+    """How far the subject at a segment's end keeps its own noise."""
+    stays = segment.prompt == source or only_the_scene_changes(source, segment.prompt)
+    return OWN if stays and _keeps(source, segment) else 0.0
+
+
+def _looked_at(steps: int) -> Sequence[int]:
+    return sorted({int(share * steps) for share in LOOKED_AT})
 
 
 def _keeps(source: str, segment: Segment) -> bool:
@@ -115,7 +156,7 @@ def subject_mask(model: Model, inversion: Inversion) -> Tensor | None:
         return None
     words = words_between(model, prompt[: phrase.body] + prompt[phrase.end :], prompt)
     looking, levels, steps = _Looking(words), model.schedule.levels(trajectory.steps), trajectory.steps
-    for step in sorted({int(share * steps) for share in LOOKED_AT}):
+    for step in _looked_at(steps):
         latents = trajectory.latents[steps - step : steps - step + 1]
         model.backbone.predict(latents, levels[step], trajectory.conditioning, looking)
     if not looking.covers:

@@ -138,6 +138,15 @@ def test_slerp_of_rows_is_that_of_aids_code():
     assert torch.allclose(slerp_rows(a, b, 0.0), a) and torch.allclose(slerp_rows(a, b, 1.0), b)
 
 
+def test_slerp_takes_a_share_for_each_place():
+    a, b, share = torch.randn(1, 4, 8, 8), torch.randn(1, 4, 8, 8), torch.zeros(1, 1, 8, 8)
+    share[..., 2:5, :], share[..., 5:, :] = 0.3, 1.0
+    drawn = slerp(a, b, share)
+    for rows, t in ((slice(0, 2), 0.0), (slice(2, 5), 0.3), (slice(5, 8), 1.0)):
+        assert torch.allclose(drawn[..., rows, :], slerp(a, b, t)[..., rows, :], atol=1e-6)
+    assert torch.equal(slerp(a, a, share), a)
+
+
 def test_slerp_keeps_the_length_of_noise():
     a, b = torch.randn(4, 64, 64), torch.randn(4, 64, 64)
     assert torch.equal(slerp(a, a, 0.3), a)

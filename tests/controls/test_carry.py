@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from laser_cli.controls.aid import slerp
-from laser_cli.controls.carry import STAYING, Carried, Carry, along
+from laser_cli.controls.carry import EDGE, STAYING, Carried, Carry, along
 
 
 def noise(seed, *shape):
@@ -48,6 +48,26 @@ def test_the_subject_of_the_noise_moves_and_new_noise_is_where_it_was():
     assert torch.equal(moved[..., elsewhere], source[..., elsewhere])
     shared = Carry(mask, behind, fresh).noise(source, Carried(6, fresh=0.8))
     assert torch.equal(shared, slerp(moved, fresh, 0.8)) and shared.std() == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("shift", [0, 12])
+def test_a_subject_may_keep_its_noise_where_all_around_is_fresh(shift):
+    def box(edge):
+        mask = torch.zeros(1, 1, 16, 32)
+        mask[..., 3 + edge : 14 - edge, 4 + edge + place : 15 - edge + place] = 1
+        return mask
+
+    place = 0
+    source, behind, fresh = noise(12, 3, 1, 4, 16, 32)
+    carry, place = Carry(box(0), behind, fresh), shift
+    moved = carry.noise(source, Carried(shift))
+    drawn = carry.noise(source, Carried(shift, fresh=0.8, own=1.0))
+    inside, around = box(EDGE + 1), 1 - box(EDGE - 1)
+    assert inside.any() and torch.allclose(drawn * inside, moved * inside, atol=1e-5)
+    assert torch.allclose(drawn * around, slerp(moved, fresh, 0.8) * around, atol=1e-5)
+    assert drawn.std() == pytest.approx(1, abs=0.1)
+    half = carry.noise(source, Carried(shift, fresh=0.8, own=0.5))
+    assert torch.allclose(half * inside, slerp(moved, fresh, 0.4) * inside, atol=1e-5)
 
 
 def test_what_does_not_move_is_left_alone():

@@ -5,6 +5,7 @@ import pytest
 from laser_cli.plan.difference import (
     moved_to,
     only_the_place_changes,
+    only_the_scene_changes,
     only_the_subject_changes,
     same_light,
     same_subject,
@@ -71,3 +72,32 @@ def test_what_else_changes_when_a_subject_moves():
 def test_light_is_the_hour_and_the_style():
     assert same_light(BALL, "a blue ball on the left in a meadow at noon, in the rain")
     assert not same_light(BALL, "a red ball in a meadow at dusk") and not same_light(BALL, f"a sketch of {BALL}")
+
+
+@pytest.mark.parametrize(
+    "after",
+    [
+        "a red ball in a meadow at night",
+        "a red ball on the left by the sea, in winter, in falling snow, covered in snow",
+        "at dusk, a red ball in a meadow, under an overcast sky",
+    ],
+)
+def test_the_scene_alone(after):
+    assert only_the_scene_changes(BALL, after) and only_the_scene_changes(after, BALL)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (BALL, BALL),
+        (BALL, "a blue ball in a meadow at night"),
+        (BALL, "a large red ball in a meadow at night"),
+        (BALL, f"a watercolour of {BALL}"),
+        (BALL, "a red ball with a hat at night"),
+        ("a portrait of a woman at noon", "a portrait of a woman with a hat at night"),
+        ("a tree by a lake", "a tree by a lake, its leaves red"),
+        ("at noon", "at night"),
+    ],
+)
+def test_more_than_the_scene_or_nothing(before, after):
+    assert not only_the_scene_changes(before, after) and not only_the_scene_changes(after, before)

@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 
 from laser_cli.controls.aid import slerp
-from laser_cli.controls.carry import STAYING
+from laser_cli.controls.carry import EDGE, STAYING
 from laser_cli.engine.schedule import noise_like
 from laser_cli.engine.spec import Frame, SamplingParams
 from laser_cli.plan.schema import Plan, Segment
 from laser_cli.stages.animate import Direction, animate, compose
-from laser_cli.stages.carrying import carried_detail, carrying, placeless, shift_to, subject_mask
+from laser_cli.stages.carrying import OWN, carried_detail, carrying, nfe, placeless, shift_to, subject_mask
 from laser_cli.stages.invert import invert_picture, to_array, to_tensor
 from laser_cli.storybook.look import SHIPPED
 from laser_cli.storybook.scenes import Scene
@@ -41,6 +41,13 @@ def plan(ball, *prompts, **more):
 
 def on_the(side, ball):
     return ball[2].replace("ball", f"ball on the {side}")
+
+
+def within(mask):
+    """Where a subject keeps its noise to the full."""
+    for _ in range(EDGE + 1):
+        mask = -F.max_pool2d(-mask, 3, 1, 1)
+    return mask
 
 
 def test_the_words_for_the_subject_look_where_it_is(storybook, ball, inversion):
@@ -132,8 +139,36 @@ def test_a_story_that_moves_its_subject_has_fresh_noise_where_more_changes(story
     assert [k.carried.fresh for k in spec.keyframes] == [0.0, 0.0, 0.8, 0.0]
     new = noise_like(tuple(source.noise.shape[1:]), 5)[None]
     assert torch.equal(back.noise, source.noise) and torch.equal(spec.carry.fresh, new)
-    assert torch.equal(at_night.noise, slerp(moved.noise, new, 0.8))
-    assert torch.equal(spec.noise(Frame(1, 0.5)), slerp(moved.noise, new, 0.4))
+    subject = spec.carry.there(at_night.carried.shift)
+    inside, elsewhere = within(subject), 1 - subject
+    for noise, share in ((at_night.noise, 0.8), (spec.noise(Frame(1, 0.5)), 0.4)):
+        assert torch.allclose(noise * elsewhere, slerp(moved.noise, new, share) * elsewhere, atol=1e-5)
+        kept = slerp(moved.noise, new, (1 - OWN) * share)
+        assert inside.any() and torch.allclose(noise * inside, kept * inside, atol=1e-5)
+
+
+def test_a_subject_keeps_its_noise_in_another_scene(storybook, ball, inversion):
+    night, blue = (ball[2].replace(*words) for words in (("noon", "night"), ("red", "blue")))
+    how = Direction(carry=True, fresh=0.8, seed=5)
+    spec = compose(storybook, plan(ball, night, ball[2]), inversion, how)
+    assert all(k.carried.own == OWN and not k.carried.shift for k in spec.keyframes)
+    own, at_night, back = (k.noise for k in spec.keyframes)
+    mask, new = spec.carry.mask, noise_like(tuple(own.shape[1:]), 5)[None]
+    inside, elsewhere = within(mask), 1 - mask
+    assert torch.equal(own, back) and inside.any() and elsewhere.any()
+    for where, share in ((inside, (1 - OWN) * 0.8), (elsewhere, 0.8)):
+        assert torch.allclose(at_night * where, slerp(own, new, share) * where, atol=1e-5)
+    for other in (plan(ball, blue), plan(ball, night, control="hold", strength=0)):
+        assert compose(storybook, other, inversion, how).carry is None
+    assert compose(storybook, plan(ball, night), inversion, Direction(fresh=0.8, seed=5)).carry is None
+
+
+def test_the_search_for_the_subject_is_counted(storybook, ball, inversion):
+    for asked in (plan(ball, ball[2].replace("noon", "night")), plan(ball, ball[2].replace("red", "blue"))):
+        before = storybook.nfe
+        compose(storybook, asked, inversion, Direction(carry=True, fresh=0.8))
+        assert storybook.nfe - before == nfe(asked, ball[2], True, inversion.steps)
+    assert nfe(plan(ball, on_the("left", ball)), ball[2], False, 14) == 3 and nfe(asked, ball[2], True, 14) == 0
 
 
 def test_the_detail_that_is_given_back_goes_with_the_subject(storybook, ball, inversion):
