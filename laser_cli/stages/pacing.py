@@ -33,7 +33,7 @@ from laser_cli.stages.profile import (
     time_at,
 )
 
-EXTRA = 0.3
+EXTRA = 0.4
 """What drafts may cost, as a share of the rendering itself."""
 STEEPEST, FLATTEST = 4.0, 0.2
 """A stretch changes at most and at least so many times as fast as the whole way: a jump does not swallow the frames."""
