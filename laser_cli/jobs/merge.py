@@ -91,7 +91,8 @@ def check(layer: Layer, *kinds: type[Frozen], known: tuple[str, ...] = ()) -> No
             raise layer.error(f"{layer.at(key)}: unknown key {key!r}", hint=hint)
         wrong = [why for kind in kinds if key in kind.model_fields for why in [_problem(kind, key, layer.values[key])]]
         if all(wrong):
-            raise layer.error(f"{layer.at(key)}: {key} cannot be {_shown(layer.values[key])}", why=f"it {wrong[0]}")
+            what = f"{layer.at(key)}: {key} cannot be {_shown(layer.values[key])}"
+            raise layer.error(what, why=f"it {wrong[0]}", hint=f"give {key} another value there")
 
 
 def fitted(layer: Layer, kind: type[Settings]) -> tuple[Layer, tuple[str, ...]]:

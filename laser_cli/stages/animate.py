@@ -181,7 +181,9 @@ def animate(
     0 and frame 1. With a ``checkpointer`` it goes on from what that has saved of this render. ``wanted``: only these
     frames are drawn, the very pictures that they are among all; such a render has no checkpoint.
     """
+    before = model.nfe
     spec = compose(model, plan, inversion, direction)
+    report(model.nfe - before)
     saved = checkpointer.load(model.device, len(spec.frames)) if checkpointer else None
     if saved:
         spec = replace(spec, frames=saved.frames)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, event, example, given, settings
 from hypothesis import strategies as st
 
 from laser_cli.cli import main
@@ -79,6 +79,7 @@ def dry_run(plan, out, *more):
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(FILES, st.sampled_from(["a.mp4", "a.gif", "a.png", "frames.webp"]))
+@example('{"source": "a red house", "segments": [{"prompt": "a red house", "frames": 100001}]}', "a.mp4")
 def test_any_plan_file_is_told_or_refused_and_never_leaves_a_file(tmp_path_factory, text, name):
     folder = tmp_path_factory.mktemp("plan")
     plan = folder / "plan.yaml"

@@ -103,7 +103,7 @@ def test_the_file_is_beneath_every_command(laser, config, tmp_path):
 
 def test_a_batch_begins_with_it_too(laser, config, tmp_path, monkeypatch):
     jobs = tmp_path / "jobs.jsonl"
-    jobs.write_text('{"description": "night falls", "prompt": "a house at noon", "even_pace": false, "chunk": 2}')
+    jobs.write_text('{"description": "it turns blue", "prompt": "a red house at noon", "even_pace": false, "chunk": 2}')
     presets = tmp_path / "own.yaml"
     presets.write_text("frames: 6")
 

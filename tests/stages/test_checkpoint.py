@@ -41,8 +41,8 @@ def whole(storybook, inversion):
     return frames(storybook, inversion)
 
 
-# 33 evaluations draft the pace, 117 render, of which 39 make the first state
-@pytest.mark.parametrize("broken_after", [80, 110, 140])
+# 45 evaluations draft the pace, 117 render, of which 39 make the first state
+@pytest.mark.parametrize("broken_after", [90, 110, 140])
 def test_broken_off_anywhere_it_ends_in_the_same_pictures(storybook, inversion, whole, checkpointer, broken_after):
     done = 0
 
