@@ -178,7 +178,10 @@ class Model:
 
     @torch.no_grad()
     def decode(self, latents: Tensor) -> Tensor:
-        """Latents to pictures [n, 3, h, w] in 0..1, float32, each by itself so that the batch changes nothing."""
+        """Latents to pictures [n, 3, h, w] in 0..1, float32, each by itself: which others there are changes nothing.
+
+        One alone is drawn by all cores, and differs by rounding from the same among others.
+        """
         check_finite("the latents", latents, self.unet)
         shift, factor = self._latent_scaling(latents)
         z = latents / factor + shift
