@@ -10,7 +10,10 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured number; without a target it is a baseline or a fact. `of` is on how many items it was measured."""
+    """One measured number, NaN where there was nothing to measure; without a target it is a baseline or a fact.
+
+    `of` is on how many items it was measured.
+    """
 
     name: str
     value: float
@@ -21,8 +24,8 @@ class Figure:
 
     @property
     def holds(self) -> bool | None:
-        """Whether the target holds; None without one."""
-        if self.target is None:
+        """Whether the target holds; None without one, or where nothing was measured."""
+        if self.target is None or math.isnan(self.value):
             return None
         return self.value <= self.target if self.better == "lower" else self.value >= self.target
 
@@ -42,11 +45,14 @@ def as_text(figures: Sequence[Figure]) -> str:
     width = max(len(f.name) for f in figures)
     lines = []
     for f in figures:
-        target = (
-            ""
-            if f.target is None
-            else f"  target {'<=' if f.better == 'lower' else '>='} {f.target:g}  {'holds' if f.holds else 'MISSED'}"
-        )
-        measured = f"{f.value:>10.4g} {f.unit:<6}" + ("" if f.of is None else f" of {f.of:<5}")
-        lines.append(f"{f.name:<{width}}  {measured}{target}".rstrip())
+        value = f"{'-' if math.isnan(f.value) else format(f.value, '.4g'):>10} {f.unit:<6}"
+        measured = value + ("" if f.of is None else f" of {f.of:<5}")
+        lines.append(f"{f.name:<{width}}  {measured}{_beside_target(f)}".rstrip())
     return "\n".join(lines)
+
+
+def _beside_target(f: Figure) -> str:
+    if f.target is None:
+        return ""
+    verdict = {True: "holds", False: "MISSED", None: "not measured"}[f.holds]
+    return f"  target {'<=' if f.better == 'lower' else '>='} {f.target:g}  {verdict}"

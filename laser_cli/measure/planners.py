@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -66,8 +67,9 @@ class Tally:
         return plan
 
     def share(self, name: str) -> float:
-        """Percent; 0 of none."""
-        return 100 * self.right.get(name, 0) / max(self.asked.get(name, 0), 1)
+        """Percent; NaN of none."""
+        asked = self.asked.get(name, 0)
+        return 100 * self.right[name] / asked if asked else math.nan
 
 
 def bench_plans(

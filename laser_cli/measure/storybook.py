@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import islice
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -172,9 +174,13 @@ def true_reading(readings: Sequence[Reading], drawn: Sequence[Item]) -> list[Fig
     pose = [abs(r.numbers[n] - getattr(item, n)) for r, item in puppets for n in ("yaw", "pitch", "roll")]
     return [
         *figures,
-        Figure("classifier on true renders: expressions, mean error", sum(face) / max(1, len(face)), "", 0.08),
-        Figure("classifier on true renders: angles, mean error", sum(pose) / max(1, len(pose)), "deg", 3.0),
+        Figure("classifier on true renders: expressions, mean error", _mean(face), "", 0.08),
+        Figure("classifier on true renders: angles, mean error", _mean(pose), "deg", 3.0),
     ]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return fmean(values) if values else math.nan
 
 
 def generated_reading(readings: Sequence[Reading], asked: Sequence[Item]) -> list[Figure]:

@@ -1,5 +1,7 @@
 """Figures beside their targets."""
 
+import math
+
 import pytest
 
 from laser_cli.measure.figures import Figure, as_json, as_text
@@ -31,3 +33,10 @@ def test_json_has_the_documented_fields():
 
 def test_text_says_what_was_missed():
     assert "MISSED" in as_text([Figure("b", 3.0, "s", 2.0)])
+
+
+def test_where_nothing_was_measured_no_target_is_missed():
+    nothing = Figure("x", math.nan, "%", 90.0, "higher", of=0)
+    assert nothing.holds is None
+    assert "-" in as_text([nothing]).split() and as_text([nothing]).endswith("target >= 90  not measured")
+    assert as_json("plan", [nothing])["figures"][0].items() >= {"value": None, "holds": None, "of": 0}.items()
