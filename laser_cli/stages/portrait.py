@@ -32,6 +32,7 @@ from laser_cli.stages.invert import Report, to_array, to_tensor
 from laser_cli.stages.pacing import paced
 from laser_cli.stages.preview import PreviewWriter
 from laser_cli.stages.sitting import READ, Sitting, Words
+from laser_cli.stages.tone import Tones
 
 
 @torch.inference_mode()
@@ -60,27 +61,27 @@ def draw_portrait(
     The reference is read once, whatever the number of frames and steps. Nets with motion modules draw clips, all others
     frame by frame. `own`: the motion of the portrait's own face (one frame), which v5c needs. `reader`: the model that
     reads the portrait, where it is not the one that draws. `fresh` 0..1: how much of the noise is fresh, of `seed`; the
-    rest is the portrait's own, inverted under its `own` face. `fade`: frame 0 is exactly the picture, and what the
-    drawn one lacks of it is given to so many frames, less and less, in which the noise turns from the portrait's own;
-    for motions that begin as the portrait is held. With a `checkpointer` it goes on from what that has saved of this
-    render (clips begin anew). `wanted`: only these frames are yielded, and, but for clips and keyframes, drawn. `pace`:
-    the motion's moments are laid so that frames are equally far apart by that distance (not for clips). Raises
-    BadInputError for a model or a size that the nets do not fit.
+    rest is the portrait's own, inverted under its `own` face. `fade`: frame 0 is exactly the picture; what the drawn
+    one lacks of its tones is given to all frames (stages.tone), and the rest to so many, less and less, in which the
+    noise turns from the portrait's own; for motions that begin as the portrait is held. With a `checkpointer` it goes
+    on from what that has saved of this render (clips begin anew). `wanted`: only these frames are yielded, and, but for
+    clips and keyframes, drawn. `pace`: the motion's moments are laid so that frames are equally far apart by that
+    distance (not for clips). Raises BadInputError for a model or a size that the nets do not fit.
     """
     height, width = picture.shape[:2]
     check_base(nets, model.unet, height, width)
-    shown = reader or model
-    check_base(nets, shown.unet, height, width)
-    told = shown.encode_prompts([words.negative, words.prompt])
-    latents = shown.encode_picture(to_tensor(picture))
+    reads = reader or model
+    check_base(nets, reads.unet, height, width)
+    told = reads.encode_prompts([words.negative, words.prompt])
+    latents = reads.encode_picture(to_tensor(picture))
     drive = own.drive([0], height, width, nets.maps) if own else None
-    portrait = read_reference(shown.unet, nets, latents, told.prompt_embeds, drive)
+    portrait = read_reference(reads.unet, nets, latents, told.prompt_embeds, drive)
     report(READ)
     noise = noise_like(tuple(latents.shape[1:]), seed)[None].to(model.device)
     said = model.encode_prompts([words.negative, *words.prompts])
     prompts, negative = said.select(slice(1, None)), said.select([0])
     levels = model.schedule.levels(steps)
-    held = lost = None
+    held = lost = tones = None
     with knitted(model.backbone, portrait) as backbone:
         if fresh < 1 and own is not None and reader is None:
             told = driven(prompts.select([0]), own.drive([0], height, width, nets.maps))
@@ -88,7 +89,7 @@ def draw_portrait(
             report(len(levels))
         sitting = Sitting(portrait, motion, words, prompts, negative, noise, (height, width), held, fresh, fade)
         if nets.motion is not None:
-            clip = Clip(model, backbone, sitting, params, levels, seed, report, shown)
+            clip = Clip(model, backbone, sitting, params, levels, seed, report, reads)
             drawing = ((number, model.decode(x)[0]) for number, x in enumerate(clip.frames()))
         else:
             how = (params, levels, report, warn, checkpointer, preview, wanted, pace)
@@ -96,7 +97,11 @@ def draw_portrait(
         with closing(drawing):  # nothing may run on when the adapters are taken out
             for number, drawn in drawing:
                 if fade and number == 0:
-                    lost = to_tensor(picture)[0].to(drawn) - drawn
+                    shown = to_tensor(picture)[0].to(drawn)
+                    tones = Tones.between(drawn, shown)
+                    lost = shown - tones.put_right(drawn)
+                if tones is not None:
+                    drawn = tones.put_right(drawn)
                 if lost is not None and number < fade:
                     drawn = (drawn + (1 - number / fade) ** 2 * lost).clamp(0, 1)
                 if wanted is None or number in wanted:

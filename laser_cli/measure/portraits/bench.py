@@ -111,7 +111,7 @@ def bench_portraits(
         say(f"{number} of {len(items)} references")
         reference, true = drawn([item.reference], look)[0], drawn(item.targets, look)
         driving = true if item.kind == "self" else drawn(item.drivers, look)
-        motion, row = read_motion(classifier, driving), [reference, true[0]]
+        motion, row = read_motion(classifier, torch.cat([reference[None], driving])), [reference, true[0]]
         if item.kind != "clip":
             scores[item.kind, TRUE].add(classifier, true, true, item.targets)
         drawn_yet[item.kind] += len(item.targets)
@@ -122,6 +122,7 @@ def bench_portraits(
             frames, evaluations = way(item, reference, motion)
             took = (len(frames), evaluations, time.perf_counter() - begin)
             spent[name] = [a + b for a, b in zip(spent[name], took, strict=True)]
+            frames = frames[1:]  # all but the reference's own face
             if item.kind == "clip":
                 flicker[name].append(flickers(frames, true))
             else:

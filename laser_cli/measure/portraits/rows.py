@@ -28,7 +28,8 @@ from laser_cli.storybook.classifier import AttributeClassifier
 from laser_cli.storybook.world import caption_of
 
 Way = Callable[[Reenactment, Tensor, FaceMotion], tuple[Tensor, int]]
-"""(reenactment, the reference's picture [3, h, w], what drives it) -> its frames [n, 3, h, w] and the evaluations."""
+"""(reenactment, the reference's picture [3, h, w], what drives it: first the reference's own face, then n others) ->
+its frames [1 + n, 3, h, w] and the evaluations."""
 COPIED, WORDS, ATTENTION, KNITTING = "reference copied", "text prompts only", "attention only", "knitting"
 COMPARED = "the other adapters"
 
@@ -55,7 +56,7 @@ def ways(
 
 def copied(item: Reenactment, reference: Tensor, motion: FaceMotion) -> tuple[Tensor, int]:
     """The reference itself."""
-    return reference.expand(len(item.targets), *reference.shape), 0
+    return reference.expand(1 + len(item.targets), *reference.shape), 0
 
 
 def by_words(
@@ -68,7 +69,7 @@ def by_words(
     settings = settle(AnimateSettings, flags({"model": model.name}))
     inversion = invert_picture(model, to_array(reference), plan.source, steps or settings.steps)
     params, led = SamplingParams(guidance=settings.guidance), direction_of(settings)
-    frames = list(animate(model, plan, inversion, params, pace=None, direction=led))[1:]
+    frames = animate(model, plan, inversion, params, pace=None, direction=led)
     return torch.cat([to_tensor(frame.array) for frame in frames]), model.nfe - before
 
 
@@ -81,12 +82,11 @@ def by_nets(
     reference: Tensor,
     motion: FaceMotion,
 ) -> tuple[Tensor, int]:
-    """Portrait adapters under the drive; the words tell the looks alone."""
+    """Portrait adapters under the drive, from the reference's own face on; the words tell the looks alone."""
     before = model.nfe
     bare = replace(item.reference, yaw=0.0, pitch=0.0, roll=0.0)
     words = Words(caption_of(bare, unsaid=frozenset({"expression"})))
     params, count = SamplingParams(guidance=OWN_SAMPLING["guidance"]), steps or OWN_SAMPLING["steps"]
-    own, fresh = read_motion(classifier, reference[None]), OWN_SAMPLING["fresh_noise"]
-    picture = to_array(reference)
-    frames = draw_portrait(model, nets, picture, motion, words, params, count, own=own, fresh=fresh)
+    how = {"own": read_motion(classifier, reference[None]), "fresh": OWN_SAMPLING["fresh_noise"], "fade": 1}
+    frames = draw_portrait(model, nets, to_array(reference), motion, words, params, count, **how)
     return torch.cat([to_tensor(frame.array) for frame in frames]), model.nfe - before + READ
