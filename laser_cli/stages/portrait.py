@@ -34,6 +34,9 @@ from laser_cli.stages.preview import PreviewWriter
 from laser_cli.stages.sitting import READ, Sitting, Words
 from laser_cli.stages.tone import Tones
 
+OWN = 0.6
+"""How far the tones of a first frame from the portrait's own noise, which guidance strengthens more, are the others'."""
+
 
 @torch.inference_mode()
 def draw_portrait(
@@ -98,7 +101,7 @@ def draw_portrait(
             for number, drawn in drawing:
                 if fade and number == 0:
                     shown = to_tensor(picture)[0].to(drawn)
-                    tones = Tones.between(drawn, shown)
+                    tones = Tones.between(drawn, shown, 1.0 if held is None else OWN)
                     lost = shown - tones.put_right(drawn)
                 if tones is not None:
                     drawn = tones.put_right(drawn)

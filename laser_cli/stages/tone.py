@@ -27,11 +27,11 @@ class Tones:
     table: Tensor
 
     @classmethod
-    def between(cls, drawn: Tensor, picture: Tensor) -> Tones:
+    def between(cls, drawn: Tensor, picture: Tensor, share: float = 1.0) -> Tones:
         """What turns the colours of a drawn picture into those of the picture it should be, [3, h, w] in 0..1 each.
 
-        A place lacks what makes it the most similar colour around it in the picture; a colour's change is the mean of
-        what its places lack (Nadaraya-Watson regression).
+        A place lacks what makes it the most similar colour around it in the picture; a colour's change is `share` of
+        the mean of what its places lack (Nadaraya-Watson regression).
         """
         small, wanted = (F.interpolate(x[None].float(), (LOOKED_AT, LOOKED_AT), mode="area") for x in (drawn, picture))
         colours = small[0].flatten(1).T
@@ -42,7 +42,7 @@ class Tones:
         blue, green, red = torch.meshgrid(axis, axis, axis, indexing="ij")
         asked = torch.stack([red, green, blue], -1).flatten(0, 2)
         near = (-torch.cdist(asked, colours).square() / (2 * NEAR**2)).exp()
-        changes = near @ lacks / (near.sum(1, keepdim=True) + RARE * len(colours))
+        changes = share * near @ lacks / (near.sum(1, keepdim=True) + RARE * len(colours))
         return cls(changes.T.reshape(1, 3, GRID, GRID, GRID))
 
     def put_right(self, drawn: Tensor) -> Tensor:
