@@ -35,7 +35,7 @@ from laser_cli.stages.sitting import READ, Sitting, Words
 from laser_cli.stages.tone import Tones
 
 OWN = 0.6
-"""How far the tones of a first frame from the portrait's own noise, which guidance strengthens more, are the others'."""
+"""How far a first frame from the portrait's own noise, where guidance strengthens colours more, tells of the others."""
 
 
 @torch.inference_mode()
