@@ -50,8 +50,8 @@ def bench_storybook(
 ) -> tuple[list[Figure], Tensor]:
     """All figures, and the first 64 generated pictures, [64, 3, h, w] in 0..1; without a classifier what needs none."""
     classifier = _classifier(model, say)
-    scenes, puppets = (list(islice(items(HELD_OUT, share), count // 2)) for share in (0.0, 1.0))
-    say(f"drawing {count:,} held-out pictures")
+    scenes, puppets = (list(islice(items(HELD_OUT, share), max(1, count // 2))) for share in (0.0, 1.0))
+    say(f"drawing {len(scenes) + len(puppets):,} held-out pictures")
     drawn, masks = draw_all([*scenes, *puppets], model.size)
     say("round trips")
     back = round_trips(model, drawn)

@@ -17,3 +17,10 @@ def test_a_perfect_reader_meets_every_bar():
     told = crisp(80, 5)
     figures = generated_reading([truth(item) for item in told], told)
     assert len(figures) == 19 + 2 and all(f.holds for f in figures)  # all attributes, and the two faint expressions
+
+
+def test_without_puppets_no_error_of_faces_is_told():
+    stream = items(3, 0.0)
+    some = [next(stream) for _ in range(4)]
+    faces = [f for f in true_reading([truth(item) for item in some], some) if f.name.endswith("mean error")]
+    assert len(faces) == 2 and all(f.holds is None for f in faces)
