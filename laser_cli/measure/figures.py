@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from statistics import fmean
 from typing import Literal
 
 
@@ -28,6 +29,11 @@ class Figure:
         if self.target is None or math.isnan(self.value):
             return None
         return self.value <= self.target if self.better == "lower" else self.value >= self.target
+
+
+def mean(values: Sequence[float]) -> float:
+    """The mean; NaN of none, as nothing was measured."""
+    return fmean(values) if values else math.nan
 
 
 def as_json(bench: str, figures: Sequence[Figure]) -> dict[str, object]:

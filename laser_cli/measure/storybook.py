@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import islice
-from statistics import fmean
 from typing import Any
 
 import torch
@@ -18,7 +16,7 @@ from torch import Tensor
 from laser_cli.engine.sample import denoise, last
 from laser_cli.engine.schedule import noise_like
 from laser_cli.errors import NotFoundError
-from laser_cli.measure.figures import Figure
+from laser_cli.measure.figures import Figure, mean
 from laser_cli.measure.pictures import frechet, psnr
 from laser_cli.models.model import Model
 from laser_cli.stages.invert import invert_picture, regenerate, to_array
@@ -174,13 +172,9 @@ def true_reading(readings: Sequence[Reading], drawn: Sequence[Item]) -> list[Fig
     pose = [abs(r.numbers[n] - getattr(item, n)) for r, item in puppets for n in ("yaw", "pitch", "roll")]
     return [
         *figures,
-        Figure("classifier on true renders: expressions, mean error", _mean(face), "", 0.08),
-        Figure("classifier on true renders: angles, mean error", _mean(pose), "deg", 3.0),
+        Figure("classifier on true renders: expressions, mean error", mean(face), "", 0.08),
+        Figure("classifier on true renders: angles, mean error", mean(pose), "deg", 3.0),
     ]
-
-
-def _mean(values: Sequence[float]) -> float:
-    return fmean(values) if values else math.nan
 
 
 def generated_reading(readings: Sequence[Reading], asked: Sequence[Item]) -> list[Figure]:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from laser_cli.measure.animation.edits import Edit, still
+from laser_cli.measure.figures import mean
 from laser_cli.measure.interpolations.scores import JUMPY, Maps, apart, best_match, gini, is_clear, maps_of, units
 from laser_cli.measure.pictures import frechet, psnr, ssim_map
 from laser_cli.storybook.classifier import AttributeClassifier, reading
@@ -225,12 +226,10 @@ def summary(scores: Sequence[Score], reference: Tensor) -> Summary:
     """Of scores, beside the features [n, d] of the true animations' frames."""
 
     def pooled(of: Callable[[Score], Iterable[float]]) -> float:
-        values = list(chain.from_iterable(of(s) for s in scores))
-        return fmean(values) if values else math.nan
+        return mean(list(chain.from_iterable(of(s) for s in scores)))
 
-    def mean(name: str) -> float:
-        values = [value for s in scores if (value := getattr(s, name)) is not None]
-        return fmean(values) if values else math.nan
+    def known(name: str) -> float:
+        return mean([value for s in scores if (value := getattr(s, name)) is not None])
 
     reached, kept = 100 * pooled(lambda s: s.reached), 100 * pooled(lambda s: s.kept)
     smooth = 100 * fmean(s.largest <= JUMPY for s in scores)
@@ -248,7 +247,7 @@ def summary(scores: Sequence[Score], reference: Tensor) -> Summary:
         sharp=pooled(lambda s: s.sharp),
         untrue=pooled(lambda s: s.untrue),
         frechet=frechet(torch.cat([s.features for s in scores]), reference),
-        **{f.name: mean(f.name) for f in fields(Summary) if f.name in PLAIN},
+        **{f.name: known(f.name) for f in fields(Summary) if f.name in PLAIN},
     )
 
 
