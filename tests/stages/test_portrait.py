@@ -29,6 +29,7 @@ from laser_cli.stages import pacing
 from laser_cli.stages.checkpoint import Checkpointer
 from laser_cli.stages.distances import rms
 from laser_cli.stages.invert import to_array, to_tensor
+from laser_cli.stages.portrait import OWN as OWN_TONES
 from laser_cli.stages.portrait import draw_portrait
 from laser_cli.stages.profile import Gap, time_at
 from laser_cli.stages.sitting import READ, Said, Words
@@ -226,16 +227,25 @@ def test_frames_can_come_from_the_portraits_own_noise(storybook, nets, face):
     at_rest = face_motion(FaceTrack.of(12, ("jawOpen",), np.zeros((5, 1))), OWN)
     how = {"params": SamplingParams(guidance=1.0), "steps": 16, "own": motion(1), "seed": 4}
 
-    def distances(**given):
-        drawn = draw_portrait(storybook, nets, face, at_rest, WORDS, **how, **given)
-        return [float(np.abs(one.array.astype(float) - face).mean()) for one in drawn]
+    def drawn(**given):
+        return list(draw_portrait(storybook, nets, face, at_rest, WORDS, **how, **given))
 
-    own, fresh, half = distances(fresh=0.0), distances(), distances(fresh=0.5)
-    assert max(own) < 0.5 * min(fresh) and max(own) < min(half) < min(fresh)
+    def distances(frames):
+        return [float(np.abs(one.array.astype(float) - face).mean()) for one in frames]
+
+    inverted, fresh = drawn(fresh=0.0), drawn()
+    own, half = distances(inverted), distances(drawn(fresh=0.5))
+    assert max(own) < 0.5 * min(distances(fresh)) and max(own) < min(half) < min(distances(fresh))
     before, told = storybook.nfe, []
-    turning = distances(fresh=1 - 1e-6, fade=2, report=told.append)
-    # frame 0 is the picture, frame 1 half way, and then all is fresh, in the picture's tones
-    assert turning[0] == 0 and turning[1] < turning[2] < fresh[2]
+    turning = drawn(fresh=1 - 1e-6, fade=2, report=told.append)
+    # frame 0 is the picture, frame 1 half way, and then all is fresh, in tones of which frame 0 tells a part
+    apart = distances(turning)
+    tones = Tones.between(to_tensor(inverted[0].array)[0], to_tensor(face)[0], OWN_TONES)
+    toned = [to_array(tones.put_right(to_tensor(one.array)[0])) for one in fresh[2:]]
+    assert apart[0] == 0 and apart[1] < apart[2]
+    assert (
+        max(np.abs(one.array - array.astype(float)).mean() for one, array in zip(turning[2:], toned, strict=True)) < 0.5
+    )
     assert sum(told) - 2 == storybook.nfe - before == 16 + 5 * 16
 
 

@@ -87,6 +87,7 @@ def by_nets(
     bare = replace(item.reference, yaw=0.0, pitch=0.0, roll=0.0)
     words = Words(caption_of(bare, unsaid=frozenset({"expression"})))
     params, count = SamplingParams(guidance=OWN_SAMPLING["guidance"]), steps or OWN_SAMPLING["steps"]
-    how = {"own": read_motion(classifier, reference[None]), "fresh": OWN_SAMPLING["fresh_noise"], "fade": 1}
-    frames = draw_portrait(model, nets, to_array(reference), motion, words, params, count, **how)
+    own, fresh = read_motion(classifier, reference[None]), OWN_SAMPLING["fresh_noise"]
+    picture = to_array(reference)
+    frames = draw_portrait(model, nets, picture, motion, words, params, count, own=own, fresh=fresh, fade=1)
     return torch.cat([to_tensor(frame.array) for frame in frames]), model.nfe - before + READ
